@@ -1,0 +1,1 @@
+"""Stage 2: who asks, and what may it spend?"""

@@ -1,0 +1,1 @@
+"""The weight-free outpainting engine: arrays in, arrays out."""

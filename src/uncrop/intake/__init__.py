@@ -1,0 +1,1 @@
+"""Stage 1: is the request legal? Nothing is decoded here."""

@@ -1,0 +1,1 @@
+"""Tested fakes as public API: provider emulators, sample pictures."""
