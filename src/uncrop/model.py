@@ -78,6 +78,7 @@ class UncropRequest:
     prompt: str | None = field(default=None, repr=False)
     size: str | None = None
     quality: str | None = None
+    answer_format: ImageFormat | None = None  # for files and Python callers; the wire has no such field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

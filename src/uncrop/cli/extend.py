@@ -1,0 +1,59 @@
+"""`uncrop extend`: one photo in, one larger photo out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uncrop.cli import files
+from uncrop.cli.exits import explained
+
+
+def extend(
+    photo: Annotated[Path, typer.Argument(help="The photo: JPEG, PNG or WebP.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; the name's ending sets the format.")],
+    left: Annotated[int, typer.Option(help="Pixels to add on the left; negative crops.")] = 0,
+    right: Annotated[int, typer.Option(help="Pixels to add on the right.")] = 0,
+    up: Annotated[int, typer.Option(help="Pixels to add above.")] = 0,
+    down: Annotated[int, typer.Option(help="Pixels to add below.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
+    provider: Annotated[str, typer.Option(help="local, clipdrop or openai.")] = "local",
+    quality: Annotated[str | None, typer.Option(help="local only: fast, standard or best.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="openai only: PNG, transparent where pixels are made.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="openai only: what to continue with.")] = None,
+    size: Annotated[str | None, typer.Option(help="openai only: for example 1536x1024.")] = None,
+) -> None:
+    """Extend one photo beyond its borders."""
+    from uncrop import settings
+    from uncrop.bootstrap import extend_once
+    from uncrop.model import Sides, UncropRequest
+
+    data = files.read_file(photo)
+    answer_format = files.format_of(output)
+    mask_data = None if mask is None else files.read_file(mask)
+    write = files.prepare_output(output)
+    started = time.perf_counter()
+    with explained():
+        request = UncropRequest(
+            provider=provider,
+            image=data,
+            sides=Sides(left=left, right=right, up=up, down=down),
+            seed=seed,
+            quality=quality,
+            mask=mask_data,
+            prompt=prompt,
+            size=size,
+            answer_format=answer_format,
+        )
+        result = extend_once(request, settings.load())
+    write(result.image)
+    facts = [f"{result.width}x{result.height}", result.facts.provider]
+    facts += [f"seed {result.seed}"] if result.seed is not None else []
+    facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
+    facts += [f"{time.perf_counter() - started:.1f} s"]
+    typer.echo(f"{output}: {', '.join(facts)}")
+    for warning in result.warnings:
+        typer.echo(f"uncrop: {warning}", err=True)

@@ -1,0 +1,20 @@
+"""`uncrop warm-up`: compiles the engine, so that no user waits for it."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+
+
+def warm_up() -> None:
+    """Compile the local engine into its cache; takes a moment the first time only."""
+    from uncrop import engine, settings
+    from uncrop.cli.exits import explained
+
+    with explained():
+        configured = settings.load()
+    started = time.perf_counter()
+    engine.use_cache(configured.kernel_cache)
+    engine.warm_up()
+    typer.echo(f"engine ready in {time.perf_counter() - started:.1f} s; kernels in {configured.kernel_cache}")

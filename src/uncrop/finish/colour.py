@@ -1,0 +1,138 @@
+"""Step 2: the made pixels take on the colour of the original.
+
+What the provider painted over the original is compared with it in blocks; the smooth part of the difference is
+extended to the whole canvas by pull-push (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4): near the border
+the local difference counts, far away the mean of ever larger areas. It is then added to what was made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from uncrop.finish.work import Work
+
+    Field: TypeAlias = NDArray[np.float32]
+
+BLOCK = 8  # pixels; side of the blocks that are compared
+TRUST = 24.0  # grey levels; a block that differs by more is probably other content, not another colour
+LIMIT = 32.0  # grey levels; no correction is larger
+NOTICEABLE = 0.5  # grey levels; below it nothing is touched
+
+
+def match_colour(work: Work) -> Work:
+    """Add the smooth colour difference to every made pixel, and to the first ring inside the original."""
+    field = _field(work)
+    if field is None or float(np.abs(field).max()) < NOTICEABLE:
+        return work
+    kept = work.canvas.kept
+    # Cell (0, 0) of the field lies so far left and above that a cell begins exactly at the original's corner.
+    origin = (kept.y - BLOCK * _cells(kept.y), kept.x - BLOCK * _cells(kept.x))
+    for rows, columns in _made(work):
+        _add(work.pixels, field, rows, columns, origin)
+    return work
+
+
+def _cells(pixels: int) -> int:
+    return -(-pixels // BLOCK)
+
+
+def _field(work: Work) -> Field | None:
+    """Return the difference original - made for every cell of the canvas, or None for originals below a block."""
+    canvas, kept = work.canvas, work.canvas.kept
+    if min(kept.width, kept.height) < BLOCK:
+        return None
+    difference = _means(work.original) - _means(work.pixels[work.inside])
+    weight = 1 / (1 + (np.abs(difference).max(axis=-1, keepdims=True) / TRUST) ** 2)
+    if work.opacity is not None:
+        # A block counts by the share of it that stays.
+        weight = weight * _means((work.opacity == 255)[..., None].view(np.uint8))
+    before = (_cells(kept.y), _cells(kept.x))
+    after = (_cells(canvas.height - kept.y) - difference.shape[0], _cells(canvas.width - kept.x) - difference.shape[1])
+    around = ((before[0], after[0]), (before[1], after[1]), (0, 0))
+    filled = _pull_push(np.pad(difference * weight, around), np.pad(weight, around))
+    return np.clip(filled, -LIMIT, LIMIT, out=filled)
+
+
+def _means(pixels: NDArray[np.uint8]) -> Field:
+    """Return the means of whole blocks, (height // BLOCK, width // BLOCK, channels), from two of their eight rows."""
+    rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
+    used = pixels[: rows * BLOCK, : columns * BLOCK]
+    pair = np.add(used[2::BLOCK], used[6::BLOCK], dtype=np.uint16)
+    sums = pair.reshape(rows, columns, BLOCK, -1).sum(axis=2, dtype=np.uint32)
+    return (sums / np.float32(2 * BLOCK)).astype(np.float32)
+
+
+def _pull_push(weighted: Field, weight: Field) -> Field:
+    """Fill the cells without weight from ever coarser means; ``weighted`` is value times weight."""
+    rows, columns = weight.shape[:2]
+    known = np.minimum(weight, 1)
+    mean = weighted / np.maximum(weight, 1e-6)
+    if rows == 1 and columns == 1:
+        return mean.astype(np.float32)
+    even = ((0, rows % 2), (0, columns % 2), (0, 0))
+    coarse = _pull_push(_halve(np.pad(weighted, even)), _halve(np.pad(weight, even)))
+    return (known * mean + (1 - known) * _double(coarse)[:rows, :columns]).astype(np.float32)
+
+
+def _halve(field: Field) -> Field:
+    return field[::2, ::2] + field[1::2, ::2] + field[::2, 1::2] + field[1::2, 1::2]
+
+
+def _double(field: Field) -> Field:
+    for axis in (0, 1):
+        forth, back = np.roll(field, -1, axis), np.roll(field, 1, axis)
+        # The ends have no neighbour to lean to.
+        forth[(slice(None),) * axis + (-1,)] = field[(slice(None),) * axis + (-1,)]
+        back[(slice(None),) * axis + (0,)] = field[(slice(None),) * axis + (0,)]
+        pair = np.stack((0.75 * field + 0.25 * back, 0.75 * field + 0.25 * forth), axis=axis + 1)
+        field = pair.reshape(*(2 * n if i == axis else n for i, n in enumerate(field.shape)))
+    return field
+
+
+def _made(work: Work) -> Iterator[tuple[slice, slice]]:
+    """Yield the rectangles in which pixels are made, each grown by one pixel into the original for the seam."""
+    canvas, kept = work.canvas, work.canvas.kept
+    if work.opacity is not None:
+        yield slice(0, canvas.height), slice(0, canvas.width)
+        return
+    top, left = min(kept.y + 1, canvas.height), min(kept.x + 1, canvas.width)
+    bottom, right = max(kept.y + kept.height - 1, top), max(kept.x + kept.width - 1, left)
+    everywhere, between = slice(0, canvas.width), slice(top, bottom)
+    yield slice(0, top), everywhere
+    yield between, slice(0, left)
+    yield between, slice(right, canvas.width)
+    yield slice(bottom, canvas.height), everywhere
+
+
+def _add(
+    pixels: NDArray[np.uint8], field: Field, rows: slice, columns: slice, origin: tuple[int, int], band: int = 256
+) -> None:
+    """Add the bilinearly enlarged field to a rectangle, in bands of rows to stay within the cache."""
+    low, high, part = _positions(columns, origin[1], field.shape[1])
+    across = field[:, low] * (1 - part)[:, None] + field[:, high] * part[:, None]
+    for start in range(rows.start, rows.stop, band):
+        piece = slice(start, min(start + band, rows.stop))
+        low, high, part = _positions(piece, origin[0], field.shape[0])
+        change = across[low]
+        change += (across[high] - change) * part[:, None, None]
+        change += pixels[piece, columns]
+        np.rint(change, out=change)
+        pixels[piece, columns] = np.clip(change, 0, 255, out=change)
+
+
+def _positions(
+    pixels: slice, origin: int, cells: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    place = (np.arange(pixels.start, pixels.stop, dtype=np.float32) + np.float32(0.5 - origin)) / BLOCK - np.float32(
+        0.5
+    )
+    place = np.clip(place, 0, cells - 1)
+    low = place.astype(np.intp)
+    return low, np.minimum(low + 1, cells - 1), (place - low).astype(np.float32)

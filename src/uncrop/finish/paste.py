@@ -1,0 +1,26 @@
+"""Step 4: the original's pixels back in place, exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from uncrop.finish.work import Work
+
+
+def paste_original(work: Work) -> Work:
+    """Put every pixel that stays where it was; half transparent ones are laid over what was made."""
+    place = work.pixels[work.inside]
+    if work.opacity is None:
+        place[...] = work.original
+        return work
+    stays = work.opacity == 255
+    place[stays] = work.original[stays]
+    partly = (work.opacity > 0) & ~stays
+    if partly.any():
+        share = work.opacity[partly][:, None].astype(np.float32) / 255
+        mixed = work.original[partly] * share + place[partly] * (1 - share)
+        place[partly] = np.rint(mixed).astype(np.uint8)
+    return work

@@ -1,0 +1,82 @@
+"""What the finishing steps hand to one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uncrop.imaging import arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from uncrop.model import Canvas, Fill, Rect, Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """The picture between two steps.
+
+    Attributes
+    ----------
+    canvas
+        Where the original lies.
+    original
+        The part of the photo that is used, at the canvas's scale: (kept.height, kept.width, 3) uint8.
+    opacity
+        How much of the original stays, 0..255, (kept.height, kept.width) uint8: 0 where the mask asks for new pixels
+        and where the photo is transparent. ``None`` where all of it stays.
+    pixels
+        What the provider made: (height, width, 3) uint8, (canvas.height, canvas.width) after the step ``fit``. Owned by
+        the pipeline, hence writable.
+    drift
+        Mean absolute difference to the original inside it, 0..255.
+    """
+
+    canvas: Canvas
+    original: NDArray[np.uint8] = field(repr=False)
+    opacity: NDArray[np.uint8] | None = field(repr=False)
+    pixels: NDArray[np.uint8] = field(repr=False)
+    exact_size: bool
+    drift: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Index of the original's place on the canvas."""
+        return _index(self.canvas.kept)
+
+
+def begin(task: Task, fill: Fill) -> Work:
+    """Bring photo, mask and fill to one form: RGB, 8 bit, the canvas's scale."""
+    canvas = task.job.canvas
+    photo = task.photo[_index(canvas.source)]
+    opacity = _opacity(task, photo)
+    original = arrays.to_rgb8(photo)
+    kept = canvas.kept
+    if original.shape[:2] != (kept.height, kept.width):
+        original = arrays.resize(original, kept.width, kept.height)
+        if opacity is not None:
+            opacity = arrays.resize(opacity[..., None], kept.width, kept.height)[..., 0]
+    pixels = arrays.to_rgb8(fill.pixels)
+    return Work(
+        canvas=canvas,
+        original=original,
+        opacity=opacity,
+        pixels=pixels if pixels.flags.writeable else pixels.copy(),
+        exact_size=task.job.capabilities.takes_sides,
+    )
+
+
+def _opacity(task: Task, photo: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8] | None:
+    alpha = arrays.alpha8(photo)
+    if task.mask is None:
+        return None if alpha is None or bool((alpha == 255).all()) else alpha
+    keep = np.where(task.mask[_index(task.job.canvas.source)], np.uint8(0), np.uint8(255))
+    return keep if alpha is None else np.minimum(keep, alpha)
+
+
+def _index(rect: Rect) -> tuple[slice, slice]:
+    return slice(rect.y, rect.y + rect.height), slice(rect.x, rect.x + rect.width)

@@ -1,0 +1,143 @@
+"""The settings: the only reader of the environment.
+
+Every setting is an environment variable ``UNCROP_…`` or a line in ``.env``. All mistakes are reported together, one
+line each, with the variable's name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+import pydantic
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from uncrop.errors import SettingsError
+
+PREFIX = "UNCROP_"
+
+
+def _default_engine_workers() -> int:
+    # Each worker computes on all cores, so half as many workers as cores keep the machine busy without thrashing it.
+    return max(1, len(os.sched_getaffinity(0)) // 2) if hasattr(os, "sched_getaffinity") else 1
+
+
+class Settings(BaseSettings):
+    """What can be set, with defaults that run as they are."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("uncrop"),
+        description="Folder for the database, the key pepper and the compiled kernels.",
+    )
+    database_url: str = Field(
+        default="", description="Database; default: SQLite in the data folder. PostgreSQL: postgresql+psycopg://…"
+    )
+    key_pepper: SecretStr | None = Field(
+        default=None, min_length=32, description="Secret that hashes API keys; default: a file in the data folder."
+    )
+
+    openai_api_key: SecretStr | None = Field(default=None, description="Key for OpenAI or a compatible server.")
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1", description="OpenAI's address, or that of any compatible server."
+    )
+    openai_model: str = Field(default="gpt-image-2", min_length=1, description="Model for OpenAI's image edits.")
+    openai_rate_limit_per_minute: int | None = Field(
+        default=None, ge=1, description="Lower limit for OpenAI, per organization."
+    )
+    clipdrop_api_key: SecretStr | None = Field(default=None, description="Key for Clipdrop.")
+    clipdrop_base_url: str = Field(default="https://clipdrop-api.co", description="Clipdrop's address.")
+    clipdrop_rate_limit_per_minute: int | None = Field(
+        default=None, ge=1, description="Lower limit for Clipdrop, per organization."
+    )
+
+    rate_limit_per_minute: int = Field(default=60, ge=1, description="Requests a minute and organization.")
+    usage_limit_per_day: int = Field(
+        default=0,
+        ge=0,
+        description="Pictures a UTC day and organization; 0: no limit. An organization may have its own.",
+    )
+    provider_timeout_s: float = Field(
+        default=180,
+        gt=0,
+        le=3600,
+        description="Seconds for one picture, from the first byte sent to the last received.",
+    )
+    body_timeout_s: float = Field(
+        default=60, gt=0, le=3600, description="Seconds in which a request's body must arrive."
+    )
+    max_output_megapixels: float = Field(default=40, gt=0, le=400, description="Largest picture of the local engine.")
+    max_running: int = Field(default=16, ge=1, le=1024, description="Requests worked on at once.")
+    max_waiting: int = Field(default=64, ge=0, le=65536, description="Requests that may wait for a slot.")
+    engine_workers: int = Field(
+        default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."
+    )
+
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: readable in a terminal, JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
+
+    @field_validator("openai_base_url", "clipdrop_base_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        try:
+            url = pydantic.HttpUrl(value)
+        except pydantic.ValidationError as error:
+            raise ValueError("must be an http:// or https:// address") from error
+        if url.query or url.fragment:
+            raise ValueError("must be an address without query or fragment")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite+aiosqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+psycopg://")
+        return value
+
+    @property
+    def database(self) -> str:
+        """The database's address, with the default filled in."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'uncrop.db'}"
+
+    @property
+    def kernel_cache(self) -> Path:
+        """Folder of the engine's compiled kernels."""
+        return self.data_dir / "kernels"
+
+    @property
+    def max_output_pixels(self) -> int:
+        """Largest picture of the local engine, in pixels."""
+        return int(self.max_output_megapixels * 1_000_000)
+
+
+def load(**overrides: object) -> Settings:
+    """Read the environment and ``.env``.
+
+    Raises
+    ------
+    SettingsError
+        With one problem per mistake, each naming its variable.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except pydantic.ValidationError as error:
+        raise SettingsError([_describe(problem["loc"], problem["msg"]) for problem in error.errors()]) from error
+
+
+def _describe(location: tuple[int | str, ...], message: str) -> str:
+    # The value itself is left out: it may be a secret.
+    name = PREFIX + str(location[0]).upper() if location else "settings"
+    return f"{name}: {message.removeprefix('Value error, ')}"

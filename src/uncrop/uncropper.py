@@ -1,0 +1,141 @@
+"""The one flow: five stages from a request to a picture."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from uncrop.finish.pipeline import finish
+from uncrop.imaging import codec, mask
+from uncrop.intake.parse import parse
+from uncrop.model import MEDIA_TYPES, Caller, Fill, Job, Picture, StageTime, Task, UncropRequest, UncropResult
+from uncrop.providers.base import Flight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from uncrop.admission.admission import Admission
+    from uncrop.providers.registry import Registry
+
+T = TypeVar("T")
+ANYBODY = Caller()
+
+
+class Stopwatch:
+    """Notes how long each stage took, whether it ended well or not."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self.stages: list[StageTime] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.stages.append(StageTime(name=name, milliseconds=(self._clock() - started) * 1000))
+
+
+class Uncropper:
+    """Extends photographs; safe to share between tasks of one event loop.
+
+    Parameters
+    ----------
+    registry
+        The makers of pixels, by name.
+    admission
+        Who may spend what, and the slots.
+    max_output_pixels
+        Largest canvas of providers that state no limit of their own.
+    threads
+        How many pictures may be decoded, finished or encoded at once.
+    draw_seed
+        Draws a seed in 0..maximum for requests that name none.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        admission: Admission,
+        max_output_pixels: int,
+        threads: int = 2,
+        draw_seed: Callable[[int], int] = lambda maximum: secrets.randbelow(maximum + 1),
+    ) -> None:
+        self._registry = registry
+        self._admission = admission
+        self._max_output_pixels = max_output_pixels
+        self._draw_seed = draw_seed
+        self._threads = anyio.CapacityLimiter(threads)
+
+    async def run(
+        self,
+        request: UncropRequest,
+        caller: Caller = ANYBODY,
+        *,
+        flight: Flight | None = None,
+        watch: Stopwatch | None = None,
+    ) -> UncropResult:
+        """Take one request through all five stages.
+
+        Raises
+        ------
+        UncropError
+            Any of ``uncrop.errors``; whatever it was, every slot and reservation has been given back.
+        """
+        flight, watch = flight or Flight(), watch or Stopwatch()
+        with watch.stage("intake"):
+            provider = self._registry.get(request.provider)
+            job = parse(
+                request,
+                provider.capabilities,
+                max_output_pixels=self._max_output_pixels,
+                draw_seed=self._draw_seed,
+            )
+        async with AsyncExitStack() as stack:
+            with watch.stage("admission"):
+                granted = await stack.enter_async_context(self._admission.grant(job, caller))
+                provider.check_configured()
+            with watch.stage("provider"):
+                task = await self._in_thread(_open, job)
+                fill = await provider.fill(task, flight)
+            with watch.stage("finish"):
+                picture = await self._in_thread(finish, task, fill)
+            with watch.stage("encode"):
+                image = await self._in_thread(_encode, job, picture)
+            await granted.capture(fill.facts)
+        return _result(job, fill, picture, image, watch)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await to_thread.run_sync(function, *arguments, limiter=self._threads)
+
+
+def _open(job: Job) -> Task:
+    """Decode the photo and the mask whole, which proves that they are."""
+    photo = codec.decode(job.request.image, job.header)
+    return Task(job=job, photo=photo, mask=None if job.request.mask is None else mask.decode_mask(job.request.mask))
+
+
+def _encode(job: Job, picture: Picture) -> bytes:
+    return codec.encode(picture.pixels, job.answer_format, jpeg=job.header.jpeg, metadata=job.header.metadata)
+
+
+def _result(job: Job, fill: Fill, picture: Picture, image: bytes, watch: Stopwatch) -> UncropResult:
+    return UncropResult(
+        image=image,
+        media_type=MEDIA_TYPES[job.answer_format],
+        width=job.canvas.width,
+        height=job.canvas.height,
+        seed=job.seed,
+        facts=fill.facts,
+        drift=picture.drift,
+        warnings=(*fill.facts.warnings, *picture.warnings),
+        stages=tuple(watch.stages),
+    )
