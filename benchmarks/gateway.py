@@ -1,0 +1,200 @@
+"""What uncrop adds to a provider's call: CPU, time and memory, beside the same call sent directly, in one run.
+
+usage: scripts/bench gateway [--requests N] [--concurrent N]
+
+Three processes run on loopback: the emulators of both providers and the server. Each row sends the same photo first
+straight to the emulator, then through the server. "CPU added" is the server process's own CPU time (user and system, of
+all its threads) divided by the number of requests: body, decoding, finishing and encoding are all in it. The tiny photo
+shows what is left without body and codecs. The last table is the peak memory of the server after concurrent uploads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from uncrop.testing import pictures
+
+UNCROP = str(Path(sys.executable).with_name("uncrop"))
+TICKS = os.sysconf("SC_CLK_TCK")
+ORGANIZATION = "org_benchmark"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A server under measurement."""
+
+    pid: int
+    url: str
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the process so far, all threads, user and system."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak_megabytes(self) -> float:
+        """Highest resident size so far."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1000
+        raise RuntimeError("the kernel does not tell the peak memory")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(arguments: list[str], environment: dict[str, str], ready: str) -> Iterator[Process]:
+    port = free_port()
+    command = [UNCROP, *arguments, "--port", str(port)]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            wait_for(f"http://127.0.0.1:{port}{ready}", process)
+            yield Process(pid=process.pid, url=f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        try:
+            httpx2.get(url)
+        except httpx2.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"{url} did not come up")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """One kind of call, as sent to the emulator and as sent to the server."""
+
+    name: str
+    provider: str
+    photo: bytes
+    fields: dict[str, str]
+    mask: bytes | None = None
+
+    def direct(self, url: str) -> httpx2.Response:
+        """Send it straight to the emulator, as the provider's own client would."""
+        files = {"image_file": ("photo.jpg", self.photo, "image/jpeg")}
+        if self.provider == "clipdrop":
+            return httpx2.post(
+                f"{url}/uncrop/v1", headers={"x-api-key": "key"}, data=self.fields, files=files, timeout=60
+            )
+        files = {"image": ("photo.jpg", self.photo, "image/jpeg"), "mask": ("mask.png", self.mask or b"", "image/png")}
+        data = {"prompt": "continue", "model": "gpt-image-2", "size": self.fields["size"]}
+        headers = {"Authorization": "Bearer key"}
+        return httpx2.post(f"{url}/v1/images/edits", headers=headers, data=data, files=files, timeout=60)
+
+    def through(self, url: str, key: str) -> httpx2.Response:
+        """Send it through the server."""
+        files = {"image_file": ("photo.jpg", self.photo, "image/jpeg")}
+        if self.mask is not None:
+            files["mask_file"] = ("mask.png", self.mask, "image/png")
+        data = {"provider": self.provider, "organization_id": ORGANIZATION, **self.fields}
+        return httpx2.post(f"{url}/v1/images/uncrop", headers={"X-API-Key": key}, data=data, files=files, timeout=60)
+
+
+def loads() -> list[Load]:
+    sides = {"extend_left": "256", "extend_right": "256"}
+    small, large = pictures.photo_jpeg(1224, 816), pictures.photo_jpeg(3872, 2592)
+    tiny = pictures.photo_jpeg(64, 64)
+    hole = (0, 0, 256, 1024)
+    return [
+        Load(name="64x64, no body or codec to speak of", provider="clipdrop", photo=tiny, fields={"extend_left": "8"}),
+        Load(name="1 MP JPEG", provider="clipdrop", photo=small, fields=sides),
+        Load(name="10 MP JPEG", provider="clipdrop", photo=large, fields=sides),
+        Load(
+            name="1 MP JPEG and mask",
+            provider="openai",
+            photo=pictures.photo_jpeg(1024, 1024),
+            mask=pictures.mask_png(1024, 1024, hole=hole),
+            fields={"size": "1024x1024"},
+        ),
+    ]
+
+
+def timed(calls: int, send: Callable[[], httpx2.Response]) -> float:
+    """Return the median milliseconds of a call."""
+    took = []
+    for _ in range(calls):
+        started = time.perf_counter()
+        answer = send()
+        took.append((time.perf_counter() - started) * 1000)
+        answer.raise_for_status()
+    return statistics.median(took)
+
+
+def measure(load: Load, emulator: Process, server: Process, key: str, calls: int) -> None:
+    for _ in range(3):
+        load.direct(emulator.url).raise_for_status()
+        load.through(server.url, key).raise_for_status()
+    direct = timed(calls, lambda: load.direct(emulator.url))
+    before = server.cpu_seconds()
+    through = timed(calls, lambda: load.through(server.url, key))
+    cpu = (server.cpu_seconds() - before) / calls * 1000
+    megabytes = len(load.photo) / 1e6
+    print(f"{load.provider:<10}{load.name:<38}{megabytes:8.2f}{direct:11.1f}{through:11.1f}{cpu:12.1f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--concurrent", type=int, default=16)
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        base = {k: v for k, v in os.environ.items() if not k.startswith("UNCROP_")}
+        clipdrop = stack.enter_context(running(["emulate", "clipdrop"], base, "/"))
+        openai = stack.enter_context(running(["emulate", "openai"], base, "/"))
+        environment = base | {
+            "UNCROP_DATA_DIR": folder,
+            "UNCROP_RATE_LIMIT_PER_MINUTE": "1000000",
+            "UNCROP_CLIPDROP_API_KEY": "key",
+            "UNCROP_CLIPDROP_BASE_URL": clipdrop.url,
+            "UNCROP_OPENAI_API_KEY": "key",
+            "UNCROP_OPENAI_BASE_URL": f"{openai.url}/v1",
+        }
+        create = [UNCROP, "keys", "create", "--organization", ORGANIZATION]
+        key = subprocess.run(create, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+        server = stack.enter_context(running(["serve"], environment, "/livez"))
+        emulators = {"clipdrop": clipdrop, "openai": openai}
+        print(f"{'provider':<10}{'photo':<38}{'MB':>8}{'direct ms':>11}{'uncrop ms':>11}{'CPU added ms':>12}")
+        for load in loads():
+            measure(load, emulators[load.provider], server, key, arguments.requests)
+        before = server.peak_megabytes()
+        large = next(load for load in loads() if load.name == "10 MP JPEG")
+        with ThreadPoolExecutor(arguments.concurrent) as pool:
+            answers = list(pool.map(lambda _: large.through(server.url, key), range(2 * arguments.concurrent)))
+        done = sum(answer.status_code == 200 for answer in answers)
+        print(
+            f"\n{arguments.concurrent} concurrent 10 MP uploads, {done} of {len(answers)} done: "
+            f"peak {server.peak_megabytes():.0f} MB (before: {before:.0f} MB)"
+        )
+
+
+if __name__ == "__main__":
+    main()
