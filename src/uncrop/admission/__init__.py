@@ -1,1 +1,1 @@
-"""Stage 2: who asks, and what may it spend?"""
+"""Stage 2: who asks, and what may be spent."""

@@ -1,0 +1,117 @@
+"""Admission: the one way from a legal job to the permission to work on it, and back on every path."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from uncrop.errors import OrganizationAccessDenied
+from uncrop.model import Grant
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from uncrop.admission.rate_limits import RateLimiter
+    from uncrop.admission.slots import Slots
+    from uncrop.admission.usage_limits import UsageLimits
+    from uncrop.model import Caller, Facts, Job
+
+
+class Granted:
+    """Permission to work on one job, for as long as the context that gave it lasts.
+
+    Attributes
+    ----------
+    grant
+        Who, and which reservation.
+    """
+
+    def __init__(self, grant: Grant, usage: UsageLimits | None) -> None:
+        self.grant = grant
+        self._usage = usage
+        self._captured = False
+
+    async def capture(self, facts: Facts) -> None:
+        """Book the picture: it was made, and this is what the provider says about it. Once; later calls do nothing."""
+        if self._captured or self._usage is None or self.grant.reservation_id is None:
+            return
+        # Set first: told to stop while booking, the booking is seen through, and must not be followed by a release.
+        self._captured = True
+        await self._usage.capture(self.grant.reservation_id, facts)
+
+    async def release(self) -> None:
+        """Give the reservation back unless the picture was booked."""
+        if self._captured or self._usage is None or self.grant.reservation_id is None:
+            return
+        await self._usage.release(self.grant.reservation_id)
+
+
+class Admission:
+    """Decides who may work on what now.
+
+    Parameters
+    ----------
+    slots
+        How many at once.
+    usage
+        Usage limits; ``None`` where nobody is billed.
+    rates
+        Rate limits; ``None`` where nobody is limited.
+    """
+
+    def __init__(self, *, slots: Slots, usage: UsageLimits | None = None, rates: RateLimiter | None = None) -> None:
+        self.slots = slots
+        self._usage = usage
+        self._rates = rates
+
+    @asynccontextmanager
+    async def grant(self, job: Job, caller: Caller) -> AsyncIterator[Granted]:
+        """Hold a slot and a reservation for the job; both are given back however the context is left.
+
+        Whatever was not captured when the context is left is released. Callers without an organization, on the command
+        line and in Python, need a slot alone.
+
+        Raises
+        ------
+        OrganizationAccessDenied
+            The request names an organization that is not the caller's.
+        RateLimitExceeded
+            The provider's own limit of this organization is reached.
+        ServerBusy
+            All slots and all places to wait are taken.
+        UsageLimitExceeded
+            The organization has had its pictures for today.
+        InternalError
+            The database cannot be used.
+        """
+        _check_organization(job, caller)
+        await self._count_provider(job, caller)
+        async with self.slots.hold():
+            granted = await self._reserve(job, caller)
+            try:
+                yield granted
+            finally:
+                await granted.release()
+
+    async def drain(self) -> None:
+        """Wait until all that was begun is booked; call it before the store is closed."""
+        if self._usage is not None:
+            await self._usage.drain()
+
+    async def _count_provider(self, job: Job, caller: Caller) -> None:
+        per_minute = job.capabilities.requests_per_minute
+        if self._rates is not None and caller.organization_id is not None and per_minute is not None:
+            await self._rates.hit_provider(caller.organization_id, job.capabilities.name, per_minute)
+
+    async def _reserve(self, job: Job, caller: Caller) -> Granted:
+        if self._usage is None or caller.organization_id is None:
+            return Granted(Grant(caller=caller), None)
+        reservation_id = await self._usage.reserve(
+            organization_id=caller.organization_id, key_id=caller.key_id, provider=job.capabilities.name
+        )
+        return Granted(Grant(caller=caller, reservation_id=reservation_id), self._usage)
+
+
+def _check_organization(job: Job, caller: Caller) -> None:
+    if caller.organization_id is not None and job.request.organization_id != caller.organization_id:
+        raise OrganizationAccessDenied

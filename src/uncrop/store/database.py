@@ -1,0 +1,128 @@
+"""Opens the store: connect, migrate, check, hand out the repositories."""
+
+from __future__ import annotations
+
+import hmac
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from uncrop.errors import InternalError, SettingsError
+from uncrop.store.engine import VARIABLE, WRITES, make_engine, parse_url
+from uncrop.store.keys import ApiKeys, NewKey
+from uncrop.store.migration import latest_revision, upgrade
+from uncrop.store.organizations import Organizations
+from uncrop.store.pepper import fingerprint
+from uncrop.store.tables import api_keys, pepper_fingerprint
+from uncrop.store.transactions import Transactions, lock_database
+from uncrop.store.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """What is kept: organizations, keys and usage. Made by ``open_store``.
+
+    Attributes
+    ----------
+    organizations, keys, usage
+        The repositories.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, pepper: bytes, clock: Callable[[], datetime] = utc_now) -> None:
+        self._transactions = Transactions(engine)
+        self.organizations = Organizations(self._transactions, clock)
+        self.keys = ApiKeys(self._transactions, pepper, clock)
+        self.usage = Usage(self._transactions, clock)
+
+    async def ping(self) -> None:
+        """Show that the database answers and has the tables of this version.
+
+        Raises
+        ------
+        InternalError
+            It does not.
+        """
+        async with self._transactions.reading() as connection:
+            revision = (await connection.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar_one()
+        if revision != latest_revision():
+            raise InternalError(system_message="The database has the tables of another version")
+
+
+@asynccontextmanager
+async def open_store(url: str, *, pepper: bytes, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Store]:
+    """Open the database, bring its tables up to date, and close it at the end.
+
+    Parameters
+    ----------
+    url
+        ``sqlite+aiosqlite:///…``, whose folder is made if need be, or ``postgresql+psycopg://…``.
+    pepper
+        The secret under which keys are hashed, see ``uncrop.store.pepper``.
+    clock
+        The present moment, aware.
+
+    Raises
+    ------
+    SettingsError
+        One line that names ``UNCROP_DATABASE_URL``: the address is wrong, nothing answers there, the database was made
+        by a newer uncrop, or its keys were hashed under another pepper.
+    """
+    engine = make_engine(parse_url(url))
+    try:
+        await _prepare(engine, pepper)
+        store = Store(engine, pepper=pepper, clock=clock)
+        await store.usage.release_abandoned()
+        yield store
+    finally:
+        await engine.dispose()
+
+
+async def ensure_first_key(store: Store) -> NewKey | None:
+    """Make one organization and one key on an empty database; ``None`` if it was not empty.
+
+    The key's text is known here and never again.
+    """
+    return await store.keys.create_first()
+
+
+async def _prepare(engine: AsyncEngine, pepper: bytes) -> None:
+    try:
+        async with engine.connect() as connection:
+            await connection.execution_options(**WRITES)
+            async with connection.begin():
+                await lock_database(connection)
+                await connection.run_sync(upgrade)
+                await _check_pepper(connection, pepper)
+    except (SQLAlchemyError, OSError) as error:
+        # The driver's text may repeat the address, and with it a password; the log has it from the chained error.
+        raise SettingsError([f"{VARIABLE}: the database cannot be opened ({_reason(error)})"]) from error
+
+
+def _reason(error: SQLAlchemyError | OSError) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
+
+
+async def _check_pepper(connection: AsyncConnection, pepper: bytes) -> None:
+    """Compare the pepper with the one that the keys in the database were hashed with; note it if there are none."""
+    noted = (await connection.execute(sa.select(pepper_fingerprint.c.fingerprint))).scalar_one_or_none()
+    present = fingerprint(pepper)
+    if noted is not None and hmac.compare_digest(noted, present):
+        return
+    if noted is not None and (await connection.execute(sa.select(api_keys.c.id).limit(1))).first() is not None:
+        raise SettingsError(
+            [f"{VARIABLE}: its API keys belong to another pepper; restore the file pepper or UNCROP_KEY_PEPPER"]
+        )
+    await connection.execute(sa.delete(pepper_fingerprint))
+    await connection.execute(sa.insert(pepper_fingerprint).values(id=1, fingerprint=present))

@@ -1,0 +1,120 @@
+"""Organizations: who is billed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from uncrop.errors import InvalidFieldValue
+from uncrop.store.tables import organizations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from uncrop.store.transactions import Transactions
+
+_PATTERN = re.compile(r"org_[A-Za-z0-9_-]{1,60}", re.ASCII)
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Organization:
+    """One organization. ``daily_limit``: pictures a UTC day, 0 for no limit, ``None`` for the server's default."""
+
+    id: str
+    name: str | None
+    daily_limit: int | None
+    created_at: datetime
+
+
+def new_organization_id() -> str:
+    """Draw an id, ``org_`` and 12 letters and digits."""
+    return "org_" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+def check_organization_id(organization_id: str) -> None:
+    """Refuse what cannot be an organization's id.
+
+    Raises
+    ------
+    InvalidFieldValue
+        It is not ``org_`` and 1 to 60 letters, digits, ``_`` or ``-``.
+    """
+    if not _PATTERN.fullmatch(organization_id):
+        raise InvalidFieldValue(
+            "An organization id is org_ followed by 1 to 60 letters, digits, _ or -",
+            details={"organization_id": organization_id[:100]},
+        )
+
+
+class Organizations:
+    """The organizations in the database."""
+
+    def __init__(self, transactions: Transactions, clock: Callable[[], datetime]) -> None:
+        self._transactions = transactions
+        self._clock = clock
+
+    async def ensure(self, organization_id: str, *, name: str | None = None) -> Organization:
+        """Return the organization, making it first if it does not exist yet.
+
+        Raises
+        ------
+        InvalidFieldValue
+            The id is malformed.
+        """
+        check_organization_id(organization_id)
+        async with self._transactions.writing() as connection:
+            await ensure_organization(connection, organization_id, name=name, now=self._clock())
+            return await _get(connection, organization_id)
+
+    async def find(self, organization_id: str) -> Organization | None:
+        """Return the organization, or ``None``."""
+        async with self._transactions.reading() as connection:
+            return await _find(connection, organization_id)
+
+    async def set_daily_limit(self, organization_id: str, daily_limit: int | None) -> Organization:
+        """Set how many pictures a UTC day it may make: 0 for no limit, ``None`` for the server's default.
+
+        Raises
+        ------
+        InvalidFieldValue
+            There is no such organization, or the limit is negative.
+        """
+        if daily_limit is not None and daily_limit < 0:
+            raise InvalidFieldValue("A daily limit cannot be negative", details={"daily_limit": daily_limit})
+        change = sa.update(organizations).where(organizations.c.id == organization_id).values(daily_limit=daily_limit)
+        async with self._transactions.writing() as connection:
+            await connection.execute(change)
+            return await _get(connection, organization_id)
+
+
+async def ensure_organization(
+    connection: AsyncConnection, organization_id: str, *, name: str | None, now: datetime
+) -> None:
+    """Make the organization within the caller's transaction unless it is there."""
+    # The two dialects spell the same statement alike, but SQLAlchemy has no common name for it.
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = insert(organizations).values(id=organization_id, name=name, created_at=now)
+    await connection.execute(row.on_conflict_do_nothing(index_elements=[organizations.c.id]))
+
+
+async def _find(connection: AsyncConnection, organization_id: str) -> Organization | None:
+    found = await connection.execute(sa.select(organizations).where(organizations.c.id == organization_id))
+    row = found.mappings().one_or_none()
+    return None if row is None else Organization(**row)
+
+
+async def _get(connection: AsyncConnection, organization_id: str) -> Organization:
+    organization = await _find(connection, organization_id)
+    if organization is None:
+        raise InvalidFieldValue("There is no such organization", details={"organization_id": organization_id[:100]})
+    return organization
