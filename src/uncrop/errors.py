@@ -4,6 +4,7 @@
 
     UncropError
     ├── CallerError                    the caller must change the request, or wait
+    │   ├── MalformedRequest           400 MALFORMED_REQUEST
     │   ├── AuthenticationError        401
     │   │   ├── AuthenticationRequired     AUTHENTICATION_REQUIRED
     │   │   ├── InvalidApiKey              INVALID_API_KEY
@@ -28,13 +29,15 @@
     │   │   └── ProviderRejectedRequest    PROVIDER_REJECTED_REQUEST
     │   ├── RateLimitExceeded          429 RATE_LIMIT_EXCEEDED
     │   ├── UsageLimitExceeded         429 USAGE_LIMIT_EXCEEDED
-    │   └── ProviderRateLimited        429 PROVIDER_RATE_LIMITED
+    │   ├── ProviderRateLimited        429 PROVIDER_RATE_LIMITED
+    │   └── HeadersTooLarge            431 REQUEST_HEADERS_TOO_LARGE
     ├── OperatorError                  whoever runs this server must act
     │   ├── InternalError              500 INTERNAL_ERROR
     │   ├── ProviderAuthenticationFailed   502 PROVIDER_AUTHENTICATION_FAILED
     │   ├── ProviderNotConfigured      503 PROVIDER_NOT_CONFIGURED
     │   ├── ProviderQuotaExhausted     503 PROVIDER_QUOTA_EXHAUSTED
     │   ├── ServerBusy                 503 SERVER_BUSY
+    │   ├── NotReady                   503 NOT_READY
     │   └── SettingsError              the start is refused; never reaches the wire
     └── ProviderFault                  the provider must act; trying again later may help
         ├── ProviderError              502 PROVIDER_ERROR
@@ -43,7 +46,8 @@
         └── ProviderTimeout            504 PROVIDER_TIMEOUT
 
 An error carries two texts. ``message`` is for the caller and holds nothing internal; ``system_message`` is technical
-and still safe to show: no key, no upstream text, no path, no pixel. What only the log may know is chained with ``from``.
+and still safe to show: no key, no upstream text, no path, no pixel. What only the log may know is chained with
+``from``.
 """
 
 from __future__ import annotations
@@ -111,6 +115,14 @@ class ProviderFault(UncropError):
 
 
 # --- the caller ------------------------------------------------------------------------------------------------------
+
+
+class MalformedRequest(CallerError):
+    """What arrived is not an HTTP request."""
+
+    status = 400
+    code = "MALFORMED_REQUEST"
+    default_message = "The request is not valid HTTP"
 
 
 class AuthenticationError(CallerError):
@@ -297,6 +309,14 @@ class ProviderRateLimited(CallerError):
     default_message = "The provider is limiting requests; try again later"
 
 
+class HeadersTooLarge(CallerError):
+    """The request has too many header lines, or they are too long."""
+
+    status = 431
+    code = "REQUEST_HEADERS_TOO_LARGE"
+    default_message = "The request headers are too large"
+
+
 # --- the operator ----------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +355,15 @@ class ServerBusy(OperatorError):
     code = "SERVER_BUSY"
     retryable = True
     default_message = "The server is busy; try again later"
+
+
+class NotReady(OperatorError):
+    """The server cannot take requests yet, or no longer; ``details.checks`` says what is missing."""
+
+    status = 503
+    code = "NOT_READY"
+    retryable = True
+    default_message = "The server is not ready"
 
 
 class SettingsError(OperatorError):
