@@ -48,7 +48,7 @@ class WindowStorage(MemoryStorage):
         self._hits[key] = hits
         return True
 
-    async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - as in the library
+    async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - unused
         """Return the moment of the oldest hit that still counts, or now, and how many count."""
         now = self._clock()
         hits = self._current(key, now - expiry)
@@ -65,4 +65,4 @@ class WindowStorage(MemoryStorage):
         if now - self._swept_at < expiry:
             return
         self._swept_at = now
-        self._hits = {key: hits for key, hits in self._hits.items() if hits[-1] > now - expiry}
+        self._hits = {key: hits for key, hits in self._hits.items() if hits and hits[-1] > now - expiry}

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 KEY_PREFIX = "uncrop_"
 # How often the database is told that a key is in use.
 LAST_USED_EVERY = timedelta(minutes=1)
+MAX_NAME = 200
 
 KeyState: TypeAlias = Literal["active", "paused", "expired", "revoked"]
 
@@ -103,9 +104,11 @@ class ApiKeys:
         Raises
         ------
         InvalidFieldValue
-            The organization's id is malformed, or the key would be expired from the start.
+            The organization's id is malformed, the name cannot be shown on one line, or the key would be expired from
+            the start.
         """
         check_organization_id(organization_id)
+        _check_name(name)
         if expires_at is not None and expires_at <= self._clock():
             raise InvalidFieldValue("The expiry lies in the past", details={"expires": expires_at.isoformat()})
         async with self._transactions.writing() as connection:
@@ -216,3 +219,8 @@ class ApiKeys:
             if key.revoked_at is not None and not even_revoked:
                 raise InvalidFieldValue("The key is revoked for good", details={"id": key_id})
         return key
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not (name.isprintable() and 0 < len(name) <= MAX_NAME):
+        raise InvalidFieldValue(f"A name has 1 to {MAX_NAME} characters, all of them printable")

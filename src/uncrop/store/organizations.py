@@ -76,10 +76,17 @@ class Organizations:
             await ensure_organization(connection, organization_id, name=name, now=self._clock())
             return await _get(connection, organization_id)
 
-    async def find(self, organization_id: str) -> Organization | None:
-        """Return the organization, or ``None``."""
+    async def get(self, organization_id: str) -> Organization:
+        """Return the organization.
+
+        Raises
+        ------
+        InvalidFieldValue
+            The id is malformed, or there is no such organization.
+        """
+        check_organization_id(organization_id)
         async with self._transactions.reading() as connection:
-            return await _find(connection, organization_id)
+            return await _get(connection, organization_id)
 
     async def set_daily_limit(self, organization_id: str, daily_limit: int | None) -> Organization:
         """Set how many pictures a UTC day it may make: 0 for no limit, ``None`` for the server's default.
@@ -107,14 +114,9 @@ async def ensure_organization(
     await connection.execute(row.on_conflict_do_nothing(index_elements=[organizations.c.id]))
 
 
-async def _find(connection: AsyncConnection, organization_id: str) -> Organization | None:
+async def _get(connection: AsyncConnection, organization_id: str) -> Organization:
     found = await connection.execute(sa.select(organizations).where(organizations.c.id == organization_id))
     row = found.mappings().one_or_none()
-    return None if row is None else Organization(**row)
-
-
-async def _get(connection: AsyncConnection, organization_id: str) -> Organization:
-    organization = await _find(connection, organization_id)
-    if organization is None:
+    if row is None:
         raise InvalidFieldValue("There is no such organization", details={"organization_id": organization_id[:100]})
-    return organization
+    return Organization(**row)

@@ -1,0 +1,28 @@
+"""Commands that need the database, and no more than that."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from uncrop.cli.exits import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from uncrop.store.database import Store
+
+T = TypeVar("T")
+
+
+def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the store that the settings name, do one thing with it, and end the command if that fails."""
+    from uncrop import settings
+    from uncrop.bootstrap import open_store_from
+
+    async def run() -> T:
+        async with open_store_from(settings.load()) as store:
+            return await work(store)
+
+    with explained():
+        return asyncio.run(run())
