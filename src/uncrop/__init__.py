@@ -1,7 +1,112 @@
-"""Uncrop extends photographs beyond their borders."""
+"""Uncrop extends photographs beyond their borders.
+
+>>> import uncrop
+>>> result = uncrop.extend("photo.jpg", left=256, right=256)  # doctest: +SKIP
+>>> open("wide.jpg", "wb").write(result.image)  # doctest: +SKIP
+
+``extend`` makes one picture and blocks until it is there. A program that makes many, or runs an event loop, keeps one
+``Uncropper`` open:
+
+>>> async with uncrop.open_uncropper() as uncropper:  # doctest: +SKIP
+...     result = await uncropper.run(uncrop.UncropRequest(provider="local", image=data, sides=uncrop.Sides(left=256)))
+"""
 
 from __future__ import annotations
 
-from uncrop._version import __version__
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__"]
+from uncrop._version import __version__
+from uncrop.errors import UncropError
+from uncrop.model import Caller, Sides, UncropRequest, UncropResult
+
+if TYPE_CHECKING:
+    import os
+
+    from uncrop.bootstrap import open_uncropper
+    from uncrop.settings import Settings
+    from uncrop.uncropper import Uncropper
+
+__all__ = [
+    "Caller",
+    "Settings",
+    "Sides",
+    "UncropError",
+    "UncropRequest",
+    "UncropResult",
+    "Uncropper",
+    "__version__",
+    "extend",
+    "open_uncropper",
+]
+
+# Looked up on first use: they bring the HTTP client, the codecs and the settings library along.
+_LAZY = {
+    "Settings": "uncrop.settings",
+    "Uncropper": "uncrop.uncropper",
+    "open_uncropper": "uncrop.bootstrap",
+}
+
+
+def extend(
+    photo: bytes | str | os.PathLike[str],
+    *,
+    left: int = 0,
+    right: int = 0,
+    up: int = 0,
+    down: int = 0,
+    provider: str = "local",
+    seed: int | None = None,
+    quality: str | None = None,
+    mask: bytes | None = None,
+    prompt: str | None = None,
+    size: str | None = None,
+    settings: Settings | None = None,
+) -> UncropResult:
+    """Extend one photo and wait for it.
+
+    Parameters
+    ----------
+    photo
+        The file's bytes, or its path: JPEG, PNG or WebP.
+    left, right, up, down
+        Pixels to add on each side, -2000..2000; a negative number crops.
+    provider
+        ``local``, ``clipdrop`` or ``openai``; the latter two need their key in the settings.
+    seed
+        The same seed gives the same picture; drawn when absent and returned in the result.
+    quality
+        ``fast``, ``standard`` or ``best``; ``local`` only.
+    mask, prompt, size
+        ``openai`` only: a PNG that is transparent where pixels are to be made, what to continue with, the output size.
+    settings
+        Read from the environment when absent.
+
+    Raises
+    ------
+    UncropError
+        See ``uncrop.errors``; what is wrong with the request is a ``ValueError`` too.
+    OSError
+        When the file cannot be read.
+    """
+    from uncrop import settings as configuration
+    from uncrop.bootstrap import extend_once
+
+    request = UncropRequest(
+        provider=provider,
+        image=photo if isinstance(photo, bytes) else Path(photo).read_bytes(),
+        sides=Sides(left=left, right=right, up=up, down=down),
+        seed=seed,
+        quality=quality,
+        mask=mask,
+        prompt=prompt,
+        size=size,
+    )
+    return extend_once(request, settings or configuration.load())
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

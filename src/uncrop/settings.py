@@ -141,3 +141,9 @@ def _describe(location: tuple[int | str, ...], message: str) -> str:
     # The value itself is left out: it may be a secret.
     name = PREFIX + str(location[0]).upper() if location else "settings"
     return f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def unknown_variables() -> set[str]:
+    """Return the names of the environment that look like settings and are none, most likely slips."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {"UNCROP_PYTHON"}
+    return {name for name in os.environ if name.startswith(PREFIX)} - known

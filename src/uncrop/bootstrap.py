@@ -1,0 +1,148 @@
+"""The composition root: what is built from the settings, and who opens and closes it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uncrop import settings as configuration
+from uncrop.admission.admission import Admission
+from uncrop.admission.slots import Slots
+from uncrop.providers.base import ProviderContext, ProviderSettings
+from uncrop.providers.call import Sender
+from uncrop.providers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
+from uncrop.providers.registry import Registry
+from uncrop.uncropper import Uncropper
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from pydantic import SecretStr
+
+    from uncrop.admission.callers import Authenticator
+    from uncrop.admission.rate_limits import RateLimiter
+    from uncrop.model import UncropRequest, UncropResult
+    from uncrop.settings import Settings
+    from uncrop.store.database import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """Everything that a server needs, open."""
+
+    settings: Settings
+    uncropper: Uncropper
+    authenticator: Authenticator
+    rates: RateLimiter
+    store: Store
+    registry: Registry
+    slots: Slots
+
+
+@asynccontextmanager
+async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncropper]:
+    """Open an ``Uncropper`` without database, keys or limits, for one's own program.
+
+    Parameters
+    ----------
+    settings
+        Read from the environment when absent.
+
+    Raises
+    ------
+    SettingsError
+        With a line for each mistake in the environment.
+    """
+    settings = settings or configuration.load()
+    runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
+    async with _registry(settings, runner) as registry:
+        admission = Admission(slots=Slots(settings.max_running, settings.max_waiting))
+        yield _uncropper(settings, registry, admission)
+
+
+def extend_once(request: UncropRequest, settings: Settings) -> UncropResult:
+    """Open an ``Uncropper``, make one picture, close it again; not to be called within an event loop."""
+
+    async def run() -> UncropResult:
+        async with open_uncropper(settings) as uncropper:
+            return await uncropper.run(request)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open everything that a server needs: database, keys, limits, providers, the engine's workers.
+
+    Raises
+    ------
+    SettingsError
+        With a line for each setting that cannot work, such as a database that does not answer.
+    """
+    from uncrop.admission.callers import Authenticator
+    from uncrop.admission.rate_limits import RateLimiter
+    from uncrop.admission.usage_limits import UsageLimits
+
+    runner = ProcessRunner(
+        workers=settings.engine_workers, cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s
+    )
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store_from(settings))
+        registry = await stack.enter_async_context(_registry(settings, runner))
+        slots = Slots(settings.max_running, settings.max_waiting)
+        rates = RateLimiter(settings.rate_limit_per_minute)
+        usage = UsageLimits(store.usage, default_daily_limit=settings.usage_limit_per_day)
+        admission = Admission(slots=slots, usage=usage, rates=rates)
+        stack.push_async_callback(admission.drain)
+        yield Service(
+            settings=settings,
+            uncropper=_uncropper(settings, registry, admission),
+            authenticator=Authenticator(store.keys),
+            rates=rates,
+            store=store,
+            registry=registry,
+            slots=slots,
+        )
+
+
+def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
+    """Open the database that the settings name, with the pepper of its keys."""
+    from uncrop.store.database import open_store
+    from uncrop.store.pepper import load_pepper
+
+    pepper = settings.key_pepper
+    secret = load_pepper(settings.data_dir) if pepper is None else pepper.get_secret_value().encode()
+    return open_store(settings.database, pepper=secret)
+
+
+@asynccontextmanager
+async def _registry(settings: Settings, engine: EngineRunner) -> AsyncIterator[Registry]:
+    async with Sender(timeout_s=settings.provider_timeout_s) as send:
+        yield Registry(
+            ProviderContext(
+                settings={
+                    "openai": ProviderSettings(
+                        api_key=_secret(settings.openai_api_key),
+                        base_url=settings.openai_base_url,
+                        model=settings.openai_model,
+                    ),
+                    "clipdrop": ProviderSettings(
+                        api_key=_secret(settings.clipdrop_api_key), base_url=settings.clipdrop_base_url
+                    ),
+                },
+                send=send,
+                engine=engine,
+                max_output_pixels=settings.max_output_pixels,
+            )
+        )
+
+
+def _uncropper(settings: Settings, registry: Registry, admission: Admission) -> Uncropper:
+    return Uncropper(registry=registry, admission=admission, max_output_pixels=settings.max_output_pixels)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

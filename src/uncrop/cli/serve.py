@@ -1,0 +1,112 @@
+"""`uncrop serve`: the HTTP API and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uncrop.cli.exits import explained, stop
+
+if TYPE_CHECKING:
+    from uncrop.settings import Settings
+    from uncrop.store.keys import NewKey
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "rocket.jpg"
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8000,
+) -> None:
+    """Run the HTTP API and the page until stopped."""
+    with explained():
+        from uncrop import settings
+
+        configured = settings.load()
+        _require_server()
+        listener = _listen(host, port)
+        asyncio.run(_serve(configured, listener))
+
+
+def _require_server() -> None:
+    try:
+        import fastapi
+        import sqlalchemy
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        stop(f"the server needs the extra packages ({error.name} is missing): pip install 'uncrop[server]'")
+    del fastapi, sqlalchemy
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else, so that a second server says so at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        stop(f"cannot listen on {host} port {port} ({(error.strerror or 'unknown reason').lower()}); try --port")
+    return listener
+
+
+async def _serve(configured: Settings, listener: socket.socket) -> None:
+    from uncrop.bootstrap import open_service
+    from uncrop.server.logs import configure_logs
+    from uncrop.server.run import run_server
+    from uncrop.store.database import ensure_first_key
+
+    configure_logs(configured)
+    url = _address(listener)
+    await asyncio.to_thread(_compile_engine, configured)
+    async with open_service(configured) as service:
+        key = await ensure_first_key(service.store)
+        if key is not None:
+            typer.echo(_welcome(url, key))
+        typer.echo(f"uncrop: listening on {url}", err=True)
+        await run_server(service, listener)
+
+
+def _compile_engine(configured: Settings) -> None:
+    """Compile the engine's kernels if this data folder has none yet; takes a moment once."""
+    from uncrop import engine
+
+    if not engine.is_compiled(configured.kernel_cache):
+        typer.echo("uncrop: compiling the engine for this data folder (once; about half a minute)", err=True)
+        # In a process of its own: this one shall not carry the compiler's memory along.
+        command = [sys.executable, "-m", "uncrop", "warm-up"]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - nothing of it is anyone's input
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _welcome(url: str, key: NewKey) -> str:
+    photo = os.path.relpath(EXAMPLE) if EXAMPLE.exists() else "photo.jpg"
+    return "\n".join(
+        (
+            "",
+            "This is the first start. Here is an organization with its key; the key is not shown again.",
+            "",
+            f"  organization  {key.organization_id}",
+            f"  key           {key.key}",
+            f"  page          {url}/#organization={key.organization_id}&key={key.key}",
+            "",
+            "Try it from another terminal:",
+            "",
+            f"  curl {url}/api/v1/images/uncrop -H 'X-API-Key: {key.key}' \\",
+            f"    -F provider=local -F organization_id={key.organization_id} -F image_file=@{photo} \\",
+            "    -F extend_left=256 -F extend_right=256 --output wide.jpg",
+            "",
+        )
+    )

@@ -1,0 +1,211 @@
+// The page: choose a photo, pull its borders, send the form to the API, show what comes back. No build step, no library.
+
+const SIDES = ["left", "right", "up", "down"];
+const MAX_SIDE = 2000;
+
+const find = (id) => document.getElementById(id);
+const form = find("form");
+const side = (name) => form.elements[`extend_${name}`];
+const pixels = (name) => Math.max(-MAX_SIDE, Math.min(MAX_SIDE, Number.parseInt(side(name).value, 10) || 0));
+
+let photo = null; // { file, width, height, url }
+let resultUrl = null;
+
+// --- key: from the address's fragment (which no server sees), kept for this tab -----------------------------------------
+
+const fragment = new URLSearchParams(location.hash.slice(1));
+for (const [field, name] of [[find("key"), "key"], [form.elements.organization_id, "organization"]]) {
+  if (fragment.has(name)) sessionStorage.setItem(`uncrop-${name}`, fragment.get(name));
+  field.value = sessionStorage.getItem(`uncrop-${name}`) ?? "";
+  field.addEventListener("change", () => sessionStorage.setItem(`uncrop-${name}`, field.value.trim()));
+}
+if (fragment.size) history.replaceState(null, "", location.pathname);
+
+// --- the photo and the canvas around it ---------------------------------------------------------------------------------
+
+async function choose(file) {
+  say("");
+  fail("");
+  try {
+    const bitmap = await createImageBitmap(file);
+    if (photo) URL.revokeObjectURL(photo.url);
+    photo = { file, width: bitmap.width, height: bitmap.height, url: URL.createObjectURL(file) };
+    bitmap.close();
+  } catch {
+    fail(`${file.name} cannot be shown as a photo.`);
+    return;
+  }
+  find("preview").src = photo.url;
+  find("go").disabled = false;
+  showPhoto();
+}
+
+function layout() {
+  if (!photo) return;
+  const add = Object.fromEntries(SIDES.map((name) => [name, pixels(name)]));
+  const width = photo.width + add.left + add.right;
+  const height = photo.height + add.up + add.down;
+  const possible = width > 0 && height > 0;
+  find("size").textContent = possible
+    ? `${photo.width} × ${photo.height} → ${width} × ${height} pixels`
+    : "The sides leave nothing of the photo.";
+  if (!possible) return;
+  const room = find("canvas").parentElement;
+  const scale = Math.min((room.clientWidth - 44) / width, (window.innerHeight * 0.65) / height, 1);
+  Object.assign(find("canvas").style, { width: `${width * scale}px`, height: `${height * scale}px` });
+  Object.assign(find("preview").style, {
+    left: `${add.left * scale}px`,
+    top: `${add.up * scale}px`,
+    width: `${photo.width * scale}px`,
+    height: `${photo.height * scale}px`,
+  });
+  find("canvas").dataset.scale = String(scale);
+}
+
+function showPhoto() {
+  find("drop").hidden = true;
+  find("result").hidden = true;
+  find("after").hidden = true;
+  find("canvas").hidden = false;
+  layout();
+}
+
+for (const handle of document.querySelectorAll(".handle")) {
+  const name = handle.dataset.side;
+  const sign = name === "left" || name === "up" ? -1 : 1;
+  const horizontal = name === "left" || name === "right";
+  handle.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    handle.focus();
+    handle.setPointerCapture(event.pointerId);
+    const start = horizontal ? event.clientX : event.clientY;
+    const before = pixels(name);
+    const scale = Number(find("canvas").dataset.scale);
+    const move = (moved) => set(name, before + Math.round((sign * ((horizontal ? moved.clientX : moved.clientY) - start)) / scale));
+    handle.addEventListener("pointermove", move);
+    handle.addEventListener("lostpointercapture", () => handle.removeEventListener("pointermove", move), { once: true });
+  });
+  handle.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!step || horizontal !== event.key.match(/Left|Right/) instanceof Array) return;
+    event.preventDefault();
+    set(name, pixels(name) + sign * step * (event.shiftKey ? 64 : 16));
+  });
+}
+
+function set(name, value) {
+  side(name).value = Math.max(-MAX_SIDE, Math.min(MAX_SIDE, value));
+  layout();
+}
+
+// --- sending ------------------------------------------------------------------------------------------------------------
+
+function fields() {
+  const provider = form.elements.provider.value;
+  const body = new FormData();
+  body.append("provider", provider);
+  body.append("organization_id", form.elements.organization_id.value.trim());
+  if (provider !== "openai") for (const name of SIDES) if (pixels(name)) body.append(`extend_${name}`, pixels(name));
+  for (const name of ["seed", "quality", "prompt"]) {
+    const field = form.elements[name];
+    const taken = field.closest("[data-for]").dataset.for.split(" ").includes(provider);
+    if (taken && field.value.trim()) body.append(name, field.value.trim());
+  }
+  return body;
+}
+
+// OpenAI takes the canvas with a mask instead of sides: both are drawn here.
+async function canvasAndMask() {
+  const add = Object.fromEntries(SIDES.map((name) => [name, pixels(name)]));
+  const width = photo.width + add.left + add.right;
+  const height = photo.height + add.up + add.down;
+  const draw = (paint) => {
+    const canvas = new OffscreenCanvas(width, height);
+    paint(canvas.getContext("2d"));
+    return canvas.convertToBlob({ type: "image/png" });
+  };
+  const bitmap = await createImageBitmap(photo.file);
+  const image = await draw((context) => context.drawImage(bitmap, add.left, add.up));
+  const mask = await draw((context) => context.fillRect(add.left, add.up, photo.width, photo.height));
+  return { image, mask };
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  fail("");
+  find("after").hidden = true;
+  find("go").disabled = true;
+  const started = performance.now();
+  const ticking = setInterval(() => say(`Extending… ${((performance.now() - started) / 1000).toFixed(0)} s`), 250);
+  try {
+    const body = fields();
+    if (form.elements.provider.value === "openai") {
+      const { image, mask } = await canvasAndMask();
+      body.append("image_file", image, "canvas.png");
+      body.append("mask_file", mask, "mask.png");
+    } else {
+      body.append("image_file", photo.file, photo.file.name);
+    }
+    const response = await fetch("api/v1/images/uncrop", { method: "POST", headers: { "X-API-Key": find("key").value.trim() }, body });
+    if (!response.ok) throw new Error(await explain(response));
+    show(await response.blob(), response.headers, (performance.now() - started) / 1000);
+  } catch (error) {
+    say("");
+    fail(error instanceof TypeError ? "The server could not be reached." : error.message);
+  } finally {
+    clearInterval(ticking);
+    find("go").disabled = false;
+  }
+});
+
+async function explain(response) {
+  const { error } = await response.json();
+  const wait = response.headers.get("retry-after");
+  const fieldsOf = error.details?.fields ? ` (${Object.keys(error.details.fields).join(", ")})` : "";
+  return `${error.message}${fieldsOf}.${wait ? ` Try again in ${wait} s.` : ""} [${error.code}, trace ${error.trace_id}]`;
+}
+
+function show(blob, headers, seconds) {
+  if (resultUrl) URL.revokeObjectURL(resultUrl);
+  resultUrl = URL.createObjectURL(blob);
+  find("result").src = resultUrl;
+  find("result").hidden = false;
+  find("canvas").hidden = true;
+  find("after").hidden = false;
+  const ending = blob.type.replace("image/", "").replace("jpeg", "jpg");
+  find("download").href = resultUrl;
+  find("download").download = `${photo.file.name.replace(/\.[^.]*$/, "")}-uncrop.${ending}`;
+  const facts = [headers.get("x-provider"), `${seconds.toFixed(1)} s`];
+  if (headers.has("x-seed")) facts.push(`seed ${headers.get("x-seed")}`);
+  if (headers.has("x-confidence")) facts.push(`confidence ${Number(headers.get("x-confidence")).toFixed(2)}`);
+  say(`Done: ${facts.join(", ")}`);
+}
+
+const say = (text) => (find("status").textContent = text);
+const fail = (text) => {
+  find("error").textContent = text;
+  find("error").hidden = !text;
+};
+
+// --- wiring -------------------------------------------------------------------------------------------------------------
+
+function showFieldsOfProvider() {
+  const provider = form.elements.provider.value;
+  for (const label of document.querySelectorAll("[data-for]")) label.hidden = !label.dataset.for.split(" ").includes(provider);
+}
+form.elements.provider.addEventListener("change", showFieldsOfProvider);
+for (const name of SIDES) side(name).addEventListener("input", layout);
+find("photo").addEventListener("change", (event) => event.target.files[0] && choose(event.target.files[0]));
+find("again").addEventListener("click", showPhoto);
+addEventListener("resize", layout);
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  find("drop").classList.add("over");
+});
+addEventListener("dragleave", () => find("drop").classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  find("drop").classList.remove("over");
+  if (event.dataTransfer.files[0]) choose(event.dataTransfer.files[0]);
+});
+showFieldsOfProvider();

@@ -1,0 +1,224 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uncrop.finish.pipeline import finish
+from uncrop.geometry import canvas_of_sides, canvas_of_size
+from uncrop.model import Canvas, Capabilities, Facts, Fill, ImageHeader, Job, Metadata, Sides, Task, UncropRequest
+
+CLIPDROP = Capabilities(
+    name="clipdrop",
+    takes_sides=True,
+    takes_mask=False,
+    takes_prompt=False,
+    takes_size=False,
+    takes_quality=False,
+    max_seed=100_000,
+    max_image_bytes=30_000_000,
+    answer_format="JPEG",
+    bills=True,
+)
+OPENAI = replace(CLIPDROP, name="openai", takes_sides=False, takes_mask=True)
+
+
+def task_of(photo: np.ndarray, canvas: Canvas, mask: np.ndarray | None = None, of: Capabilities = CLIPDROP) -> Task:
+    height, width, channels = photo.shape
+    header = ImageHeader(
+        format="PNG",
+        width=width,
+        height=height,
+        channels=channels,  # type: ignore[arg-type]
+        bits=8,
+        mode="RGB",
+        orientation=1,
+        jpeg=None,
+        metadata=Metadata(),
+    )
+    job = Job(
+        request=UncropRequest(provider=of.name, image=b""),
+        capabilities=of,
+        header=header,
+        canvas=canvas,
+        seed=None,
+        quality="standard",
+        answer_format="PNG",
+    )
+    return Task(job=job, photo=photo, mask=mask)
+
+
+def fill_of(pixels: np.ndarray, **facts: Any) -> Fill:
+    return Fill(pixels=pixels, facts=Facts(provider="clipdrop", request_id="req_1", **facts))
+
+
+def scene(height: int, width: int) -> np.ndarray:
+    """A smooth picture with some grain, in the middle of the range."""
+    y, x = np.mgrid[:height, :width]
+    smooth = np.stack((90 + 0.2 * x, 100 + 0.15 * y, 110 + 0.1 * (x + y)), axis=-1)
+    grain = np.random.default_rng(3).normal(0, 2, smooth.shape)
+    return np.clip(np.rint(smooth + grain), 0, 255).astype(np.uint8)
+
+
+def cut(whole: np.ndarray, sides: Sides) -> tuple[np.ndarray, Canvas]:
+    """The photo that `sides` extends to the whole."""
+    height, width = whole.shape[:2]
+    photo = whole[sides.up : height - sides.down, sides.left : width - sides.right]
+    return photo, canvas_of_sides(photo.shape[1], photo.shape[0], sides)
+
+
+SIDES = [Sides(left=40, right=24), Sides(up=33), Sides(left=17, right=1, up=9, down=64), Sides(down=50)]
+
+
+@pytest.mark.parametrize("sides", SIDES, ids=str)
+def test_the_original_comes_back_exactly(sides: Sides) -> None:
+    photo, canvas = cut(scene(150, 170), sides)
+    noise = np.random.default_rng(1).integers(0, 256, (150, 170, 3), dtype=np.uint8)
+    picture = finish(task_of(photo, canvas), fill_of(noise))
+    inside = picture.pixels[sides.up : 150 - sides.down, sides.left : 170 - sides.right]
+    assert np.array_equal(inside, photo)
+    assert picture.pixels.shape == (150, 170, 3)
+    assert picture.pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("sides", SIDES, ids=str)
+@pytest.mark.parametrize("offset", [-20, 15])
+def test_a_cast_of_colour_is_taken_out_of_what_was_made(sides: Sides, offset: int) -> None:
+    whole = scene(150, 170)
+    photo, canvas = cut(whole, sides)
+    cast = (whole.astype(int) + np.array([offset, 0, -offset])).clip(0, 255).astype(np.uint8)
+    picture = finish(task_of(photo, canvas), fill_of(cast))
+    assert np.abs(picture.pixels.astype(int) - whole).max() <= 1
+    assert picture.drift == pytest.approx(2 / 3 * abs(offset))
+
+
+def test_a_cast_that_changes_over_the_frame_is_followed() -> None:
+    whole = scene(200, 300)
+    photo, canvas = cut(whole, Sides(left=60, right=60))
+    ramp = np.linspace(-16, 16, 300)[None, :, None]
+    picture = finish(task_of(photo, canvas), fill_of(np.rint(whole + ramp).astype(np.uint8)))
+    difference = np.abs(picture.pixels.astype(int) - whole)
+    before = np.abs(ramp)[0, :60].mean()
+    assert difference[:, :60].mean() < before / 2
+    assert difference[:, 55:60].max() <= 4
+
+
+def test_a_step_at_the_border_fades_out_within_a_few_pixels() -> None:
+    photo = np.full((64, 64, 3), 100, np.uint8)
+    canvas = canvas_of_sides(64, 64, Sides(right=64))
+    made = np.full((64, 128, 3), 100, np.uint8)
+    made[:, 60:] = 130  # the provider's version of the border is too light, its inner part is right
+    line = finish(task_of(photo, canvas), fill_of(made)).pixels[32, :, 0].astype(int)
+    assert (line[:64] == 100).all()
+    assert abs(line[64] - 100) <= 4
+    assert (np.diff(line[64:]) >= 0).all()
+
+
+def test_nothing_changes_where_nothing_differs() -> None:
+    whole = scene(120, 140)
+    photo, canvas = cut(whole, Sides(left=20, right=20, up=20, down=20))
+    picture = finish(task_of(photo, canvas), fill_of(whole.copy()))
+    assert np.array_equal(picture.pixels, whole)
+    assert picture.drift == 0
+    assert picture.warnings == ()
+
+
+def test_another_size_is_resized_and_said() -> None:
+    whole = np.full((100, 120, 3), 90, np.uint8)
+    photo, canvas = cut(whole, Sides(left=20))
+    picture = finish(task_of(photo, canvas), fill_of(np.full((50, 60, 3), 90, np.uint8)))
+    assert picture.pixels.shape == (100, 120, 3)
+    assert picture.warnings == ("the provider sent 60x50; resized to 120x100",)
+
+
+def test_a_provider_with_sizes_of_its_own_is_resized_silently() -> None:
+    photo = np.full((60, 80, 3), 90, np.uint8)
+    mask = np.zeros((60, 80), bool)
+    mask[:, :20] = True
+    task = task_of(photo, canvas_of_size(80, 60, None), mask, OPENAI)
+    picture = finish(task, fill_of(np.full((120, 160, 3), 90, np.uint8)))
+    assert picture.pixels.shape == (60, 80, 3)
+    assert picture.warnings == ()
+
+
+def test_under_the_mask_the_made_pixels_stay_and_elsewhere_the_original() -> None:
+    photo = scene(96, 96)
+    mask = np.zeros((96, 96), bool)
+    mask[:, 64:] = True
+    made = np.random.default_rng(2).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    picture = finish(task_of(photo, canvas_of_size(96, 96, None), mask, OPENAI), fill_of(made.copy()))
+    assert np.array_equal(picture.pixels[:, :64], photo[:, :64])
+    assert np.abs(picture.pixels[:, 64:].astype(int) - made[:, 64:]).max() <= 33
+    assert not np.array_equal(picture.pixels[:, 64:], photo[:, 64:])
+
+
+def test_when_everything_is_masked_there_is_no_drift_to_tell() -> None:
+    photo = scene(32, 32)
+    made = np.full((32, 32, 3), 7, np.uint8)
+    task = task_of(photo, canvas_of_size(32, 32, None), np.ones((32, 32), bool), OPENAI)
+    picture = finish(task, fill_of(made.copy()))
+    assert picture.drift is None
+    assert np.array_equal(picture.pixels, made)
+
+
+def test_a_photo_scaled_to_the_size_asked_for_lies_centred() -> None:
+    photo = np.full((50, 100, 3), 200, np.uint8)
+    mask = np.zeros((50, 100), bool)
+    mask[:, 90:] = True
+    canvas = canvas_of_size(100, 50, (200, 200))
+    picture = finish(task_of(photo, canvas, mask, OPENAI), fill_of(np.full((200, 200, 3), 200, np.uint8)))
+    assert picture.pixels.shape == (200, 200, 3)
+    assert (picture.pixels[60:140, :170] == 200).all()
+
+
+def test_transparent_parts_show_what_was_made_and_half_transparent_ones_mix() -> None:
+    photo = np.full((16, 24, 4), 100, np.uint8)
+    photo[..., 3] = 255
+    photo[:4, :, 3] = 0
+    photo[4:8, :, 3] = 102
+    canvas = canvas_of_sides(24, 16, Sides(right=8))
+    made = np.full((16, 32, 3), 100, np.uint8)
+    made[:8] = 150
+    picture = finish(task_of(photo, canvas), fill_of(made)).pixels
+    assert (picture[8:, :24] == 100).all()
+    top, middle = picture[:4, :24].astype(int), picture[4:8, :24].astype(int)
+    assert top.min() > 110
+    assert 100 < middle.mean() < top.mean()
+
+
+def test_an_opaque_alpha_channel_is_as_none() -> None:
+    photo = np.dstack((scene(40, 40), np.full((40, 40), 255, np.uint8)))
+    canvas = canvas_of_sides(40, 40, Sides(left=8))
+    picture = finish(task_of(photo, canvas), fill_of(scene(40, 48)))
+    assert np.array_equal(picture.pixels[:, 8:], photo[..., :3])
+
+
+def test_a_photo_smaller_than_a_block_is_only_pasted() -> None:
+    photo = scene(5, 5)
+    canvas = canvas_of_sides(5, 5, Sides(left=3, up=3))
+    picture = finish(task_of(photo, canvas), fill_of(np.zeros((8, 8, 3), np.uint8)))
+    assert np.array_equal(picture.pixels[3:, 3:], photo)
+
+
+def test_a_crop_leaves_only_the_part_that_is_used() -> None:
+    photo = scene(40, 60)
+    canvas = canvas_of_sides(60, 40, Sides(left=-20, right=10))
+    picture = finish(task_of(photo, canvas), fill_of(np.zeros((40, 50, 3), np.uint8)))
+    assert np.array_equal(picture.pixels[:, :40], photo[:, 20:])
+
+
+def test_pixels_that_may_not_be_written_to_are_copied() -> None:
+    photo, canvas = cut(scene(40, 60), Sides(left=20))
+    made = np.zeros((40, 60, 3), np.uint8)
+    made.flags.writeable = False
+    finish(task_of(photo, canvas), fill_of(made))
+    assert (made == 0).all()
+
+
+def test_a_fill_that_kept_the_original_is_left_alone() -> None:
+    photo = np.zeros((16, 16, 1), np.uint16)
+    pixels = np.arange(16 * 20, dtype=np.uint16).reshape(16, 20, 1)
+    fill = replace(fill_of(pixels), keeps_original=True)
+    picture = finish(task_of(photo, canvas_of_sides(16, 16, Sides(left=4))), fill)
+    assert picture.pixels is pixels
+    assert picture.drift is None

@@ -1,0 +1,52 @@
+from collections import Counter
+
+import pytest
+
+from uncrop import errors
+
+
+def leaves(of: type[errors.UncropError]) -> list[type[errors.UncropError]]:
+    children = of.__subclasses__()
+    return [leaf for child in children for leaf in leaves(child)] if children else [of]
+
+
+ON_THE_WIRE = [of for of in leaves(errors.UncropError) if of is not errors.SettingsError]
+
+
+def test_every_code_stands_for_one_class() -> None:
+    assert [code for code, count in Counter(of.code for of in ON_THE_WIRE).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("of", ON_THE_WIRE, ids=lambda of: of.code)
+def test_the_tree_in_the_docstring_shows_every_class_with_its_code(of: type[errors.UncropError]) -> None:
+    lines = [line for line in (errors.__doc__ or "").splitlines() if f" {of.__name__} " in line]
+    assert len(lines) == 1
+    assert of.code in lines[0]
+
+
+@pytest.mark.parametrize("of", ON_THE_WIRE, ids=lambda of: of.code)
+def test_client_errors_are_4xx_and_server_errors_5xx(of: type[errors.UncropError]) -> None:
+    expected = "client_error" if of.status < 500 else "server_error"
+    assert of.type == expected
+    assert issubclass(of, errors.CallerError) == (of.status < 500)
+
+
+def test_an_error_carries_two_texts_and_its_details() -> None:
+    error = errors.ImageTooLarge("Too large", details={"max_allowed": 3}, system_message="30 > 3", retry_after=1.5)
+    assert str(error) == "Too large"
+    assert error.details == {"max_allowed": 3}
+    assert error.system_message == "30 > 3"
+    assert error.retry_after == 1.5
+    assert isinstance(error, ValueError)
+
+
+def test_without_texts_the_class_speaks() -> None:
+    error = errors.MaskRequired()
+    assert error.message == error.system_message == "OpenAI requires mask for this operation"
+    assert error.details is None
+
+
+def test_settings_errors_hold_a_line_each() -> None:
+    error = errors.SettingsError(["A: wrong", "B: missing"])
+    assert error.problems == ["A: wrong", "B: missing"]
+    assert str(error) == "A: wrong; B: missing"

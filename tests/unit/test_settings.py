@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from uncrop import settings
+from uncrop.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(settings.os.environ):
+        if name.startswith("UNCROP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_everything_has_a_default_that_runs() -> None:
+    configured = settings.load()
+    assert configured.openai_api_key is None
+    assert configured.clipdrop_base_url == "https://clipdrop-api.co"
+    assert configured.openai_model == "gpt-image-2"
+    assert configured.rate_limit_per_minute == 60
+    assert configured.max_output_pixels == 40_000_000
+    assert configured.database == f"sqlite+aiosqlite:///{configured.data_dir / 'uncrop.db'}"
+    assert configured.kernel_cache == configured.data_dir / "kernels"
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_DATABASE_URL", "postgresql+psycopg://user@localhost/uncrop")
+    monkeypatch.setenv("UNCROP_OPENAI_BASE_URL", "http://127.0.0.1:8080/v1/")
+    monkeypatch.setenv("UNCROP_CLIPDROP_API_KEY", "")
+    configured = settings.load()
+    assert configured.database == "postgresql+psycopg://user@localhost/uncrop"
+    assert configured.openai_base_url == "http://127.0.0.1:8080/v1"
+    assert configured.clipdrop_api_key is None
+
+
+def test_a_file_in_the_working_folder_is_read() -> None:
+    Path(".env").write_text("UNCROP_RATE_LIMIT_PER_MINUTE=7\n")
+    assert settings.load().rate_limit_per_minute == 7
+
+
+def test_all_mistakes_are_told_at_once_with_their_variables_and_without_their_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UNCROP_RATE_LIMIT_PER_MINUTE", "none")
+    monkeypatch.setenv("UNCROP_OPENAI_BASE_URL", "ftp://secret@example.test")
+    monkeypatch.setenv("UNCROP_CLIPDROP_BASE_URL", "https://example.test/?a=b")
+    monkeypatch.setenv("UNCROP_DATABASE_URL", "mysql://root:secret@localhost/x")
+    monkeypatch.setenv("UNCROP_MAX_OUTPUT_MEGAPIXELS", "-1")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [
+        "UNCROP_DATABASE_URL: must begin with sqlite+aiosqlite:/// or postgresql+psycopg://",
+        "UNCROP_OPENAI_BASE_URL: must be an http:// or https:// address",
+        "UNCROP_CLIPDROP_BASE_URL: must be an address without query or fragment",
+        "UNCROP_RATE_LIMIT_PER_MINUTE: Input should be a valid integer, unable to parse string as an integer",
+        "UNCROP_MAX_OUTPUT_MEGAPIXELS: Input should be greater than 0",
+    ]
+
+
+def test_keys_are_not_shown_by_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_OPENAI_API_KEY", "sk-very-secret")
+    assert "sk-very-secret" not in repr(settings.load())
