@@ -1,1 +1,109 @@
-"""The weight-free outpainting engine: arrays in, arrays out."""
+"""The embedded engine: extends a photo from its own pixels, without weights and without a network.
+
+The method is multi-scale patch matching with expectation-maximisation (Wexler et al. 2007, Newson et al. 2014), with a
+coarse layout that grows outward from the photo. ``docs/engine.md`` explains it; ``pipeline.py`` shows its steps in
+their order, and every step is a file of its own. Importing this package loads neither Numba nor any kernel.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uncrop.engine.cache import is_compiled, mark_compiled, use_cache
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from uncrop.model import Pixels, Quality, Sides
+
+__all__ = ["Extension", "extend", "is_compiled", "use_cache", "warm_up"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extension:
+    """An extended photo and how far it can be trusted.
+
+    Attributes
+    ----------
+    pixels
+        (height, width, channels), the dtype and the channels of the photo, the photo's own pixels in place.
+    confidence
+        0 to 1 for the whole made area; 1 when nothing had to be made.
+    confidence_map
+        (height, width) uint8, 0 to 255 for every pixel; 255 on the photo itself.
+    """
+
+    pixels: Pixels = field(repr=False)
+    confidence: float
+    confidence_map: NDArray[np.uint8] = field(repr=False)
+
+
+def extend(
+    image: Pixels,
+    sides: Sides,
+    *,
+    seed: int,
+    quality: Quality = "standard",
+    progress: Callable[[float, str], None] | None = None,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    threads: int | None = None,
+) -> Extension:
+    """Extend a photo beyond its borders.
+
+    Parameters
+    ----------
+    image
+        (height, width, channels) uint8 or uint16, at least 16 x 16; 1 channel is grey, 2 grey + alpha, 3 RGB, 4 RGBA.
+    sides
+        Pixels to add on each side, up to 2000; negative numbers crop.
+    seed
+        0 to 4294967295. The same photo, sides, quality and seed give the same bytes, whatever the number of threads.
+    quality
+        "fast" for previews, "standard", or "best", which tries more layouts and keeps the best.
+    progress
+        Called as ``progress(fraction, step)`` between the steps; whatever it raises cancels the work.
+    deadline
+        A time on ``clock`` after which the next step is not begun.
+    clock
+        Seconds from any origin.
+    threads
+        How many threads compute; all that Numba allows by default.
+
+    Returns
+    -------
+    Extension
+        The picture of the exact size asked for, with its confidence.
+
+    Raises
+    ------
+    InvalidImage
+        The array has another shape or type, or is under 16 pixels.
+    InvalidExtendParameters
+        The sides exceed their limits, are all zero, or leave nothing.
+    InvalidFieldValue
+        The seed or the quality is none that exists.
+    ProviderTimeout
+        The deadline passed between two steps.
+    """
+    from uncrop.engine.checks import check_request
+
+    check_request(image, sides, seed, quality)
+    from uncrop.engine.pipeline import run
+    from uncrop.engine.watch import Watch
+
+    watch = Watch(progress=progress, deadline=deadline, clock=clock)
+    return Extension(**run(image, sides, seed=seed, quality=quality, watch=watch, threads=threads))
+
+
+def warm_up() -> None:
+    """Compile every kernel, so that no later call has to; into the folder given to ``use_cache``."""
+    from uncrop.engine.warm import compile_everything
+
+    compile_everything()
+    mark_compiled()

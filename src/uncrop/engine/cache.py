@@ -1,0 +1,45 @@
+"""Where compiled kernels are kept, and whether they are there."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+_MARK = "complete"
+
+
+def fingerprint() -> str:
+    """Name this version of the kernels: a hash over the engine's sources and the compiler's versions.
+
+    Numba notices a change in a kernel's own file, but not in a kernel that it calls; a folder per fingerprint does.
+    """
+    digest = hashlib.sha256(f"{version('numba')} {version('llvmlite')} {version('numpy')}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def use_cache(folder: Path | None) -> None:
+    """Keep compiled kernels below ``folder``; call it before the first use of the engine.
+
+    ``None`` leaves the choice to Numba: beside the sources, or in the user's own cache folder.
+    """
+    import numba
+
+    numba.config.CACHE_DIR = "" if folder is None else str(folder / fingerprint())
+
+
+def is_compiled(folder: Path) -> bool:
+    """Tell whether ``warm_up`` has finished for these very sources with ``use_cache(folder)``."""
+    return (folder / fingerprint() / _MARK).is_file()
+
+
+def mark_compiled() -> None:
+    """Note in the cache folder, if one was given, that all kernels are there."""
+    import numba
+
+    if numba.config.CACHE_DIR:
+        folder = Path(numba.config.CACHE_DIR)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()

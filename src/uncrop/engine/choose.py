@@ -1,0 +1,91 @@
+"""Step 8: several layouts with differently strict priors, and the choice of the one that fits best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncrop.engine.align import Frame
+from uncrop.engine.crew import Crew
+from uncrop.engine.field import Field, make_field
+from uncrop.engine.layout import COLOUR_SLACK, ROW_ORDER, context_weights, grow, visiting_order
+from uncrop.engine.match import sweep
+from uncrop.engine.plan import Plan
+from uncrop.engine.prior import Strictness, make_prior
+from uncrop.engine.pyramid import RADIUS, Atlas
+from uncrop.engine.upsample import usable_place
+from uncrop.engine.vote import vote
+from uncrop.engine.watch import Watch
+
+CHUNK = 4096  # pixels grown between two looks at the clock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """A finished coarsest level."""
+
+    field: Field
+    strictness: Strictness
+    energy: float
+
+
+def target_mask(frame: Frame) -> NDArray[np.bool_]:
+    """Return (H, W): the centres of patches that lie on the canvas and reach beyond the photo."""
+    mask = np.zeros((frame.height, frame.width), np.bool_)
+    mask[RADIUS : frame.height - RADIUS, RADIUS : frame.width - RADIUS] = True
+    mask[frame.top + RADIUS : frame.bottom - RADIUS, frame.left + RADIUS : frame.right - RADIUS] = False
+    return mask
+
+
+def make_layout(
+    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, level: int, seed: int, watch: Watch
+) -> Layout:
+    """Grow one layout, and refine it at its own level, in the calling thread."""
+    photo = atlas.pixels
+    field, prior = make_field(frame, photo), make_prior(frame, strictness)
+    phase, order = visiting_order(frame)
+    field.labels[:] = usable_place(atlas)
+    canvas, weights = field.flat.reshape(frame.height, frame.width, 4), context_weights()
+    for first in range(0, order.size, CHUNK):
+        watch.check()
+        last = min(order.size, first + CHUNK)
+        grow(
+            order, first, last, phase, canvas, field.labels, atlas, prior, weights, ROW_ORDER, COLOUR_SLACK, plan.grid,
+            seed,
+        )  # fmt: skip
+    targets = target_mask(frame)
+    field.labels[~targets] = -1
+    alone = Crew(1)
+    clamp_labels(field, atlas, targets)
+    effort = plan.effort(level)
+    for turn in range(effort.rounds * effort.sweeps):
+        watch.check()
+        sweep(field, atlas, prior, alone, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
+        if turn % effort.sweeps == effort.sweeps - 1:
+            vote(field, atlas, alone, targets)
+    return Layout(field=field, strictness=strictness, energy=float(field.costs[targets].mean(dtype=np.float64)))
+
+
+def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None:
+    """Give the patches on the photo's rim, which no pixel was grown for, the usable source nearest to themselves."""
+    top, bottom, left, right = field.box
+    fallback = usable_place(atlas)
+    rows, cols = np.nonzero(targets[top:bottom, left:right])
+    height, width = atlas.usable.shape
+    near_rows = np.clip(rows, RADIUS, height - RADIUS - 1)
+    near_cols = np.clip(cols, RADIUS, width - RADIUS - 1)
+    good = atlas.usable[near_rows, near_cols] != 0
+    field.labels[top + rows, left + cols, 0] = np.where(good, near_rows, fallback[0])
+    field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
+
+
+def choose_layout(
+    frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch
+) -> Layout:
+    """Make every layout of the plan, each in one thread, and return the one of the least mean cost."""
+    layouts = crew.each(
+        lambda strictness: make_layout(frame, atlas, strictness, plan, level, seed, watch), plan.layouts
+    )
+    return min(layouts, key=lambda layout: layout.energy)

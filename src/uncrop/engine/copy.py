@@ -1,0 +1,48 @@
+"""Step 7a: which of the photo's pixels each made pixel becomes, unblended, so that grain and sharpness survive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from uncrop.engine.crew import Crew, bands
+from uncrop.engine.field import Field, is_made
+from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
+
+BAND = 24
+COST_FLOOR = 16 * PATCH  # below this, differences of cost are noise and the nearer centre wins
+
+
+@njit(nogil=True, cache=True)
+def choose_rows(field: Any, atlas_width: int, origin: Any, first: int, last: int) -> None:
+    """Write the flat index of the source pixel of every made pixel into ``origin`` (H, W), -1 on the photo.
+
+    Of the patches that cover a pixel the one with the least (cost + floor) * (1 + d² / 10) is copied, d the distance
+    from its centre.
+    """
+    height, width = field.costs.shape
+    for y in range(first, last):
+        for x in range(width):
+            if not is_made(y, x, field.box):
+                origin[y, x] = -1
+                continue
+            least, chosen = 1 << 62, 0
+            for qy in range(max(RADIUS, y - RADIUS), min(height - RADIUS, y + RADIUS + 1)):
+                for qx in range(max(RADIUS, x - RADIUS), min(width - RADIUS, x + RADIUS + 1)):
+                    square = (y - qy) * (y - qy) + (x - qx) * (x - qx)
+                    rank = (int(field.costs[qy, qx]) + COST_FLOOR) * (10 + square)
+                    if rank < least:
+                        sy, sx = field.labels[qy, qx, 0] + y - qy, field.labels[qy, qx, 1] + x - qx
+                        least, chosen = rank, sy * atlas_width + sx
+            origin[y, x] = chosen
+
+
+def choose_origins(field: Field, atlas: Atlas, crew: Crew) -> NDArray[np.int32]:
+    """Return (H, W) int32: the flat index into the atlas of the pixel that each made pixel copies, -1 on the photo."""
+    origin = np.empty(field.costs.shape, np.int32)
+    width = atlas.usable.shape[1]
+    crew.each(lambda band: choose_rows(field, width, origin, *band), bands(0, origin.shape[0], BAND))
+    return origin

@@ -1,0 +1,43 @@
+"""Runs kernels on bands of rows in several threads.
+
+Kernels release the interpreter's lock, so plain Python threads run them side by side. Numba's own ``prange`` is not
+used: it compiles much more slowly, its default layer aborts the process when two threads use it at once, and it must
+not be forked. The bands never depend on the number of threads, hence neither does any result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Crew:
+    """A pool of threads for the length of one call; one thread means the caller's own."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="uncrop-engine") if threads > 1 else None
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def each(self, work: Callable[..., T], items: Iterable[Any]) -> list[T]:
+        """Call ``work(item)`` for every item, and return the answers in the items' order."""
+        if self._pool is None:
+            return [work(item) for item in items]
+        return list(self._pool.map(work, items))
+
+
+def bands(start: int, stop: int, rows: int, shift: int = 0) -> list[tuple[int, int]]:
+    """Cut the rows ``start`` to ``stop`` at every multiple of ``rows``, moved by ``shift``; empty bands are left out."""
+    cuts = [start, *(cut for cut in range(start - start % rows + shift % rows, stop, rows) if cut > start), stop]
+    return [(first, last) for first, last in zip(cuts, cuts[1:], strict=False) if last > first]

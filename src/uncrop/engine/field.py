@@ -1,0 +1,65 @@
+"""What the search knows about every patch of the canvas at one level, and which patches take part."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from uncrop.engine.align import Frame
+from uncrop.engine.pyramid import RADIUS
+
+SHIFT_STEPS = 8  # colour shifts are kept in eighths of a level
+
+
+class Field(NamedTuple):
+    """The state of one level: the picture so far and every patch's source, cost and colour shift.
+
+    Attributes
+    ----------
+    flat
+        (H * W * 4) uint8, the picture's channels, row by row.
+    labels
+        (H, W, 2) int32, row and column of the source of the patch centred here; -1 where there is none.
+    costs
+        (H, W) int32, its squared difference with the prior's penalty.
+    shifts
+        (H, W, 3) int8, what is added to its L, a and b when it is copied, in eighths of a level.
+    box
+        (4) int64: top, bottom, left and right of the photo on the canvas.
+    """
+
+    flat: Any
+    labels: Any
+    costs: Any
+    shifts: Any
+    box: Any
+
+
+def make_field(frame: Frame, photo: Any) -> Field:
+    """Return the state before any search: the photo (rows, cols, 4) in place, the rest black, no sources."""
+    canvas = np.zeros((frame.height, frame.width, 4), np.uint8)
+    canvas[frame.top : frame.bottom, frame.left : frame.right] = photo
+    return Field(
+        flat=canvas.reshape(-1),
+        labels=np.full((frame.height, frame.width, 2), -1, np.int32),
+        costs=np.zeros((frame.height, frame.width), np.int32),
+        shifts=np.zeros((frame.height, frame.width, 3), np.int8),
+        box=np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64),
+    )
+
+
+@njit(nogil=True, cache=True)
+def is_target(y: int, x: int, height: int, width: int, box: Any) -> bool:
+    """Tell whether the patch centred at (y, x) lies on the canvas and reaches beyond the photo."""
+    if y < RADIUS or y >= height - RADIUS or x < RADIUS or x >= width - RADIUS:
+        return False
+    inside = box[0] + RADIUS <= y < box[1] - RADIUS and box[2] + RADIUS <= x < box[3] - RADIUS
+    return not inside
+
+
+@njit(nogil=True, cache=True)
+def is_made(y: int, x: int, box: Any) -> bool:
+    """Tell whether the pixel (y, x) lies outside the photo."""
+    return y < box[0] or y >= box[1] or x < box[2] or x >= box[3]

@@ -1,0 +1,166 @@
+"""Step 3: the first picture, at the coarsest level, grown outward from the photo pixel by pixel.
+
+Every pixel copies the source whose surroundings agree best with what is already there around it. Candidates are the
+continuations of its neighbours' sources and a grid over the whole photo, whose phase differs from pixel to pixel: together
+nearly an exhaustive search. Pixels are visited in phases, by distance from the photo and by parity; a pixel reads only
+pixels of earlier phases, so that the order within a phase does not matter. The growth in layers is that of Newson et al.
+2014 (doi:10.1137/140954933), the weighting of the context that of Harrison's Resynthesizer (2005) in spirit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from uncrop.engine.align import Frame
+from uncrop.engine.chance import below, chance
+from uncrop.engine.prior import penalty
+from uncrop.engine.pyramid import PATCH, RADIUS
+from uncrop.engine.rows import weighted_row_difference
+
+RUN = 4 * (2 * RADIUS + 1)  # bytes in a patch's row
+ROW_ORDER = np.array([3, 2, 4, 1, 5, 0, 6], np.int64)  # the rows nearest to the centre settle most comparisons
+COLOUR_SLACK = np.array([8, 3, 3, 0], np.int64)  # how far the colour of a copy may be shifted, in levels
+
+
+def visiting_order(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the phase of every pixel (H, W), -1 on the photo, and the flat indices of the others in their order."""
+    rows, cols = np.arange(frame.height), np.arange(frame.width)
+    dy = np.maximum(0, np.maximum(frame.top - rows, rows - frame.bottom + 1))
+    dx = np.maximum(0, np.maximum(frame.left - cols, cols - frame.right + 1))
+    distance = np.sqrt(dy[:, None] ** 2 + dx[None, :] ** 2).astype(np.int32)
+    parity = (rows[:, None] % 2) * 2 + cols[None, :] % 2
+    phase = np.where(distance == 0, -1, distance * 4 + parity).astype(np.int32)
+    order = np.argsort(phase, axis=None, kind="stable").astype(np.int32)
+    return phase, order[frame.rows * frame.cols :]
+
+
+def context_weights() -> NDArray[np.int32]:
+    """Return the weights (7, 7) of a pixel's surroundings, 64 at the centre."""
+    steps = np.arange(-RADIUS, RADIUS + 1)
+    square = steps[:, None] ** 2 + steps[None, :] ** 2
+    return np.floor(64 / (1 + 0.15 * square) + 0.5).astype(np.int32)
+
+
+@njit(nogil=True, cache=True)
+def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context: Any, mask: Any) -> int:
+    """Copy what is there around (y, x) into ``context`` and its weights into ``mask`` (both flat, 7 * 28).
+
+    Returns the sum of the weights of the pixels.
+    """
+    height, width = phase.shape
+    own, total = phase[y, x], 0
+    mask[:] = 0
+    for dy in range(-RADIUS, RADIUS + 1):
+        for dx in range(-RADIUS, RADIUS + 1):
+            at_y, at_x = y + dy, x + dx
+            if 0 <= at_y < height and 0 <= at_x < width and phase[at_y, at_x] < own:
+                weight = weights[dy + RADIUS, dx + RADIUS]
+                start = ((dy + RADIUS) * 7 + dx + RADIUS) * 4
+                total += weight
+                for k in range(4):
+                    context[start + k] = canvas[at_y, at_x, k]
+                    mask[start + k] = weight
+    return total
+
+
+@njit(nogil=True, cache=True)
+def compare(context: Any, mask: Any, flat: Any, width: int, sy: int, sx: int, limit: int, order: Any) -> int:
+    """Return the weighted squared difference between the context and the source (sy, sx), or any value >= limit."""
+    total = 0
+    for n in range(7):
+        row = order[n]
+        start = ((sy + row - RADIUS) * width + sx - RADIUS) * 4
+        total += weighted_row_difference(mask, row * RUN, context, row * RUN, flat, start)
+        if total >= limit:
+            break
+    return total
+
+
+@njit(nogil=True, cache=True)
+def search_grid(
+    y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, order: Any, stride: int, bits: int,
+    best: Any,
+) -> None:  # fmt: skip
+    """Compare with every ``stride``-th source; ``best`` is (cost, row, column) and is updated."""
+    height, width = atlas.usable.shape
+    for sy in range(RADIUS + below(bits, 0, stride), height - RADIUS, stride):
+        off = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
+        rows_cost = off * weight // PATCH
+        if rows_cost >= best[0]:
+            continue
+        for sx in range(RADIUS + below(bits, 16, stride), width - RADIUS, stride):
+            if atlas.usable[sy, sx] == 0:
+                continue
+            off = penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
+            cost = rows_cost + off * weight // PATCH
+            if cost < best[0]:
+                cost += compare(context, mask, atlas.flat, width, sy, sx, best[0] - cost, order)
+                if cost < best[0]:
+                    best[0], best[1], best[2] = cost, sy, sx
+
+
+@njit(nogil=True, cache=True)
+def search_continuations(
+    y: int, x: int, phase: Any, labels: Any, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, order: Any,
+    best: Any,
+) -> None:  # fmt: skip
+    """Compare with what follows the sources of all neighbours within the patch; updates ``best``."""
+    height, width = atlas.usable.shape
+    seen, tried = 0, np.empty(PATCH, np.int64)
+    for dy in range(-RADIUS, RADIUS + 1):
+        for dx in range(-RADIUS, RADIUS + 1):
+            at_y, at_x = y + dy, x + dx
+            if not (0 <= at_y < phase.shape[0] and 0 <= at_x < phase.shape[1]):
+                continue
+            if phase[at_y, at_x] < 0 or phase[at_y, at_x] >= phase[y, x]:
+                continue
+            sy, sx = labels[at_y, at_x, 0] - dy, labels[at_y, at_x, 1] - dx
+            if not (RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS) or atlas.usable[sy, sx] == 0:
+                continue
+            index, known = sy * width + sx, False
+            for n in range(seen):
+                known = known or tried[n] == index
+            if known:
+                continue
+            tried[seen] = index
+            seen += 1
+            off = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
+            off += penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
+            cost = off * weight // PATCH
+            if cost < best[0]:
+                cost += compare(context, mask, atlas.flat, width, sy, sx, best[0] - cost, order)
+                if cost < best[0]:
+                    best[0], best[1], best[2] = cost, sy, sx
+
+
+@njit(nogil=True, cache=True)
+def grow(
+    order: Any, first: int, last: int, phase: Any, canvas: Any, labels: Any, atlas: Any, prior: Any, weights: Any,
+    row_order: Any, slack: Any, stride: int, seed: int,
+) -> None:  # fmt: skip
+    """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
+    width, atlas_width = phase.shape[1], atlas.usable.shape[1]
+    context, mask = np.zeros(7 * RUN, np.uint8), np.zeros(7 * RUN, np.int32)
+    best = np.empty(3, np.int64)
+    for n in range(first, last):
+        y, x = order[n] // width, order[n] % width
+        weight = read_context(y, x, phase, canvas, weights, context, mask)
+        best[0], best[1], best[2] = 1 << 62, labels[y, x, 0], labels[y, x, 1]
+        search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, row_order, best)
+        search_grid(y, x, context, mask, weight, atlas, prior, row_order, stride, chance(seed, order[n], 0), best)
+        sy, sx = best[1], best[2]
+        labels[y, x, 0], labels[y, x, 1] = sy, sx
+        for k in range(4):
+            total = 0
+            for row in range(7):
+                start = ((sy + row - RADIUS) * atlas_width + sx - RADIUS) * 4
+                for col in range(7):
+                    at = row * RUN + col * 4 + k
+                    total += mask[at] * (int(context[at]) - int(atlas.flat[start + col * 4 + k]))
+            shift = 0 if weight == 0 else int(np.floor(total / weight + 0.5))
+            shift = max(-slack[k], min(slack[k], shift))
+            canvas[y, x, k] = max(0, min(255, int(atlas.flat[(sy * atlas_width + sx) * 4 + k]) + shift))

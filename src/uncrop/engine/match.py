@@ -1,0 +1,190 @@
+"""Step 5a: better sources for the patches of the canvas, by propagation and random search.
+
+PatchMatch (Barnes et al. 2009, doi:10.1145/1531326.1531330) in bands of rows. Inside a band a patch sees what its
+neighbours have just found; across bands it sees their state before the sweep. The bands move from one iteration to
+the next but never depend on the number of threads, so that the result does not either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from uncrop.engine.chance import below, chance
+from uncrop.engine.crew import Crew, bands
+from uncrop.engine.field import SHIFT_STEPS, Field, is_target
+from uncrop.engine.layout import COLOUR_SLACK
+from uncrop.engine.prior import Prior, penalty
+from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
+from uncrop.engine.rows import row_difference
+
+BAND = 24
+BAND_STEP = 7  # rows by which the bands move from iteration to iteration
+FAR = 1 << 30
+
+
+@njit(nogil=True, cache=True)
+def free_shift(difference: int, slack: int) -> int:
+    """Return by how much a colour shift of at most ``slack`` levels lessens a channel's squared difference.
+
+    ``difference`` is that of the patches' sums: 49 m. The squared difference falls by 49 (m² - max(0, |m| - slack)²).
+    """
+    left = max(0, abs(difference) - PATCH * slack)
+    return (difference * difference - left * left) // PATCH
+
+
+@njit(nogil=True, cache=True)
+def patch_cost(
+    flat: Any, width: int, y: int, x: int, sums: Any, atlas: Any, prior: Any, slack: Any, sy: int, sx: int, limit: int
+) -> int:
+    """Return the cost of the source (sy, sx) for the patch at (y, x), or any value >= limit.
+
+    ``sums`` holds the sums of L, a and b over the patch. The cost is the squared difference over four channels after the
+    best allowed colour shift, plus the prior's penalty.
+    """
+    atlas_width = atlas.usable.shape[1]
+    total = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
+    total += penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
+    if total >= limit:
+        return total
+    for k in range(3):
+        total -= free_shift(sums[k] - int(atlas.sums[sy, sx, k]), slack[k])
+    target = ((y - RADIUS) * width + x - RADIUS) * 4
+    source = ((sy - RADIUS) * atlas_width + sx - RADIUS) * 4
+    for _ in range(2 * RADIUS + 1):
+        total += row_difference(flat, target, atlas.flat, source)
+        if total >= limit:
+            break
+        target += 4 * width
+        source += 4 * atlas_width
+    return total
+
+
+@njit(nogil=True, cache=True)
+def can_copy(atlas: Any, sy: int, sx: int) -> bool:
+    """Tell whether (sy, sx) is the centre of a patch that may be copied."""
+    height, width = atlas.usable.shape
+    return RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS and atlas.usable[sy, sx] != 0
+
+
+@njit(nogil=True, cache=True)
+def row_sums(flat: Any, width: int, y: int, column: Any, out: Any) -> None:
+    """Write the sums of L, a and b over every patch centred in row ``y`` into ``out`` (W, 3)."""
+    column[:] = 0
+    for row in range(y - RADIUS, y + RADIUS + 1):
+        for x in range(width):
+            for k in range(3):
+                column[x, k] += flat[(row * width + x) * 4 + k]
+    for k in range(3):
+        total = 0
+        for x in range(2 * RADIUS):
+            total += column[x, k]
+        for x in range(RADIUS, width - RADIUS):
+            total += column[x + RADIUS, k]
+            out[x, k] = total
+            total -= column[x - RADIUS, k]
+
+
+@njit(nogil=True, cache=True)
+def propagate(
+    field: Any, above: Any, under: Any, first: int, last: int, y: int, x: int, sums: Any, atlas: Any, prior: Any,
+    slack: Any, best: Any,
+) -> bool:  # fmt: skip
+    """Try the continuations of the four neighbours' sources; ``best`` is (cost, row, column) and is updated.
+
+    Returns whether all neighbours have the offset of this patch already.
+    """
+    width = field.costs.shape[1]
+    agree = True
+    for n in range(4):
+        dy, dx = (0, -1, 1, 0)[n], (-1, 0, 0, 1)[n]
+        if y + dy < first:
+            sy, sx = above[x, 0], above[x, 1]
+        elif y + dy >= last:
+            sy, sx = under[x, 0], under[x, 1]
+        else:
+            sy, sx = field.labels[y + dy, x + dx, 0], field.labels[y + dy, x + dx, 1]
+        if sy < 0:
+            continue
+        sy, sx = sy - dy, sx - dx
+        if sy == best[1] and sx == best[2]:
+            continue
+        agree = False
+        if can_copy(atlas, sy, sx):
+            cost = patch_cost(field.flat, width, y, x, sums, atlas, prior, slack, sy, sx, best[0])
+            if cost < best[0]:
+                best[0], best[1], best[2] = cost, sy, sx
+    return agree
+
+
+@njit(nogil=True, cache=True)
+def search_around(
+    field: Any, y: int, x: int, sums: Any, atlas: Any, prior: Any, slack: Any, tries: int, radius: int, bits: int,
+    best: Any,
+) -> None:  # fmt: skip
+    """Try ``tries`` random sources around the best, within a radius that halves each time; updates ``best``."""
+    height, width = atlas.usable.shape
+    for n in range(tries):
+        bits = chance(bits, y * field.costs.shape[1] + x, n)
+        top, bottom = max(RADIUS, best[1] - radius), min(height - RADIUS, best[1] + radius + 1)
+        left, right = max(RADIUS, best[2] - radius), min(width - RADIUS, best[2] + radius + 1)
+        sy, sx = top + below(bits, 0, bottom - top), left + below(bits, 16, right - left)
+        if atlas.usable[sy, sx] != 0:
+            cost = patch_cost(field.flat, field.costs.shape[1], y, x, sums, atlas, prior, slack, sy, sx, best[0])
+            if cost < best[0]:
+                best[0], best[1], best[2] = cost, sy, sx
+        radius = max(1, radius // 2)
+
+
+@njit(nogil=True, cache=True)
+def sweep_band(
+    field: Any, above: Any, under: Any, first: int, last: int, atlas: Any, prior: Any, slack: Any, forward: bool,
+    tries: int, radius: int, seed: int, turn: int,
+) -> None:  # fmt: skip
+    """Visit every target patch of the rows ``first`` to ``last`` once, in or against the order of reading.
+
+    ``above`` and ``under`` are the labels (W, 2) of the rows next to the band before the sweep.
+    """
+    height, width = field.costs.shape
+    column, sums = np.zeros((width, 3), np.int64), np.zeros((width, 3), np.int64)
+    best = np.empty(3, np.int64)
+    for row in range(max(first, RADIUS), min(last, height - RADIUS)):
+        y = row if forward else max(first, RADIUS) + min(last, height - RADIUS) - 1 - row
+        row_sums(field.flat, width, y, column, sums)
+        for col in range(RADIUS, width - RADIUS):
+            x = col if forward else width - 1 - col
+            if not is_target(y, x, height, width, field.box):
+                continue
+            sy, sx = field.labels[y, x, 0], field.labels[y, x, 1]
+            best[0] = patch_cost(field.flat, width, y, x, sums[x], atlas, prior, slack, sy, sx, FAR)
+            best[1], best[2] = sy, sx
+            agree = propagate(field, above, under, first, last, y, x, sums[x], atlas, prior, slack, best)
+            if not agree:
+                bits = chance(seed, y * width + x, turn)
+                search_around(field, y, x, sums[x], atlas, prior, slack, tries, radius, bits, best)
+            field.costs[y, x] = best[0]
+            field.labels[y, x, 0], field.labels[y, x, 1] = best[1], best[2]
+            for k in range(3):
+                limit = SHIFT_STEPS * slack[k]
+                shift = (sums[x, k] - int(atlas.sums[best[1], best[2], k])) * SHIFT_STEPS // PATCH
+                field.shifts[y, x, k] = max(-limit, min(limit, shift))
+
+
+def sweep(field: Field, atlas: Atlas, prior: Prior, crew: Crew, *, tries: int, radius: int, seed: int, turn: int) -> None:
+    """Improve every patch's source once; ``turn`` numbers the sweeps of a level."""
+    height = field.costs.shape[0]
+    cuts = bands(0, height, BAND, turn * BAND_STEP)
+    edges = {first: (field.labels[first - 1].copy(), field.labels[first].copy()) for first, _ in cuts[1:]}
+    nothing = np.full_like(field.labels[0], -1)
+
+    def work(band: tuple[int, int]) -> None:
+        first, last = band
+        above = edges[first][0] if first in edges else nothing
+        under = edges[last][1] if last in edges else nothing
+        sweep_band(
+            field, above, under, first, last, atlas, prior, COLOUR_SLACK, turn % 2 == 0, tries, radius, seed, turn
+        )
+
+    crew.each(work, cuts)

@@ -1,0 +1,182 @@
+"""Step 7b: hide the seams between copied pieces: a smooth correction that makes gradients continue across them.
+
+The correction e solves a screened Poisson equation (Perez, Gangnet and Blake 2003, doi:10.1145/882262.882269; Darabi et al.
+2012, doi:10.1145/2185520.2185578): between neighbours p and q, e_p - e_q is wanted to be what the copied values lack to
+the mean of both sources' gradients. e is 0 on the photo, free at the canvas's border, and pulled to 0 by a weak screen. It
+is solved by multigrid on cell-centred grids; the coarse operator is the same 5-point star with four times the screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+SCREEN = 1e-4
+CYCLES = 3
+SMOOTHINGS = 2  # before and after each coarser correction
+COARSEST_SMOOTHINGS = 24
+SMALLEST = 4  # pixels of the shorter side below which no coarser grid is made
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """One grid of the multigrid: unknown, right-hand side, the photo's box on it, and the screen."""
+
+    unknown: NDArray[np.float32]
+    wanted: NDArray[np.float32]
+    box: NDArray[np.int64]
+    screen: float
+
+
+@njit(nogil=True, cache=True)
+def lack_rows(plane: Any, usable: Any, origin: Any, box: Any, out: Any, first: int, last: int) -> None:
+    """Write the divergence that the copies lack into ``out`` (H, W) float32.
+
+    ``plane`` (h, w) float32 holds the photo's values, ``origin`` (H, W) the flat index of every made pixel's source.
+    """
+    height, width = origin.shape
+    rows, cols = plane.shape
+    for y in range(first, last):
+        for x in range(width):
+            out[y, x] = np.float32(0)
+            if origin[y, x] < 0:
+                continue
+            sy, sx = origin[y, x] // cols, origin[y, x] % cols
+            total = np.float32(0)
+            for n in range(4):
+                dy, dx = (0, -1, 1, 0)[n], (-1, 0, 0, 1)[n]
+                qy, qx = y + dy, x + dx
+                if not (0 <= qy < height and 0 <= qx < width):
+                    continue
+                forth = 0 <= sy + dy < rows and 0 <= sx + dx < cols and usable[sy + dy, sx + dx] != 0
+                if origin[qy, qx] < 0:
+                    if forth:
+                        total += plane[qy - box[0], qx - box[2]] - plane[sy + dy, sx + dx]
+                    continue
+                ty, tx = origin[qy, qx] // cols, origin[qy, qx] % cols
+                if ty == sy + dy and tx == sx + dx:
+                    continue
+                back = 0 <= ty - dy < rows and 0 <= tx - dx < cols and usable[ty - dy, tx - dx] != 0
+                lack_forth = plane[ty, tx] - plane[sy + dy, sx + dx] if forth else np.float32(0)
+                lack_back = plane[ty - dy, tx - dx] - plane[sy, sx] if back else np.float32(0)
+                share = np.float32(0.5) if forth and back else np.float32(1)
+                total += share * (lack_forth + lack_back)
+            out[y, x] = total
+
+
+@njit(nogil=True, cache=True)
+def smooth(unknown: Any, wanted: Any, box: Any, screen: float, times: int) -> None:
+    """Relax by red-black Gauss-Seidel, ``times`` times both colours."""
+    height, width = unknown.shape
+    screen32 = np.float32(screen)
+    for turn in range(2 * times):
+        for y in range(height):
+            within = box[0] <= y < box[1]
+            x = (y + turn) % 2
+            while x < width:
+                if within and box[2] <= x < box[3]:
+                    x += (box[3] - x + 1) // 2 * 2
+                    continue
+                total, count = wanted[y, x], screen32
+                if y > 0:
+                    total += unknown[y - 1, x]
+                    count += np.float32(1)
+                if y < height - 1:
+                    total += unknown[y + 1, x]
+                    count += np.float32(1)
+                if x > 0:
+                    total += unknown[y, x - 1]
+                    count += np.float32(1)
+                if x < width - 1:
+                    total += unknown[y, x + 1]
+                    count += np.float32(1)
+                unknown[y, x] = total / count
+                x += 2
+
+
+@njit(nogil=True, cache=True)
+def restrict(unknown: Any, wanted: Any, box: Any, screen: float, coarse: Any) -> None:
+    """Write the sums of the residuals of 2 x 2 cells into ``coarse``."""
+    height, width = unknown.shape
+    screen32 = np.float32(screen)
+    coarse[:] = 0
+    for y in range(height):
+        for x in range(width):
+            if box[0] <= y < box[1] and box[2] <= x < box[3]:
+                continue
+            here = unknown[y, x]
+            residual = wanted[y, x] - screen32 * here
+            if y > 0:
+                residual += unknown[y - 1, x] - here
+            if y < height - 1:
+                residual += unknown[y + 1, x] - here
+            if x > 0:
+                residual += unknown[y, x - 1] - here
+            if x < width - 1:
+                residual += unknown[y, x + 1] - here
+            coarse[y >> 1, x >> 1] += residual
+
+
+@njit(nogil=True, cache=True)
+def prolong(coarse: Any, unknown: Any, box: Any) -> None:
+    """Add the bilinear interpolation of ``coarse`` to ``unknown``, but not on the photo."""
+    height, width = unknown.shape
+    last_row, last_col = coarse.shape[0] - 1, coarse.shape[1] - 1
+    for y in range(height):
+        near_y = y >> 1
+        far_y = min(last_row, max(0, near_y + (1 if y & 1 else -1)))
+        for x in range(width):
+            if box[0] <= y < box[1] and box[2] <= x < box[3]:
+                continue
+            near_x = x >> 1
+            far_x = min(last_col, max(0, near_x + (1 if x & 1 else -1)))
+            total = np.float32(9) * coarse[near_y, near_x] + coarse[far_y, far_x]
+            total += np.float32(3) * (coarse[near_y, far_x] + coarse[far_y, near_x])
+            unknown[y, x] += total * np.float32(0.0625)
+
+
+def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64]) -> list[Grid]:
+    """Return the grids from the finest to one a few cells wide; coarse cells are known where all their cells are."""
+    grids = [Grid(unknown=np.zeros_like(wanted), wanted=wanted, box=box, screen=SCREEN)]
+    while min(grids[-1].wanted.shape) >= 2 * SMALLEST:
+        fine = grids[-1]
+        shape = tuple((side + 1) // 2 for side in fine.wanted.shape)
+        top, bottom, left, right = fine.box
+        # The last cell of an odd side has no partner and counts as whole.
+        bottom += bottom == fine.wanted.shape[0]
+        right += right == fine.wanted.shape[1]
+        coarse_box = np.array([(top + 1) // 2, bottom // 2, (left + 1) // 2, right // 2], np.int64)
+        grids.append(
+            Grid(
+                unknown=np.zeros(shape, np.float32),
+                wanted=np.zeros(shape, np.float32),
+                box=coarse_box,
+                screen=4 * fine.screen,
+            )
+        )
+    return grids
+
+
+def cycle(grids: list[Grid]) -> None:
+    """Run one V-cycle over ``grids``; the finest one's ``unknown`` is improved."""
+    for fine, coarse in zip(grids, grids[1:], strict=False):
+        smooth(fine.unknown, fine.wanted, fine.box, fine.screen, SMOOTHINGS)
+        restrict(fine.unknown, fine.wanted, fine.box, fine.screen, coarse.wanted)
+        coarse.unknown[:] = 0
+    last = grids[-1]
+    smooth(last.unknown, last.wanted, last.box, last.screen, COARSEST_SMOOTHINGS)
+    for fine, coarse in zip(grids[-2::-1], grids[:0:-1], strict=True):
+        prolong(coarse.unknown, fine.unknown, fine.box)
+        smooth(fine.unknown, fine.wanted, fine.box, fine.screen, SMOOTHINGS)
+
+
+def solve(wanted: NDArray[np.float32], box: NDArray[np.int64], cycles: int = CYCLES) -> NDArray[np.float32]:
+    """Return the correction (H, W) for the lacking divergence ``wanted`` around the photo's ``box``."""
+    grids = make_grids(wanted, box)
+    for _ in range(cycles):
+        cycle(grids)
+    return grids[0].unknown

@@ -1,0 +1,125 @@
+"""Step 2: the photo at every level, by means of 2 x 2 pixels, with what a search needs to know about its patches."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from uncrop.engine.crew import Crew, bands
+
+RADIUS = 3  # patches are 7 x 7
+PATCH = 49
+BAND = 64
+
+
+class Atlas(NamedTuple):
+    """Where patches may be copied from, at one level: h x w pixels.
+
+    Attributes
+    ----------
+    flat
+        (h * w * 4) uint8, the channels of step 1, row by row.
+    usable
+        (h, w) uint8, 1 where a patch centred here lies wholly inside the photo and may be copied.
+    sums
+        (h, w, 3) uint16, the sums of L, a and b over the patch centred here.
+    row_of, col_of
+        (h), (w) int32: where in the photo a row or column of the atlas comes from.
+    """
+
+    flat: Any
+    usable: Any
+    sums: Any
+    row_of: Any
+    col_of: Any
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The channels as (h, w, 4)."""
+        height, width = self.usable.shape
+        pixels: NDArray[np.uint8] = self.flat.reshape(height, width, 4)
+        return pixels
+
+
+@njit(nogil=True, cache=True)
+def halve_rows(fine: Any, out: Any, first: int, last: int) -> None:
+    """Write the means of 2 x 2 pixels of ``fine`` (h, w, 4), rounded, into ``out`` (h // 2, w // 2, 4)."""
+    for y in range(first, last):
+        for x in range(out.shape[1]):
+            for k in range(4):
+                total = int(fine[2 * y, 2 * x, k]) + int(fine[2 * y, 2 * x + 1, k])
+                total += int(fine[2 * y + 1, 2 * x, k]) + int(fine[2 * y + 1, 2 * x + 1, k])
+                out[y, x, k] = (total + 2) >> 2
+
+
+@njit(nogil=True, cache=True)
+def patch_sum_rows(pixels: Any, out: Any, first: int, last: int) -> None:
+    """Write the sums of the first three channels over 7 x 7 pixels into ``out`` (h, w, 3), 0 along the rim."""
+    height, width = out.shape[:2]
+    column = np.zeros((width, 3), np.int64)
+    for y in range(first, last):
+        if y < RADIUS or y >= height - RADIUS:
+            out[y] = 0
+            continue
+        column[:] = 0
+        for row in range(y - RADIUS, y + RADIUS + 1):
+            for x in range(width):
+                for k in range(3):
+                    column[x, k] += pixels[row, x, k]
+        for x in range(width):
+            for k in range(3):
+                total = 0
+                if RADIUS <= x < width - RADIUS:
+                    for at in range(x - RADIUS, x + RADIUS + 1):
+                        total += column[at, k]
+                out[y, x, k] = total
+
+
+def halve(fine: NDArray[np.uint8], crew: Crew) -> NDArray[np.uint8]:
+    """Return ``fine`` (h, w, 4) at half its size, a last odd row or column dropped."""
+    out = np.empty((fine.shape[0] // 2, fine.shape[1] // 2, 4), np.uint8)
+    crew.each(lambda band: halve_rows(fine, out, *band), bands(0, out.shape[0], BAND))
+    return out
+
+
+def erode(solid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return 1 where the 7 x 7 pixels around are all ``solid`` and inside the array, else 0."""
+    height, width = solid.shape
+    out = np.zeros((height, width), np.uint8)
+    if height > 2 * RADIUS and width > 2 * RADIUS:
+        counts = np.zeros((height + 1, width + 1), np.int32)
+        np.cumsum(np.cumsum(solid, axis=0, dtype=np.int32), axis=1, out=counts[1:, 1:])
+        size = 2 * RADIUS + 1
+        full = counts[size:, size:] - counts[:-size, size:] - counts[size:, :-size] + counts[:-size, :-size]
+        out[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = full == PATCH
+    return out
+
+
+def make_atlas(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], crew: Crew) -> Atlas:
+    """Describe the photo ``pixels`` (h, w, 4) as a source of patches; ``solid`` (h, w) tells what may be copied."""
+    height, width = pixels.shape[:2]
+    sums = np.empty((height, width, 3), np.uint16)
+    crew.each(lambda band: patch_sum_rows(pixels, sums, *band), bands(0, height, BAND))
+    return Atlas(
+        flat=pixels.reshape(-1),
+        usable=erode(solid),
+        sums=sums,
+        row_of=np.arange(height, dtype=np.int32),
+        col_of=np.arange(width, dtype=np.int32),
+    )
+
+
+def make_pyramid(
+    pixels: NDArray[np.uint8], solid: NDArray[np.bool_], levels: int, crew: Crew
+) -> list[Atlas]:
+    """Return the atlas of every level, the finest first."""
+    pyramid = [make_atlas(pixels, solid, crew)]
+    for _ in range(levels - 1):
+        pixels = halve(pixels, crew)
+        height, width = pixels.shape[:2]
+        solid = solid[: 2 * height, : 2 * width].reshape(height, 2, width, 2).all(axis=(1, 3))
+        pyramid.append(make_atlas(pixels, solid, crew))
+    return pyramid

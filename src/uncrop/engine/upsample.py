@@ -1,0 +1,68 @@
+"""Step 6: from one level to the next finer one: sources double exactly, and vote for the first finer picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from uncrop.engine.crew import Crew, bands
+from uncrop.engine.field import Field, is_target
+from uncrop.engine.match import can_copy
+from uncrop.engine.pyramid import RADIUS, Atlas
+
+BAND = 64
+
+
+@njit(nogil=True, cache=True)
+def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, first: int, last: int) -> None:
+    """Write labels, costs and shifts of the rows ``first`` to ``last`` of ``fine``.
+
+    s_fine = 2 s_coarse + (t_fine - 2 t_coarse), moved into the photo where it falls outside.
+    """
+    height, width = fine.costs.shape
+    coarse_height, coarse_width = coarse.costs.shape
+    bottom, right = atlas.usable.shape[0] - RADIUS - 1, atlas.usable.shape[1] - RADIUS - 1
+    for y in range(first, last):
+        for x in range(width):
+            if not is_target(y, x, height, width, fine.box):
+                continue
+            cy, cx = min(coarse_height - RADIUS - 1, max(RADIUS, y >> 1)), min(coarse_width - RADIUS - 1, max(RADIUS, x >> 1))
+            if coarse.labels[cy, cx, 0] < 0:
+                # The photo's last odd row or column is dropped on coarse levels, so that a fine target may lie beside
+                # the coarse ones: the next patch outward stands in.
+                cy, cx = nearest_target(coarse, cy, cx)
+            sy = max(RADIUS, min(bottom, 2 * coarse.labels[cy, cx, 0] + y - 2 * cy))
+            sx = max(RADIUS, min(right, 2 * coarse.labels[cy, cx, 1] + x - 2 * cx))
+            if not can_copy(atlas, sy, sx):
+                sy, sx = fallback[0], fallback[1]
+            fine.labels[y, x, 0], fine.labels[y, x, 1] = sy, sx
+            fine.costs[y, x] = coarse.costs[cy, cx]
+            for k in range(3):
+                fine.shifts[y, x, k] = coarse.shifts[cy, cx, k]
+
+
+@njit(nogil=True, cache=True)
+def nearest_target(field: Any, y: int, x: int) -> Any:
+    """Return the target patch nearest to (y, x), looking along the row and the column."""
+    height, width = field.costs.shape
+    for step in range(1, max(height, width)):
+        for n in range(4):
+            at_y, at_x = y + step * (0, 0, 1, -1)[n], x + step * (1, -1, 0, 0)[n]
+            if is_target(at_y, at_x, height, width, field.box):
+                return at_y, at_x
+    return y, x
+
+
+def usable_place(atlas: Atlas) -> Any:
+    """Return the row and column (2) int64 of the usable patch in the middle of all, for want of a better one."""
+    places = np.flatnonzero(atlas.usable)
+    return np.array(np.unravel_index(places[places.size // 2], atlas.usable.shape), np.int64)
+
+
+def double(coarse: Field, fine: Field, atlas: Atlas, crew: Crew) -> None:
+    """Fill the labels, costs and shifts of ``fine`` from the level below."""
+    fallback = usable_place(atlas)
+    cuts = bands(0, fine.costs.shape[0], BAND)
+    crew.each(lambda band: double_rows(coarse, fine, atlas, fallback, *band), cuts)
