@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import anyio
 from anyio import to_thread
 
-from uncrop.errors import ProviderNotConfigured
+from uncrop.errors import ProviderNotConfigured, UncropError
 from uncrop.providers.breaker import Breaker
 
 if TYPE_CHECKING:
-    from uncrop.errors import UncropError
     from uncrop.model import Capabilities, Fill, Task
+    from uncrop.providers.breaker import Watch
     from uncrop.providers.engine_runner import EngineRunner
 
 T = TypeVar("T")
@@ -220,15 +220,21 @@ class RemoteProvider(ABC):
         ------
         UncropError
         """
-        key = self._key()
-        with self.breaker.watch() as watch:
-            call = await self._in_thread(self.build_call, task, key)
-            answer = await self._send(call, flight)
-            if answer.status == HTTPStatus.OK:
-                return await self._in_thread(self.read_answer, answer, task)
-            if 400 <= answer.status < 500:  # the provider is well; the request, the key or the account is not
-                watch.excuse()
-            raise self.reject(answer)
+        try:
+            with self.breaker.watch() as watch:
+                return await self._fill(task, flight, watch)
+        except UncropError as error:
+            error.details = {"provider": self._capabilities.name, **(error.details or {})}
+            raise
+
+    async def _fill(self, task: Task, flight: Flight, watch: Watch) -> Fill:
+        call = await self._in_thread(self.build_call, task, self._key())
+        answer = await self._send(call, flight)
+        if answer.status == HTTPStatus.OK:
+            return await self._in_thread(self.read_answer, answer, task)
+        if 400 <= answer.status < 500:  # the provider is well; the request, the key or the account is not
+            watch.excuse()
+        raise self.reject(answer)
 
     @abstractmethod
     def build_call(self, task: Task, key: str) -> Call:

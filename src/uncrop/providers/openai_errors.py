@@ -1,0 +1,71 @@
+"""What the error bodies of OpenAI and of compatible servers mean.
+
+Their shapes differ: ``{"error": {...}}``, ``{"error": "text"}``, ``{"detail": ...}``, or no JSON at all. Codes are the
+stable part; two meanings have been seen without a code, so they are recognised by their words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from uncrop.errors import (
+    ContentRejected,
+    ProviderAuthenticationFailed,
+    ProviderError,
+    ProviderQuotaExhausted,
+    ProviderRateLimited,
+    ProviderRejectedRequest,
+    UncropError,
+)
+
+if TYPE_CHECKING:
+    from uncrop.providers.base import Answer
+
+BY_CODE: Mapping[str, type[UncropError]] = {
+    "moderation_blocked": ContentRejected,
+    "content_policy_violation": ContentRejected,
+    "billing_hard_limit_reached": ProviderQuotaExhausted,
+    "insufficient_quota": ProviderQuotaExhausted,
+    "invalid_api_key": ProviderAuthenticationFailed,
+    "model_not_found": ProviderError,
+    "rate_limit_exceeded": ProviderRateLimited,
+    "image_generation_user_error": ProviderRejectedRequest,
+    "invalid_type": ProviderRejectedRequest,
+    "invalid_value": ProviderRejectedRequest,
+    "unknown_parameter": ProviderRejectedRequest,
+    "unsupported_file_mimetype": ProviderRejectedRequest,
+}
+BY_WORDS: Mapping[str, type[UncropError]] = {
+    "safety system": ContentRejected,
+    "billing hard limit": ProviderQuotaExhausted,
+}
+
+
+def meaning_of(answer: Answer) -> tuple[type[UncropError] | None, str | None]:
+    """Return the error that the body of a 4xx names, and its code if it is a known one."""
+    if not 400 <= answer.status < 500:
+        return None, None
+    code, kind, message = _read(answer.body)
+    for name in (code, kind):
+        if name in BY_CODE:
+            return BY_CODE[name], name
+    words = message.lower()
+    return next((error for phrase, error in BY_WORDS.items() if phrase in words), None), None
+
+
+def _read(body: bytes) -> tuple[str, str, str]:
+    """Return code, type and message, each empty when absent or of another type."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return "", "", ""
+    error = parsed.get("error", parsed) if isinstance(parsed, dict) else None
+    if not isinstance(error, dict):
+        return "", "", error if isinstance(error, str) else ""
+    return _text(error.get("code")), _text(error.get("type")), _text(error.get("message"))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

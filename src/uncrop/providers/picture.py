@@ -1,0 +1,64 @@
+"""Pictures on their way out and in: what is sent of a photo, and what is believed of an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uncrop.errors import InvalidRequest, ProviderInvalidResponse
+from uncrop.imaging import arrays, codec
+from uncrop.imaging.header import read_header
+from uncrop.imaging.upload import upload_bytes
+from uncrop.model import MEDIA_TYPES
+from uncrop.providers.base import Part
+
+if TYPE_CHECKING:
+    from uncrop.model import ImageFormat, Pixels, Task
+
+# A provider may round its sizes; a picture of another shape shows something else than what was asked for.
+SHAPE_TOLERANCE = 0.02
+# An answer may be larger than what was asked for, but not so much that decoding it is a danger.
+MAX_AREA_FACTOR = 4
+MIN_AREA_CAP = 4_000_000
+
+
+def photo_part(name: str, task: Task, formats: frozenset[ImageFormat], max_bytes: int) -> Part:
+    """Make the form field that carries the photo: whole, upright, and without what is nobody's business.
+
+    Where the bytes would exceed the provider's limit, which a re-encoded photo can, it goes as a JPEG.
+    """
+    job = task.job
+    data, picture_format = upload_bytes(job.request.image, job.header, task.photo, formats=formats)
+    if len(data) > max_bytes:
+        data, picture_format = codec.encode(arrays.to_rgb8(task.photo), "JPEG", jpeg=job.header.jpeg), "JPEG"
+    return picture_part(name, data, picture_format)
+
+
+def picture_part(name: str, data: bytes, picture_format: ImageFormat) -> Part:
+    """Make a form field that carries a picture, with the file name and the type that providers insist on."""
+    filename = f"{name.removesuffix('_file')}.{picture_format.lower()}"
+    return Part(name=name, value=data, filename=filename, media_type=MEDIA_TYPES[picture_format])
+
+
+def read_picture(data: bytes, width: int, height: int) -> Pixels:
+    """Decode a provider's picture, which should have the shape ``width`` : ``height``, whatever its size.
+
+    Raises
+    ------
+    ProviderInvalidResponse
+        It is no whole picture, far too large, or of another shape. Checked before its pixels are decoded.
+    """
+    try:
+        header = read_header(data)
+        if header.width * header.height > max(MAX_AREA_FACTOR * width * height, MIN_AREA_CAP):
+            raise _unusable(f"{header.width}x{header.height}, far larger than {width}x{height}")
+        wanted = width * header.height
+        if abs(header.width * height - wanted) > SHAPE_TOLERANCE * wanted:
+            raise _unusable(f"{header.width}x{header.height}, another shape than {width}x{height}")
+        pixels, _ = codec.decode_answer(data)
+    except InvalidRequest as error:
+        raise ProviderInvalidResponse(system_message="The provider's answer is not a whole picture") from error
+    return pixels
+
+
+def _unusable(what: str) -> ProviderInvalidResponse:
+    return ProviderInvalidResponse(system_message=f"The provider's picture is {what}")

@@ -1,0 +1,101 @@
+"""What every remote provider's refusal has in common.
+
+Nothing that a provider wrote gets through, only numbers and codes that are known here.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from uncrop.errors import (
+    ProviderAuthenticationFailed,
+    ProviderError,
+    ProviderInvalidResponse,
+    ProviderQuotaExhausted,
+    ProviderRateLimited,
+    ProviderRejectedRequest,
+    ProviderTimeout,
+    UncropError,
+)
+from uncrop.providers.base import new_request_id
+
+if TYPE_CHECKING:
+    from uncrop.providers.base import Answer
+
+# Statuses that mean the same with every provider. A 404 or 405 is about the address or the model that the operator
+# set, not about the caller's request.
+BY_STATUS: Mapping[int, type[UncropError]] = {
+    401: ProviderAuthenticationFailed,
+    402: ProviderQuotaExhausted,
+    403: ProviderAuthenticationFailed,
+    404: ProviderError,
+    405: ProviderError,
+    408: ProviderTimeout,
+    429: ProviderRateLimited,
+}
+MAX_RETRY_AFTER_S = 3600.0
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str | None = None) -> UncropError:
+    """Turn an answer whose status is not 200 into an error.
+
+    Parameters
+    ----------
+    answer
+        Its body is not looked at.
+    error
+        What the provider's own code or status means, where that is more exact than the common table.
+    code
+        The provider's code, if it is one that is known here; goes into the details.
+    """
+    kind = error or BY_STATUS.get(answer.status) or _by_class(answer.status)
+    details: dict[str, int | str] = {"provider_status": answer.status}
+    text = f"The provider answered with status {answer.status}"
+    if code is not None:
+        details["provider_code"] = code
+        text += f" and code {code}"
+    wait = retry_after(answer.headers) if kind.retryable else None
+    return kind(details=details, system_message=text, retry_after=wait)
+
+
+def _by_class(status: int) -> type[UncropError]:
+    if status >= 500:
+        return ProviderError
+    return ProviderRejectedRequest if status >= 400 else ProviderInvalidResponse
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Read ``retry-after-ms`` or ``retry-after`` as seconds; ``None`` when absent, unreadable or beyond an hour."""
+    if (seconds := _number(headers.get("retry-after-ms"), scale=0.001)) is None:
+        seconds = _number(headers.get("retry-after"))
+    if seconds is None:
+        seconds = _until(headers.get("retry-after"), now or datetime.now(UTC))
+    return seconds if seconds is not None and 0 < seconds <= MAX_RETRY_AFTER_S else None
+
+
+def _number(text: str | None, scale: float = 1) -> float | None:
+    try:
+        value = float(text or "") * scale
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _until(text: str | None, now: datetime) -> float | None:
+    try:
+        date = email.utils.parsedate_to_datetime(text or "")
+        return (date - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a time zone
+        return None
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """Return the provider's own id for the call when it names a sane one, else one of ours."""
+    named = headers.get("x-request-id", "")
+    return named if _SANE_ID.fullmatch(named) else new_request_id()
