@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     Field: TypeAlias = NDArray[np.float32]
 
-BLOCK = 8  # pixels; side of the blocks that are compared
+BLOCK = 16  # pixels; side of the blocks that are compared
+BAND = 64  # rows that are corrected at once, to stay within the cache
+SAMPLES = (2, 6, 10, 14)  # rows and columns of a block whose crossings stand for all of it
 TRUST = 24.0  # grey levels; a block that differs by more is probably other content, not another colour
 LIMIT = 32.0  # grey levels; no correction is larger
 NOTICEABLE = 0.5  # grey levels; below it nothing is touched
@@ -61,12 +63,14 @@ def _field(work: Work) -> Field | None:
 
 
 def _means(pixels: NDArray[np.uint8]) -> Field:
-    """Return the means of whole blocks, (height // BLOCK, width // BLOCK, channels), from two of their eight rows."""
+    """Return the means of whole blocks, (height // BLOCK, width // BLOCK, channels), from a grid of samples in each."""
     rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
     used = pixels[: rows * BLOCK, : columns * BLOCK]
-    pair = np.add(used[2::BLOCK], used[6::BLOCK], dtype=np.uint16)
-    sums = pair.reshape(rows, columns, BLOCK, -1).sum(axis=2, dtype=np.uint32)
-    return (sums / np.float32(2 * BLOCK)).astype(np.float32)
+    sums = np.zeros((rows, columns, pixels.shape[2]), np.uint16)
+    for row in SAMPLES:
+        for column in SAMPLES:
+            sums += used[row::BLOCK, column::BLOCK]
+    return sums / np.float32(len(SAMPLES) ** 2)
 
 
 def _pull_push(weighted: Field, weight: Field) -> Field:
@@ -97,34 +101,28 @@ def _double(field: Field) -> Field:
 
 
 def _made(work: Work) -> Iterator[tuple[slice, slice]]:
-    """Yield the rectangles in which pixels are made, each grown by one pixel into the original for the seam."""
-    canvas, kept = work.canvas, work.canvas.kept
-    if work.opacity is not None:
-        yield slice(0, canvas.height), slice(0, canvas.width)
-        return
-    top, left = min(kept.y + 1, canvas.height), min(kept.x + 1, canvas.width)
-    bottom, right = max(kept.y + kept.height - 1, top), max(kept.x + kept.width - 1, left)
-    everywhere, between = slice(0, canvas.width), slice(top, bottom)
-    yield slice(0, top), everywhere
-    yield between, slice(0, left)
-    yield between, slice(right, canvas.width)
-    yield slice(bottom, canvas.height), everywhere
+    """Yield rectangles that hold all made pixels, each grown by one pixel into the original for the seam."""
+    made = np.ones((work.canvas.height, work.canvas.width), np.bool_)
+    made[work.inside] = False if work.opacity is None else work.opacity < 255
+    for top in range(0, made.shape[0], BAND):
+        rows = slice(top, min(top + BAND, made.shape[0]))
+        columns = made[max(rows.start - 1, 0) : rows.stop + 1].any(axis=0)
+        edges = np.flatnonzero(np.diff(columns, prepend=False, append=False)).tolist()
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            yield rows, slice(max(left - 1, 0), min(right + 1, made.shape[1]))
 
 
-def _add(
-    pixels: NDArray[np.uint8], field: Field, rows: slice, columns: slice, origin: tuple[int, int], band: int = 256
-) -> None:
-    """Add the bilinearly enlarged field to a rectangle, in bands of rows to stay within the cache."""
-    low, high, part = _positions(columns, origin[1], field.shape[1])
-    across = field[:, low] * (1 - part)[:, None] + field[:, high] * part[:, None]
-    for start in range(rows.start, rows.stop, band):
-        piece = slice(start, min(start + band, rows.stop))
-        low, high, part = _positions(piece, origin[0], field.shape[0])
-        change = across[low]
-        change += (across[high] - change) * part[:, None, None]
-        change += pixels[piece, columns]
-        np.rint(change, out=change)
-        pixels[piece, columns] = np.clip(change, 0, 255, out=change)
+def _add(pixels: NDArray[np.uint8], field: Field, rows: slice, columns: slice, origin: tuple[int, int]) -> None:
+    """Add the bilinearly enlarged field to a rectangle."""
+    above, below, down = _positions(rows, origin[0], field.shape[0])
+    left, right, across = _positions(columns, origin[1], field.shape[1])
+    near = field[above[0] : below[-1] + 1]
+    wide = near[:, left] * (1 - across)[:, None] + near[:, right] * across[:, None]
+    change = wide[above - above[0]]
+    change += (wide[below - above[0]] - change) * down[:, None, None]
+    change += pixels[rows, columns]
+    np.rint(change, out=change)
+    pixels[rows, columns] = np.clip(change, 0, 255, out=change)
 
 
 def _positions(

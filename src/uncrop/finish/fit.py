@@ -24,6 +24,8 @@ def fit(work: Work) -> Work:
         if work.exact_size:
             warnings += (f"the provider sent {width}x{height}; resized to {canvas.width}x{canvas.height}",)
         pixels = arrays.resize(pixels, canvas.width, canvas.height)
+    if not pixels.flags.writeable:
+        pixels = pixels.copy()
     work = replace(work, pixels=pixels, warnings=warnings)
     return replace(work, drift=_drift(work))
 

@@ -17,7 +17,7 @@ def paste_original(work: Work) -> Work:
         place[...] = work.original
         return work
     stays = work.opacity == 255
-    place[stays] = work.original[stays]
+    np.copyto(place, work.original, where=stays[..., None])
     partly = (work.opacity > 0) & ~stays
     if partly.any():
         share = work.opacity[partly][:, None].astype(np.float32) / 255

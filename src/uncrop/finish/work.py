@@ -29,8 +29,8 @@ class Work:
         How much of the original stays, 0..255, (kept.height, kept.width) uint8: 0 where the mask asks for new pixels
         and where the photo is transparent. ``None`` where all of it stays.
     pixels
-        What the provider made: (height, width, 3) uint8, (canvas.height, canvas.width) after the step ``fit``. Owned by
-        the pipeline, hence writable.
+        What the provider made: (height, width, 3) uint8, (canvas.height, canvas.width) after the step ``fit``, from
+        which on the pipeline owns them and may write to them.
     drift
         Mean absolute difference to the original inside it, 0..255.
     """
@@ -60,12 +60,11 @@ def begin(task: Task, fill: Fill) -> Work:
         original = arrays.resize(original, kept.width, kept.height)
         if opacity is not None:
             opacity = arrays.resize(opacity[..., None], kept.width, kept.height)[..., 0]
-    pixels = arrays.to_rgb8(fill.pixels)
     return Work(
         canvas=canvas,
         original=original,
         opacity=opacity,
-        pixels=pixels if pixels.flags.writeable else pixels.copy(),
+        pixels=arrays.to_rgb8(fill.pixels),
         exact_size=task.job.capabilities.takes_sides,
     )
 

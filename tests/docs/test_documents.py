@@ -1,0 +1,76 @@
+"""The documents say what the program does: links lead somewhere, names exist, tables are complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from uncrop import errors, settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
+CONTRACT = ROOT.parent / "shared" / "reference" / "endpoint.md"
+
+
+def leaves(of: type[errors.UncropError]) -> list[type[errors.UncropError]]:
+    children = of.__subclasses__()
+    return [leaf for child in children for leaf in leaves(child)] if children else [of]
+
+
+CODES = {of.code: of.status for of in leaves(errors.UncropError) if of is not errors.SettingsError}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    broken = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_settings_and_scripts_that_are_named_exist(page: Path) -> None:
+    text = page.read_text()
+    known = {settings.PREFIX + name.upper() for name in settings.Settings.model_fields}
+    known |= {"UNCROP_PYTHON", "UNCROP_URL", "UNCROP_KEY", "UNCROP_ORGANIZATION", "UNCROP_MASK"}
+    assert set(re.findall(r"\bUNCROP_[A-Z0-9_]+[A-Z0-9]\b", text)) <= known
+    scripts = set(re.findall(r"\bscripts/[a-z-]+(?:\.py)?\b", text))
+    assert {name for name in scripts if not (ROOT / name).exists()} == set()
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks[0] == "./uncrop extend examples/rocket.jpg --left 256 --right 256 --output wide.jpg\n"
+    assert blocks[1] == "scripts/test\n"
+    assert (ROOT / "examples" / "rocket.jpg").stat().st_size < 300_000
+
+
+def test_ci_calls_the_readmes_test_command_and_nothing_else() -> None:
+    lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines == ["set -euo pipefail", 'cd "$(dirname "${BASH_SOURCE[0]}")/.."', "exec scripts/test"]
+
+
+def test_every_error_is_on_its_page() -> None:
+    rows = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", (ROOT / "docs/reference/errors.md").read_text(), re.MULTILINE)
+    assert {code: int(status) for status, code in rows} == CODES
+
+
+def test_every_command_is_on_its_page() -> None:
+    typer_main = pytest.importorskip("typer.main")
+    from uncrop.cli import app
+
+    commands = typer_main.get_command(app).commands
+    page = (ROOT / "docs/reference/cli.md").read_text()
+    assert [name for name in commands if f"`uncrop {name}" not in page] == []
+
+
+def test_every_error_of_the_contract_exists_with_its_status() -> None:
+    if not CONTRACT.exists():
+        pytest.skip("the contract is not beside this checkout (../shared/reference/endpoint.md)")
+    rows = re.findall(r"^\| (\d{3})(?:, (\d{3}))? \| (`[A-Z_`, ]+`) \|", CONTRACT.read_text(), re.MULTILINE)
+    promised = {}
+    for first, second, names in rows:
+        codes = re.findall(r"[A-Z_]+", names)
+        statuses = [int(first), int(second)] if second else [int(first)] * len(codes)
+        promised.update(zip(codes, statuses, strict=True))
+    assert len(promised) > 25
+    assert {code: CODES.get(code) for code in promised} == promised
