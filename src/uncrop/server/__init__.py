@@ -1,1 +1,1 @@
-"""The HTTP API: the only package that knows the web framework."""
+"""The HTTP API: the only package that knows HTTP. ``app.create_app`` builds it, ``run.run_server`` serves it."""

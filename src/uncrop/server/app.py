@@ -1,0 +1,97 @@
+"""Puts the HTTP API together around an open service."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from uncrop.errors import UncropError
+from uncrop.server import openapi
+from uncrop.server.budget import BodyBudget
+from uncrop.server.disconnect import Works
+from uncrop.server.errors import error_response, from_framework
+from uncrop.server.exchange import exchange_of
+from uncrop.server.form import BodyLimits
+from uncrop.server.metrics import Metrics
+from uncrop.server.middleware import ExchangeMiddleware
+from uncrop.server.routes import Routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from uncrop.bootstrap import Service
+
+BODY_MEMORY = 512_000_000
+
+
+def create_app(service: Service, *, limits: BodyLimits | None = None, body_memory: int = BODY_MEMORY) -> FastAPI:
+    """Return the HTTP API of a service.
+
+    Parameters
+    ----------
+    service
+        Open, and closed by whoever opened it, after the app has shut down.
+    limits
+        What a request's body may be; by default the built-in sizes, and the time of the settings.
+    body_memory
+        Bytes that all bodies may take at once.
+    """
+    metrics = Metrics(
+        slots=lambda: {"running": service.slots.running, "waiting": service.slots.waiting},
+        breakers=service.registry.breakers,
+    )
+    works = Works()
+    routes = Routes(
+        service,
+        metrics=metrics,
+        works=works,
+        budget=BodyBudget(body_memory),
+        limits=limits or BodyLimits(total_s=service.settings.body_timeout_s),
+    )
+    app = FastAPI(
+        title=openapi.TITLE,
+        docs_url=None,  # both would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat whatever Host the client made up
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        lifespan=partial(_lifespan, works),
+    )
+    app.add_middleware(ExchangeMiddleware, metrics=metrics)
+    app.add_exception_handler(UncropError, _refuse)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _refuse_for_framework)  # type: ignore[arg-type]
+    _add_routes(app, routes)
+    app.openapi = partial(openapi.document, limits=routes.limits)  # type: ignore[method-assign]
+    return app
+
+
+def _add_routes(app: FastAPI, routes: Routes) -> None:
+    for path in openapi.UNCROP_PATHS:
+        app.add_api_route(path, routes.uncrop, methods=["POST"])
+    for path, handler in (("/livez", routes.livez), ("/readyz", routes.readyz), ("/metrics", routes.metrics)):
+        app.add_api_route(path, handler, methods=["GET"])
+
+
+@asynccontextmanager
+async def _lifespan(works: Works, _app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await works.drain()
+
+
+async def _refuse(request: Request, error: UncropError) -> Response:
+    exchange = exchange_of(request.scope)
+    exchange.outcome = error.code
+    return error_response(error, trace_id=exchange.trace_id)
+
+
+async def _refuse_for_framework(request: Request, error: HTTPException) -> Response:
+    refusal = from_framework(error)
+    exchange = exchange_of(request.scope)
+    exchange.outcome = refusal.code
+    return error_response(refusal, trace_id=exchange.trace_id, headers=error.headers)

@@ -1,0 +1,75 @@
+"""What is known about one request while it is answered: ids, who asked, what was done, what goes out."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableMapping
+    from typing import Any
+
+    from uncrop.admission.rate_limits import RateLimitState
+    from uncrop.model import Caller, Facts, StageTime
+
+_KEY = "uncrop.exchange"
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:~-]{1,128}")
+CLIENT_LEFT = "CLIENT_LEFT"
+CLIENT_LEFT_STATUS = 499
+
+
+@dataclass(kw_only=True, slots=True)
+class Exchange:
+    """Notes about one request, filled in by the stations that it passes, read by the log line and the headers.
+
+    Attributes
+    ----------
+    trace_id
+        UUID of this request, in the error body and on every line of the log.
+    request_id
+        The client's own id when it sent a sane one, else the trace id.
+    outcome
+        ``"OK"``, or the code of the error that was answered.
+    """
+
+    trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    request_id: str = ""
+    started: float = field(default_factory=time.perf_counter)
+    caller: Caller | None = None
+    rate: RateLimitState | None = None
+    provider: str | None = None
+    facts: Facts | None = None
+    stages: Iterable[StageTime] = ()
+    outcome: str = "OK"
+    status: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    body_unread: bool = False
+
+    def __post_init__(self) -> None:
+        self.request_id = self.request_id or self.trace_id
+
+
+def begin_exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
+    """Start the notes of a request with these raw headers."""
+    sent = dict(headers)
+    wished = sent.get(b"x-request-id", b"")
+    return Exchange(
+        request_id=wished.decode("ascii") if _SANE_ID.fullmatch(wished) else "",
+        body_unread=sent.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in sent,
+    )
+
+
+def attach(scope: MutableMapping[str, Any], exchange: Exchange) -> None:
+    """Put the notes where ``exchange_of`` finds them."""
+    scope[_KEY] = exchange
+
+
+def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
+    """Return the notes of this request."""
+    exchange = scope[_KEY]
+    assert isinstance(exchange, Exchange)  # noqa: S101 (attach is the only writer)
+    return exchange

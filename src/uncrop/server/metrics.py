@@ -1,0 +1,115 @@
+"""What Prometheus is told, in a registry of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from uncrop.model import StageTime
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
+_BREAKER_LEVELS = {"closed": 0, "half_open": 1, "open": 2}
+
+
+class Metrics:
+    """Counters and histograms of one server.
+
+    Labels take known values only, so that no client can make their number grow.
+
+    Parameters
+    ----------
+    slots
+        Returns how many requests run and how many wait for a slot.
+    breakers
+        Returns the state of every provider's breaker.
+    """
+
+    def __init__(self, *, slots: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._registry.register(_Gauges(slots, breakers))
+        self._requests = Counter(
+            "uncrop_requests",
+            "Requests answered; status 499 means that the client left before.",
+            ("route", "method", "status", "outcome"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "uncrop_request_seconds",
+            "From the first byte of a request's head to the last byte handed to the socket.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "uncrop_stage_seconds",
+            "Time in each stage of making a picture.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._outcomes = Counter(
+            "uncrop_provider_outcomes",
+            "How the requests for a provider ended: OK, CANCELLED or an error code.",
+            ("provider", "outcome"),
+            registry=self._registry,
+        )
+        self._bytes = Counter("uncrop_body_bytes", "Bytes of bodies.", ("direction",), registry=self._registry)
+
+    def request(
+        self, *, route: str, method: str, status: int, outcome: str, seconds: float, bytes_in: int, bytes_out: int
+    ) -> None:
+        """Count one request."""
+        known_method = method if method in _METHODS else "OTHER"
+        self._requests.labels(route, known_method, str(status), outcome).inc()
+        self._seconds.labels(route).observe(seconds)
+        self._bytes.labels("in").inc(bytes_in)
+        self._bytes.labels("out").inc(bytes_out)
+
+    def picture(self, *, provider: str, outcome: str, stages: Iterable[StageTime]) -> None:
+        """Count one picture that was made, or was not; ``provider`` must be a name of the registry."""
+        self._outcomes.labels(provider, outcome).inc()
+        for stage in stages:
+            self._stages.labels(stage.name).observe(stage.milliseconds / 1000)
+
+    def render(self) -> bytes:
+        """Return everything in the text format."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    """Reads slots and breakers at the moment they are asked for."""
+
+    def __init__(self, slots: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
+        self._slots = slots
+        self._breakers = breakers
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return both gauges."""
+        slots = GaugeMetricFamily("uncrop_slots", "Requests that run, and that wait for a slot.", labels=["state"])
+        for state, count in self._slots().items():
+            slots.add_metric([state], count)
+        breakers = GaugeMetricFamily(
+            "uncrop_breaker_state", "Breaker of a provider: 0 closed, 1 half open, 2 open.", labels=["provider"]
+        )
+        for provider, state in self._breakers().items():
+            breakers.add_metric([provider], _BREAKER_LEVELS[state])
+        return [slots, breakers]

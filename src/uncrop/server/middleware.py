@@ -1,0 +1,157 @@
+"""Around every request: ids, the log line, metrics, headers for safety, and the one top handler."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+
+from uncrop.errors import InternalError
+from uncrop.server.errors import error_response
+from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, attach, begin_exchange
+from uncrop.server.wire import rate_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from uncrop.server.exchange import Exchange
+    from uncrop.server.metrics import Metrics
+
+_log = structlog.stdlib.get_logger("uncrop.server")
+
+# A route that needs another value sets it itself, as the page does; these fill the gaps.
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+
+
+class ExchangeMiddleware:
+    """Keeps the notes of each request and acts on them at its end.
+
+    Plain ASGI: Starlette's ``BaseHTTPMiddleware`` would run the request in a cancel scope of its own, which ends work
+    that must be finished.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; other kinds of ASGI traffic pass through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = begin_exchange(scope["headers"])
+        attach(scope, exchange)
+        with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
+            try:
+                await self._answer(scope, _listening(receive, exchange), _dressing(send, exchange), exchange)
+            finally:
+                self._report(scope, exchange)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            exchange.outcome = CLIENT_LEFT
+        except Exception as error:  # noqa: BLE001 (this is the one top handler)
+            await _log.aexception("unexpected error", exc_info=error)
+            failure = InternalError()
+            exchange.outcome = failure.code
+            if exchange.status is None:
+                await error_response(failure, trace_id=exchange.trace_id)(scope, receive, send)
+
+    def _report(self, scope: Scope, exchange: Exchange) -> None:
+        if exchange.status is None:
+            # Nothing was answered: the client left, or the server is being stopped.
+            exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
+        seconds = time.perf_counter() - exchange.started
+        route = getattr(scope.get("route"), "path", "unmatched")
+        facts = dict(_facts(exchange))
+        level = _log.warning if exchange.status >= 500 else _log.info
+        level(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=exchange.status,
+            outcome=exchange.outcome,
+            milliseconds=round(seconds * 1000, 1),
+            bytes_in=exchange.bytes_in,
+            bytes_out=exchange.bytes_out,
+            **facts,
+        )
+        self._metrics.request(
+            route=route,
+            method=scope["method"],
+            status=exchange.status,
+            outcome=exchange.outcome,
+            seconds=seconds,
+            bytes_in=exchange.bytes_in,
+            bytes_out=exchange.bytes_out,
+        )
+
+
+def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
+    """Yield what is known about the picture and who asked; never a key, a prompt or a pixel."""
+    if exchange.caller is not None:
+        yield "organization", exchange.caller.organization_id
+        yield "key", exchange.caller.key_id
+    if exchange.provider is not None:
+        yield "provider", exchange.provider
+    if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.stages}:
+        yield "stages", stages
+    if (facts := exchange.facts) is not None:
+        yield "provider_request_id", facts.request_id
+        yield "model", facts.model
+        yield "credits", facts.credits_consumed
+        yield "tokens", None if facts.usage is None else facts.usage.total_tokens
+        yield "warnings", list(facts.warnings)
+
+
+def _listening(receive: Receive, exchange: Exchange) -> Receive:
+    """Count the body's bytes, and note whether all of it was read."""
+
+    async def listen() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            exchange.bytes_in += len(message.get("body", b""))
+            exchange.body_unread = message.get("more_body", False)
+        return message
+
+    return listen
+
+
+def _dressing(send: Send, exchange: Exchange) -> Send:
+    """Add the headers that every answer has, and count its bytes."""
+
+    async def dress(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            message.setdefault("headers", [])
+            _add_headers(MutableHeaders(scope=message), exchange)
+        else:
+            exchange.bytes_out += len(message.get("body", b""))
+        await send(message)
+
+    return dress
+
+
+def _add_headers(headers: MutableHeaders, exchange: Exchange) -> None:
+    headers["X-Request-Id"] = exchange.request_id
+    for name, value in SAFE_HEADERS.items():
+        headers.setdefault(name, value)
+    if exchange.rate is not None:
+        headers.update(rate_headers(exchange.rate))
+    if exchange.body_unread:
+        # What is left of the body would be taken for the next request, so there is none on this connection.
+        headers["Connection"] = "close"

@@ -1,0 +1,269 @@
+"""uvicorn's HTTP/1.1 protocol, with the bounds that it lacks: heads, slow clients, and answers to broken framing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from uncrop.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, UncropError
+from uncrop.server.errors import MEDIA_TYPE, error_body
+from uncrop.server.exchange import Exchange
+from uncrop.server.middleware import SAFE_HEADERS
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+_log = structlog.stdlib.get_logger("uncrop.server")
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+
+
+class _Refused(Exception):
+    """Carries a refusal out of the parser, which turns every exception into one of its own."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection.
+
+    Attributes
+    ----------
+    head_bytes, head_lines
+        How long a request's line and headers may be together, and how many headers.
+    head_s
+        Seconds in which the head must arrive, counted from the connection's start or from its first byte.
+    linger_s
+        Seconds for which the rest of a body is read and thrown away after an early answer. Closing at once would reset
+        the connection, and the client would lose the answer.
+    padding_bytes
+        Bytes of chunked framing that may arrive without a byte of body.
+    write_stall_s, write_bytes
+        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped.
+    """
+
+    head_bytes = 32_768
+    head_lines = 100
+    head_s = 10.0
+    linger_s = 5.0
+    padding_bytes = 16_384
+    write_stall_s = 30.0
+    write_bytes = 32_768
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_parsed = 0
+        self._head_received = 0
+        self._lines = 0
+        self._padding = 0
+        self._begun = False
+        self._deaf = False
+        self._refusal: UncropError | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
+
+    # --- the connection ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start waiting for the first head."""
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop all timers."""
+        for timer in (self._head_timer, self._write_timer, self._linger_timer, self.timeout_keep_alive_task):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and refuse what grows without getting anywhere."""
+        if self._deaf:
+            return
+        was_in_head = self._in_head
+        padding = self._padding = self._padding + len(data)
+        super().data_received(data)
+        self._check_progress(data, was_in_head=was_in_head, padding=padding)
+
+    def _check_progress(self, data: bytes, *, was_in_head: bool, padding: int) -> None:
+        if self._deaf:
+            return
+        if self._idles():
+            # uvicorn has just stopped its timer for idle connections; blank lines begin no message.
+            self._start_head_timer()
+        if was_in_head and self._in_head:
+            # The parser hands a header over when it is whole; what it holds back until then is counted here.
+            self._head_received += len(data)
+            if self._head_received > self.head_bytes:
+                self._answer(HeadersTooLarge())
+        elif not self._in_head and self.cycle.more_body and padding == self._padding > self.padding_bytes:
+            self._answer(MalformedRequest(system_message="chunked framing without a body"))
+
+    # --- the parser's callbacks ---
+
+    def on_message_begin(self) -> None:
+        """Start counting a head."""
+        super().on_message_begin()
+        self._in_head = self._begun = True
+        self._head_parsed = self._head_received = self._lines = 0
+        if self._head_timer is None:
+            self._start_head_timer()
+
+    def on_url(self, url: bytes) -> None:
+        """Count the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header; trailers, which come after the head was acted on, are ignored."""
+        if not self._in_head:
+            return
+        self._lines += 1
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Check what the parser does not, and start the request."""
+        self._check_host()
+        self._in_head = False
+        self._padding = 0
+        self._stop_head_timer()
+        super().on_headers_complete()
+        # The request's task has not run yet, so that it only ever knows this transport.
+        self.cycle.transport = _LingeringTransport(self.transport, self, self.cycle)  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Note that the body gets on."""
+        self._padding = 0
+        super().on_body(body)
+
+    # --- refusals ---
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser, or a callback, refused."""
+        self._answer(self._refusal or MalformedRequest(system_message=msg))
+
+    def _count(self, size: int) -> None:
+        self._head_parsed += size
+        if self._head_parsed > self.head_bytes or self._lines > self.head_lines:
+            self._refuse(HeadersTooLarge(details={"max_bytes": self.head_bytes, "max_headers": self.head_lines}))
+
+    def _check_host(self) -> None:
+        hosts = [value for name, value in self.headers if name == b"host"]
+        needed = 0 if self.parser.get_http_version() == "1.0" else 1
+        if not needed <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
+            self._refuse(MalformedRequest(system_message="A request needs one valid Host header"))
+
+    def _refuse(self, refusal: UncropError) -> None:
+        self._refusal = refusal
+        raise _Refused
+
+    def _answer(self, refusal: UncropError) -> None:
+        """Send the refusal, and hear no more on this connection."""
+        self._deaf = True
+        self._stop_head_timer()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                # An earlier request is whole and being worked on: its answer goes out, then the connection closes.
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        self.transport.write(_refusal_message(refusal, self.server_state.default_headers))
+        self.linger()
+
+    def linger(self) -> None:
+        """Say that nothing more will be sent, and give the client a moment to take it."""
+        self._deaf = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        if self._linger_timer is None:
+            self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
+
+    # --- slow clients ---
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
+
+    def _idles(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        between = not self._in_head and cycle is not None and cycle.response_complete and not cycle.more_body
+        return between and self.timeout_keep_alive_task is None and self._head_timer is None
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        if self._begun:
+            self._answer(RequestTimeout("The request headers did not arrive in time"))
+        else:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Watch whether the client takes its answer."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """Stop watching: the client took most of it."""
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+
+    def _watch_writing(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._write_timer = self.loop.call_later(self.write_stall_s, self._check_writing)
+
+    def _check_writing(self) -> None:
+        if self._unsent - self.transport.get_write_buffer_size() < self.write_bytes:
+            self.transport.abort()
+        else:
+            self._watch_writing()
+
+
+class _LingeringTransport:
+    """What a request's task writes to: closes gently when the client is still sending."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol, cycle: RequestResponseCycle) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._cycle = cycle
+        self.write = transport.write
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._cycle.more_body and not self._transport.is_closing():
+            self._protocol.linger()
+        else:
+            self._transport.close()
+
+
+def _refusal_message(refusal: UncropError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    exchange = Exchange()
+    _log.warning("connection refused", outcome=refusal.code, status=refusal.status, trace_id=exchange.trace_id)
+    body = error_body(refusal, trace_id=exchange.trace_id, now=datetime.now(UTC))
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        "X-Request-Id": exchange.request_id,
+        **SAFE_HEADERS,
+    }
+    lines = [*default_headers, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
+    head = b"".join(b"%s: %s\r\n" % line for line in lines)
+    return STATUS_LINE[HTTPStatus(refusal.status)] + head + b"\r\n" + body

@@ -1,0 +1,47 @@
+"""Serves the app with uvicorn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from uncrop.server.app import create_app
+from uncrop.server.protocol import BoundedProtocol
+
+if TYPE_CHECKING:
+    import socket
+
+    from fastapi import FastAPI
+
+    from uncrop.bootstrap import Service
+
+# Longer than the usual idle time of load balancers, which would otherwise send into connections just closed.
+KEEP_ALIVE_S = 75
+# Requests still running after this are cancelled; calls that somebody is billed for are finished all the same.
+SHUTDOWN_S = 30
+
+
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """Return a server for the app, to be started on sockets.
+
+    Forwarding headers are not believed: nothing here depends on a client's address.
+    """
+    config = uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    return uvicorn.Server(config)
+
+
+async def run_server(service: Service, listener: socket.socket) -> None:
+    """Serve on a bound socket until told to stop."""
+    await make_server(create_app(service)).serve(sockets=[listener])

@@ -1,0 +1,165 @@
+"""Between HTTP and the service: headers to credentials, form to request, result to response."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from uncrop.errors import ValidationError
+from uncrop.model import Sides, UncropRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from decimal import Decimal
+
+    from starlette.datastructures import Headers
+
+    from uncrop.admission.rate_limits import RateLimitState
+    from uncrop.model import StageTime, UncropResult
+    from uncrop.server.form import FormItem
+
+REQUIRED = ("provider", "organization_id", "image_file")
+TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
+NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
+FILES = ("image_file", "mask_file")
+FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *FILES))
+
+# 18 digits are more than any field takes, and few enough for every JSON reader to get back what was sent.
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_UNSAFE_IN_HEADERS = re.compile(r"[^\x21-\x7e]")
+_LONGEST_HEADER = 200
+_MOST_CREDENTIALS = 4
+
+
+# --- credentials -----------------------------------------------------------------------------------------------------
+
+
+def credentials(headers: Headers) -> tuple[str, ...]:
+    """Return the keys that were sent, in the order in which they count.
+
+    At most four are looked at, so that one request cannot make the server try a list of keys.
+    """
+    bearers = (_bearer(value) for value in headers.getlist("authorization"))
+    sent = (*headers.getlist("x-api-key"), *headers.getlist("api-key"), *bearers)
+    return tuple(dict.fromkeys(key for value in sent if (key := value.strip())))[:_MOST_CREDENTIALS]
+
+
+def _bearer(value: str) -> str:
+    scheme, _, token = value.strip().partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+# --- the form --------------------------------------------------------------------------------------------------------
+
+
+def to_request(form: Iterable[FormItem]) -> UncropRequest:
+    """Read the form's fields; unknown ones are ignored, empty texts are as if absent.
+
+    A field of ours that is sent twice is refused: which of the two is meant is for the caller to say.
+
+    Raises
+    ------
+    ValidationError
+        ``details.fields`` names everything at once that is missing, doubled, no whole number, or of the wrong kind.
+    """
+    known = [(name, value) for name, value in form if name in FIELDS]
+    problems = dict(_problems(known))
+    if problems:
+        named = {name: problems[name] for name in FIELDS if name in problems}
+        raise ValidationError(
+            "; ".join(f"{name} {problem}" for name, problem in named.items()), details={"fields": list(named)}
+        )
+    texts = {name: value for name, value in known if isinstance(value, str) and value}
+    files = {name: value for name, value in known if isinstance(value, bytes)}
+    return _request(texts, files)
+
+
+def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequest:
+    numbers = {name: int(digits) for name in NUMBERS if (digits := texts.get(name, "").strip())}
+    return UncropRequest(
+        provider=texts["provider"],
+        organization_id=texts["organization_id"],
+        image=files["image_file"],
+        mask=files.get("mask_file"),
+        sides=Sides(
+            left=numbers.get("extend_left", 0),
+            right=numbers.get("extend_right", 0),
+            up=numbers.get("extend_up", 0),
+            down=numbers.get("extend_down", 0),
+        ),
+        seed=numbers.get("seed"),
+        prompt=texts.get("prompt"),
+        size=texts.get("size"),
+        quality=texts.get("quality"),
+    )
+
+
+def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
+    counts = Counter(name for name, _ in known)
+    for name, value in known:
+        if isinstance(value, bytes) and name not in FILES:
+            yield name, "must be text, not a file"
+        elif isinstance(value, str) and name in FILES and value:
+            yield name, "must be a file"
+        elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):
+            yield name, "must be a whole number"
+        elif counts[name] > 1:
+            yield name, "must be sent once"
+    present = {name for name, value in known if isinstance(value, bytes) or value}
+    for name in REQUIRED:
+        if name not in present:
+            yield name, "is required"
+
+
+def _is_number_or_empty(value: str) -> bool:
+    digits = value.strip()
+    return not digits or _WHOLE_NUMBER.fullmatch(digits) is not None
+
+
+# --- the response ----------------------------------------------------------------------------------------------------
+
+
+def to_response(result: UncropResult) -> Response:
+    """Return the picture, with what is known about it in the headers."""
+    facts = result.facts
+    headers = {
+        "X-Provider": facts.provider,
+        "X-Provider-Request-Id": facts.request_id,
+        "Server-Timing": server_timing(result.stages),
+    }
+    if facts.credits_consumed is not None:
+        headers["X-Provider-Credits-Consumed"] = plain(facts.credits_consumed)
+    if result.seed is not None:
+        headers["X-Seed"] = str(result.seed)
+    if facts.confidence is not None:
+        headers["X-Confidence"] = f"{facts.confidence:.3f}"
+    # A provider's own words must not be able to break the header block.
+    safe = {name: _clean(value) if name.startswith("X-") else value for name, value in headers.items()}
+    return Response(result.image, media_type=result.media_type, headers=safe)
+
+
+def rate_headers(state: RateLimitState) -> dict[str, str]:
+    """Return where the organization stands, as headers."""
+    return {
+        "X-RateLimit-Limit": str(state.limit),
+        "X-RateLimit-Remaining": str(state.remaining),
+        "X-RateLimit-Reset": str(state.reset),
+    }
+
+
+def server_timing(stages: Iterable[StageTime]) -> str:
+    """Return the stages as a ``Server-Timing`` value, in milliseconds."""
+    return ", ".join(f"{stage.name};dur={stage.milliseconds:.1f}" for stage in stages)
+
+
+def plain(number: Decimal) -> str:
+    """Write a number without exponent and without zeros at its end: 1, not 1.0."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _clean(value: str) -> str:
+    return _UNSAFE_IN_HEADERS.sub("", value)[:_LONGEST_HEADER]
