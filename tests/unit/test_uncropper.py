@@ -1,0 +1,175 @@
+"""The flow, with a provider that paints everything one colour."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+
+import numpy as np
+import pytest
+
+from uncrop.admission.slots import Slots
+from uncrop.errors import InvalidFieldValue, InvalidImage, ProviderNotConfigured, ProviderTimeout, UncropError
+from uncrop.imaging import codec
+from uncrop.model import Caller, Capabilities, Facts, Fill, Job, Sides, Task, UncropRequest
+from uncrop.providers.base import Flight
+from uncrop.uncropper import Stopwatch, Uncropper
+
+FACTS = Facts(provider="paint", request_id="req_7", credits_consumed=Decimal(1), warnings=("painted",))
+PAINT = Capabilities(
+    name="paint",
+    takes_sides=True,
+    takes_mask=False,
+    takes_prompt=False,
+    takes_size=False,
+    takes_quality=False,
+    max_seed=100,
+    max_image_bytes=1_000_000,
+    answer_format="PNG",
+    bills=True,
+)
+
+
+class Paint:
+    """A provider that works, or fails as told."""
+
+    def __init__(self, capabilities: Capabilities = PAINT, failure: UncropError | None = None) -> None:
+        self.capabilities = capabilities
+        self.failure = failure
+        self.configured = True
+        self.tasks: list[Task] = []
+        self.flights: list[Flight] = []
+
+    def check_configured(self) -> None:
+        if not self.configured:
+            raise ProviderNotConfigured
+
+    async def fill(self, task: Task, flight: Flight) -> Fill:
+        self.tasks.append(task)
+        self.flights.append(flight)
+        if self.failure:
+            raise self.failure
+        canvas = task.job.canvas
+        return Fill(pixels=np.full((canvas.height, canvas.width, 3), 90, np.uint8), facts=FACTS)
+
+
+class Shelf:
+    """A registry with one provider."""
+
+    def __init__(self, provider: Paint) -> None:
+        self.provider = provider
+
+    def get(self, name: str) -> Paint:
+        if name != self.provider.capabilities.name:
+            raise InvalidFieldValue
+        return self.provider
+
+
+class Door:
+    """An admission that lets everybody in and notes who came and went."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.slots = Slots(2, 0)
+
+    @asynccontextmanager
+    async def grant(self, job: Job, caller: Caller) -> AsyncIterator["Door"]:
+        self.log.append(f"in {caller.organization_id} {job.canvas.width}x{job.canvas.height}")
+        try:
+            yield self
+        finally:
+            self.log.append("out")
+
+    async def capture(self, facts: Facts) -> None:
+        self.log.append(f"booked {facts.request_id}")
+
+
+
+def photo(width: int = 40, height: int = 30) -> bytes:
+    return codec.encode(np.full((height, width, 3), 90, np.uint8), "PNG")
+
+
+def request(**fields: object) -> UncropRequest:
+    return replace(UncropRequest(provider="paint", image=photo(), sides=Sides(left=8), seed=5), **fields)
+
+
+def uncropper(provider: Paint, door: Door) -> Uncropper:
+    return Uncropper(registry=Shelf(provider), admission=door, max_output_pixels=10**6, draw_seed=lambda _most: 42)  # type: ignore[arg-type]
+
+
+async def test_a_photo_passes_all_stations() -> None:
+    provider, door, watch, flight = Paint(), Door(), Stopwatch(count().__next__), Flight()
+    result = await uncropper(provider, door).run(
+        request(), Caller(organization_id="org_a"), flight=flight, watch=watch
+    )
+    assert (result.width, result.height, result.media_type, result.seed) == (48, 30, "image/png", 5)
+    pixels = codec.decode_answer(result.image)[0]
+    assert np.array_equal(pixels, np.full((30, 48, 3), 90, np.uint8))
+    assert result.facts is FACTS
+    assert result.warnings == ("painted",)
+    assert result.drift == 0
+    assert [(stage.name, stage.milliseconds) for stage in result.stages] == [
+        (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
+    ]
+    assert door.log == ["in org_a 48x30", "booked req_7", "out"]
+    assert provider.flights == [flight]
+    assert provider.tasks[0].photo.shape == (30, 40, 3)
+    assert provider.tasks[0].mask is None
+
+
+async def test_nobody_in_particular_may_ask_and_a_seed_is_drawn() -> None:
+    door = Door()
+    result = await uncropper(Paint(), door).run(request(seed=None))
+    assert result.seed == 42
+    assert door.log[0] == "in None 48x30"
+
+
+async def test_an_illegal_request_is_not_let_in() -> None:
+    provider, door, watch = Paint(), Door(), Stopwatch()
+    with pytest.raises(InvalidFieldValue):
+        await uncropper(provider, door).run(request(seed=101), watch=watch)
+    assert (door.log, provider.tasks) == ([], [])
+    assert [stage.name for stage in watch.stages] == ["intake"]
+
+
+async def test_an_unknown_provider_is_refused_first() -> None:
+    with pytest.raises(InvalidFieldValue):
+        await uncropper(Paint(), Door()).run(request(provider="none"))
+
+
+async def test_a_provider_without_key_costs_nothing() -> None:
+    provider, door = Paint(), Door()
+    provider.configured = False
+    with pytest.raises(ProviderNotConfigured):
+        await uncropper(provider, door).run(request())
+    assert door.log == ["in None 48x30", "out"]
+
+
+async def test_a_failing_provider_costs_nothing() -> None:
+    provider, door, watch = Paint(failure=ProviderTimeout()), Door(), Stopwatch()
+    with pytest.raises(ProviderTimeout):
+        await uncropper(provider, door).run(request(), watch=watch)
+    assert door.log == ["in None 48x30", "out"]
+    assert [stage.name for stage in watch.stages] == ["intake", "admission", "provider"]
+
+
+async def test_a_photo_that_is_cut_off_never_reaches_the_provider() -> None:
+    provider, door = Paint(), Door()
+    with pytest.raises(InvalidImage):
+        await uncropper(provider, door).run(request(image=photo()[:-40]))
+    assert provider.tasks == []
+    assert "booked req_7" not in door.log
+
+
+async def test_a_mask_is_opened_with_its_photo() -> None:
+    capabilities = replace(PAINT, takes_sides=False, takes_mask=True, max_seed=None)
+    provider = Paint(capabilities)
+    mask = np.zeros((30, 40, 4), np.uint8)
+    mask[:, :30, 3] = 255
+    sent = request(sides=Sides(), seed=None, mask=codec.encode(mask, "PNG"))
+    result = await uncropper(provider, Door()).run(sent)
+    opened = provider.tasks[0].mask
+    assert opened is not None
+    assert np.array_equal(opened, mask[..., 3] == 0)
+    assert (result.width, result.height, result.seed) == (40, 30, None)
