@@ -149,6 +149,7 @@ class ImageHeader:
     orientation: int  # EXIF, 1..8; 1 is upright
     jpeg: JpegFacts | None
     metadata: Metadata
+    lossless: bool = False  # the file holds its pixels exactly, as every PNG does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,102 @@
+"""Conversions between kinds of pixels. Shapes are (row, column, channel); nothing here changes its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from uncrop.model import Pixels
+
+    Bytes = NDArray[np.uint8]
+
+
+def has_alpha(pixels: Pixels) -> bool:
+    """Tell whether the last channel is alpha."""
+    return pixels.shape[2] in (2, 4)
+
+
+def to_8bit(pixels: Pixels) -> Bytes:
+    """Round 16-bit samples to 8 bits; 8-bit pixels are returned as they are."""
+    if pixels.dtype == np.uint8:
+        return pixels  # type: ignore[return-value]
+    # The nearest of the 256 levels: 65535 is 255 * 257.
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def to_rgb8(pixels: Pixels) -> Bytes:
+    """Return the colours alone, (height, width, 3) ``uint8``: grey is repeated, alpha is dropped, not blended."""
+    colours, _ = split_alpha(to_8bit(pixels))
+    return np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else np.ascontiguousarray(colours)
+
+
+def to_rgba8(pixels: Pixels) -> Bytes:
+    """Return (height, width, 4) ``uint8``; what has no alpha is opaque."""
+    if pixels.shape[2] == 4:
+        return to_8bit(pixels)
+    height, width, _ = pixels.shape
+    result = np.empty((height, width, 4), np.uint8)
+    colours, alpha = split_alpha(to_8bit(pixels))
+    result[:, :, :3] = colours
+    result[:, :, 3] = 255 if alpha is None else alpha
+    return result
+
+
+def split_alpha(pixels: Pixels) -> tuple[Pixels, Pixels | None]:
+    """Return views of the colours, (height, width, 1 or 3), and of the alpha, (height, width), if there is any."""
+    if not has_alpha(pixels):
+        return pixels, None
+    return pixels[:, :, :-1], pixels[:, :, -1]
+
+
+def alpha8(pixels: Pixels) -> Bytes | None:
+    """Return the alpha, (height, width) ``uint8``, or ``None`` where there is none."""
+    alpha = split_alpha(pixels)[1]
+    return None if alpha is None else np.ascontiguousarray(to_8bit(alpha))
+
+
+def flatten(pixels: Pixels) -> Pixels:
+    """Lay the picture on white and return its colours alone, in the same depth."""
+    colours, alpha = split_alpha(pixels)
+    if alpha is None:
+        return pixels
+    top = 255 if pixels.dtype == np.uint8 else 65535
+    if bool((alpha == top).all()):
+        return colours
+    # 65535 squared just fits 32 bits, rounding included.
+    weight = alpha[:, :, None].astype(np.uint32)
+    blended = (colours * weight + top * (top - weight) + top // 2) // top
+    return blended.astype(np.uint8) if pixels.dtype == np.uint8 else blended.astype(np.uint16)
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn and mirror pixels that lie as EXIF's ``orientation`` says (1..8), so that they stand upright."""
+    if orientation == 1:
+        return pixels
+    # One item a pixel: numpy then moves whole pixels and not bytes.
+    channels = pixels.shape[2]
+    whole = np.ascontiguousarray(pixels).view(np.dtype((np.void, channels * pixels.dtype.itemsize)))[:, :, 0]
+    turned = {
+        2: lambda: whole[:, ::-1],
+        3: lambda: whole[::-1, ::-1],
+        4: lambda: whole[::-1],
+        5: lambda: whole.T,
+        6: lambda: whole.T[:, ::-1],
+        7: lambda: whole.T[::-1, ::-1],
+        8: lambda: whole.T[::-1],
+    }[orientation]()
+    result: Pixels = np.ascontiguousarray(turned).view(pixels.dtype).reshape(*turned.shape, channels)
+    return result
+
+
+def resize(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Resample to ``width`` x ``height`` with a Lanczos filter of three lobes; alpha is respected, depth kept."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    # The codec itself imports this module.
+    from uncrop.imaging.codec import resample
+
+    return resample(pixels, width, height)

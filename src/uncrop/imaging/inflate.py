@@ -1,0 +1,20 @@
+"""Undoing zlib's compression with a bound on what comes out."""
+
+from __future__ import annotations
+
+from isal import isal_zlib
+
+# The package's type stub calls the exception class an instance of one.
+_IsalError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+
+
+def inflate(packed: bytes, limit: int) -> bytes | None:
+    """Return the whole stream's content, or ``None`` if it is cut off, corrupt, or above ``limit`` bytes."""
+    inflater = isal_zlib.decompressobj()
+    try:
+        content = inflater.decompress(packed, max(1, limit))
+        # One byte more is asked for, so that the stream's end and its checksum are reached.
+        surplus = b"" if inflater.eof else inflater.decompress(inflater.unconsumed_tail, 1)
+    except _IsalError:
+        return None
+    return content if inflater.eof and not surplus else None

@@ -1,0 +1,92 @@
+"""JPEG to pixels and back, by libjpeg-turbo, taking its warnings for what they are.
+
+libjpeg fills what is missing with grey and only warns; a caller who does not listen takes half a picture for a whole
+one. Here every warning refuses the file, except a few about things that do not touch the picture: those are mended in
+a copy, and the copy is decoded as strictly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import simplejpeg
+
+from uncrop.errors import InvalidImage
+from uncrop.imaging import jpeg
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from uncrop.imaging.jpeg import JpegLayout
+    from uncrop.model import JpegFacts
+
+# Beginnings of libjpeg's warnings that say nothing about the picture's entropy-coded data.
+BENIGN = (
+    "Warning: unknown JFIF revision number",
+    "Unknown Adobe color transform code",
+    "Invalid SOS parameters for sequential JPEG",
+)
+EXTRANEOUS = "extraneous bytes before marker"
+# What is written when nothing is known about the original, and the least that is written at all: a second generation
+# at less would lose visibly.
+MIN_QUALITY = 90
+
+
+def decode(data: bytes, layout: JpegLayout) -> NDArray[np.uint8]:
+    """Decode the first image, whole, as it lies in the file.
+
+    Returns
+    -------
+    ndarray
+        (height, width, 1, 3 or 4): grey, RGB, or CMYK as stored.
+
+    Raises
+    ------
+    InvalidImage
+        On every error and every warning of the decoder that touches the picture.
+    """
+    colours = {1: "GRAY", 3: "RGB", 4: "CMYK"}[layout.components]
+    try:
+        return simplejpeg.decode_jpeg(data, colours, strict=True)  # type: ignore[no-any-return]
+    except ValueError as error:
+        if not _is_benign(str(error)):
+            raise InvalidImage(system_message="the JPEG's picture data is corrupt or incomplete") from error
+    try:
+        return simplejpeg.decode_jpeg(mended(data, layout), colours, strict=True)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise InvalidImage(system_message="the JPEG's picture data is corrupt or incomplete") from error
+
+
+def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None) -> bytes:
+    """Encode grey or RGB, at least as finely as the original was."""
+    quality = max(MIN_QUALITY, facts.quality if facts else 0)
+    subsampling = facts.subsampling if facts and facts.subsampling != "grey" else "444"
+    return write(pixels, quality=quality, subsampling=subsampling)
+
+
+def write(pixels: NDArray[np.uint8], *, quality: int, subsampling: str) -> bytes:
+    """Encode (height, width, 1 or 3) with the standard tables."""
+    if pixels.shape[2] == 1:
+        return simplejpeg.encode_jpeg(pixels, quality, "GRAY", "Gray")  # type: ignore[no-any-return]
+    return simplejpeg.encode_jpeg(pixels, quality, "RGB", subsampling)  # type: ignore[no-any-return]
+
+
+def mended(data: bytes, layout: JpegLayout) -> bytes:
+    """Copy the file without what lies between its segments, and with the harmless mistakes put right."""
+    parts = [b"\xff\xd8"]
+    for segment in layout.segments:
+        part = bytearray(data[segment.start : segment.end])
+        if segment.marker == jpeg.APP0 and part[4:9] == b"JFIF\0":
+            part[9:11] = b"\x01\x02"
+        elif segment.marker == jpeg.APP14 and part[4:9] == b"Adobe" and len(part) > 15 and part[15] > 2:
+            part[15] = 1 if layout.components == 3 else 2
+        elif segment.marker == jpeg.SOS and not layout.facts.progressive:
+            spectral = 4 + 1 + 2 * part[4]
+            part[spectral : spectral + 3] = b"\x00\x3f\x00"
+        parts.append(bytes(part))
+    return b"".join((*parts, b"\xff\xd9"))
+
+
+def _is_benign(message: str) -> bool:
+    return message.startswith(BENIGN) or EXTRANEOUS in message

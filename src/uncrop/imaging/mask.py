@@ -1,0 +1,109 @@
+"""Masks: PNGs whose transparent pixels say where new ones are wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uncrop.errors import InvalidImage, InvalidMask, InvalidRequest
+from uncrop.imaging import arrays, codec, png_write
+from uncrop.imaging.header import read_header, sniff
+from uncrop.imaging.limits import MAX_MASK_BYTES
+
+if TYPE_CHECKING:
+    from uncrop.model import ImageHeader, Mask
+
+# The one form that all compatible servers read, whether they look at alpha or at brightness: new pixels where it is
+# white and transparent, the old ones where it is black and opaque.
+EDIT, KEEP = (255, 255, 255, 0), (0, 0, 0, 255)
+
+
+def check_mask_header(data: bytes, width: int, height: int) -> None:
+    """Check all rules that the file's header can tell.
+
+    Parameters
+    ----------
+    data
+        The mask's file.
+    width, height
+        The upright photo's.
+
+    Raises
+    ------
+    InvalidMask
+        Says in ``details`` which ``rule`` was broken (``bytes``, ``format``, ``alpha``, ``dimensions``), what was
+        ``expected`` and what is ``actual``.
+    """
+    if len(data) >= MAX_MASK_BYTES:
+        raise _broken("bytes", "The mask must be smaller than 4 MB", f"< {MAX_MASK_BYTES}", len(data))
+    header = _header(data)
+    if header.channels not in (2, 4):
+        raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", header.mode)
+    if (header.width, header.height) != (width, height):
+        raise _broken(
+            "dimensions",
+            "The mask must have the same width and height as the image",
+            f"{width}x{height}",
+            f"{header.width}x{header.height}",
+        )
+
+
+def decode_mask(data: bytes) -> Mask:
+    """Decode a mask: (height, width), ``True`` where its alpha is 0.
+
+    Raises
+    ------
+    InvalidMask
+        When the file is corrupt, has no alpha, or has no transparent pixel at all.
+    """
+    header = _header(data)
+    try:
+        pixels = codec.decode(data, header)
+    except InvalidImage as error:
+        raise _corrupt() from error
+    alpha = arrays.split_alpha(pixels)[1]
+    if alpha is None:
+        raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", header.mode)
+    mask: Mask = alpha == 0
+    if not mask.any():
+        raise _broken("transparent", "The mask must have at least one transparent pixel", "at least 1 pixel", 0)
+    return mask
+
+
+def encode_mask(mask: Mask) -> bytes:
+    """Encode a mask in the normal form, as an RGBA PNG under 4 MB.
+
+    Raises
+    ------
+    InvalidMask
+        When the mask is so ragged that no PNG under 4 MB holds it.
+    """
+    # One lookup a pixel, of its four bytes at once.
+    colours = np.array([KEEP, EDIT], np.uint8).view(np.uint32)[:, 0]
+    pixels = colours[mask.view(np.uint8)].view(np.uint8).reshape(*mask.shape, 4)
+    data = png_write.write(pixels)
+    if len(data) >= MAX_MASK_BYTES:
+        data = png_write.write(pixels, level=3)
+    if len(data) >= MAX_MASK_BYTES:
+        raise _broken("bytes", "The mask is too ragged to be sent", f"< {MAX_MASK_BYTES}", len(data))
+    return data
+
+
+def _header(data: bytes) -> ImageHeader:
+    if sniff(data) != "PNG":
+        raise _broken("format", "The mask must be a PNG", "PNG", sniff(data) or "unknown")
+    try:
+        return read_header(data)
+    except InvalidImage as error:
+        raise _corrupt() from error
+    except InvalidRequest as error:
+        raise _broken("format", "The mask must be a still PNG", "a still PNG", error.message) from error
+
+
+def _corrupt() -> InvalidMask:
+    return _broken("format", "The mask is corrupt or incomplete", "a whole PNG", "corrupt")
+
+
+def _broken(rule: str, message: str, expected: Any, actual: Any) -> InvalidMask:
+    return InvalidMask(message, details={"rule": rule, "expected": expected, "actual": actual})

@@ -1,0 +1,86 @@
+"""Undoing PNG's row filters, which depend on the pixel before and the row above and so cannot be vectorised.
+
+Imported by ``png_read`` on its first use, because Numba takes a while to load.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NONE, SUB, UP, AVERAGE, PAETH = range(5)
+
+
+@njit(nogil=True, cache=True)
+def _sub(source: NDArray[np.uint8], step: int, row: NDArray[np.uint8]) -> None:
+    row[:step] = source[:step]
+    for x in range(step, row.size):
+        row[x] = source[x] + row[x - step]
+
+
+@njit(nogil=True, cache=True)
+def _average(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
+    for x in range(min(step, row.size)):
+        row[x] = source[x] + (above[x] >> 1)
+    for x in range(step, row.size):
+        row[x] = source[x] + ((np.int32(row[x - step]) + np.int32(above[x])) >> 1)
+
+
+@njit(nogil=True, cache=True)
+def _paeth(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
+    for x in range(min(step, row.size)):
+        row[x] = source[x] + above[x]
+    # Signed and wider than a byte: the differences go below zero.
+    for x in range(step, row.size):
+        left, up, corner = np.int32(row[x - step]), np.int32(above[x]), np.int32(above[x - step])
+        from_left, from_up, from_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+        nearest = corner
+        if from_left <= from_up and from_left <= from_corner:
+            nearest = left
+        elif from_up <= from_corner:
+            nearest = up
+        row[x] = source[x] + nearest
+
+
+@njit(nogil=True, cache=True)
+def unfilter(filtered: NDArray[np.uint8], step: int, rows: NDArray[np.uint8]) -> bool:
+    """Fill ``rows`` with the bytes before filtering (PNG specification, section 9.2).
+
+    Parameters
+    ----------
+    filtered
+        (height, 1 + row bytes): each row's filter, then the row.
+    step
+        Whole bytes a pixel, at least 1.
+    rows
+        (height, row bytes), written to.
+
+    Returns
+    -------
+    bool
+        False when a row names a filter that does not exist.
+    """
+    height, length = rows.shape
+    nothing = np.zeros(length, np.uint8)
+    for y in range(height):
+        kind, source, row = filtered[y, 0], filtered[y, 1:], rows[y]
+        above = rows[y - 1] if y else nothing
+        if kind == NONE:
+            row[:] = source
+        elif kind == SUB:
+            _sub(source, step, row)
+        elif kind == UP:
+            for x in range(length):
+                row[x] = source[x] + above[x]
+        elif kind == AVERAGE:
+            _average(source, step, above, row)
+        elif kind == PAETH:
+            _paeth(source, step, above, row)
+        else:
+            return False
+    return True
