@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import ContentRejected
 from uncrop.model import Capabilities, Facts, Fill
-from uncrop.providers.base import Call, Part, RemoteProvider
+from uncrop.providers.base import Call, Part
 from uncrop.providers.picture import photo_part, read_picture
 from uncrop.providers.refusal import refuse, request_id
+from uncrop.providers.remote import RemoteProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,12 +11,13 @@ from uncrop.errors import InvalidFieldValue, ProviderInvalidResponse
 from uncrop.geometry import canvas_of_size, parse_size
 from uncrop.imaging.mask import encode_mask
 from uncrop.model import Capabilities, Facts, Fill, TokenUsage
-from uncrop.providers.base import Call, Part, RemoteProvider
+from uncrop.providers.base import Call, Part
 from uncrop.providers.openai_errors import meaning_of
 from uncrop.providers.openai_frame import framed_mask, framed_photo
 from uncrop.providers.openai_models import choose_frame, facts_of
 from uncrop.providers.picture import picture_part, read_picture
 from uncrop.providers.refusal import refuse, request_id
+from uncrop.providers.remote import RemoteProvider
 
 if TYPE_CHECKING:
     from uncrop.errors import UncropError
