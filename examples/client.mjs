@@ -3,12 +3,12 @@ import { readFile, writeFile } from "node:fs/promises";
 
 const url = process.env.UNCROP_URL ?? "http://127.0.0.1:8000";
 const provider = process.argv[2] ?? "local";
-const photo = await readFile(new URL("rocket.jpg", import.meta.url));
+const photo = await readFile(new URL("raccoon.jpg", import.meta.url));
 
 const form = new FormData();
 form.append("provider", provider);
 form.append("organization_id", process.env.UNCROP_ORGANIZATION);
-form.append("image_file", new Blob([photo], { type: "image/jpeg" }), "rocket.jpg");
+form.append("image_file", new Blob([photo], { type: "image/jpeg" }), "raccoon.jpg");
 form.append("extend_left", "256");
 form.append("extend_right", "256");
 
@@ -22,5 +22,5 @@ if (!response.ok) {
   console.error(`${error.status} ${error.code}: ${error.message} (trace ${error.trace_id})`);
   process.exit(1);
 }
-await writeFile(`rocket-${provider}.jpg`, Buffer.from(await response.arrayBuffer()));
-console.log(`rocket-${provider}.jpg`, response.headers.get("x-provider"), response.headers.get("server-timing"));
+await writeFile(`raccoon-${provider}.jpg`, Buffer.from(await response.arrayBuffer()));
+console.log(`raccoon-${provider}.jpg`, response.headers.get("x-provider"), response.headers.get("server-timing"));

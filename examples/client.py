@@ -8,7 +8,7 @@ import requests
 
 url = os.environ.get("UNCROP_URL", "http://127.0.0.1:8000")
 provider = sys.argv[1] if len(sys.argv) > 1 else "local"
-photo = Path(__file__).with_name("rocket.jpg")
+photo = Path(__file__).with_name("raccoon.jpg")
 
 with photo.open("rb") as file:
     response = requests.post(
@@ -24,7 +24,7 @@ with photo.open("rb") as file:
         timeout=200,
     )
 if response.ok:
-    Path(f"rocket-{provider}.jpg").write_bytes(response.content)
+    Path(f"raccoon-{provider}.jpg").write_bytes(response.content)
     print({name: value for name, value in response.headers.items() if name.lower().startswith("x-")})
 else:
     error = response.json()["error"]

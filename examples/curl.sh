@@ -7,8 +7,8 @@ provider=${1:-local}
 set -- --fail-with-body --silent --show-error -X POST "$UNCROP_URL/api/v1/images/uncrop" -H "X-API-Key: $UNCROP_KEY" \
     -F "organization_id=$UNCROP_ORGANIZATION" -F "provider=$provider"
 case $provider in
-    openai) set -- "$@" -F image_file=@rocket.jpg -F mask_file=@"${UNCROP_MASK:?a PNG with transparent pixels}" \
-        -F "prompt=Continue the scene naturally" -o rocket-openai.png ;;
-    *) set -- "$@" -F image_file=@rocket.jpg -F extend_left=256 -F extend_right=256 -F seed=42 -o "rocket-$provider.jpg" ;;
+    openai) set -- "$@" -F image_file=@raccoon.jpg -F mask_file=@"${UNCROP_MASK:?a PNG with transparent pixels}" \
+        -F "prompt=Continue the scene naturally" -o raccoon-openai.png ;;
+    *) set -- "$@" -F image_file=@raccoon.jpg -F extend_left=256 -F extend_right=256 -F seed=42 -o "raccoon-$provider.jpg" ;;
 esac
 curl "$@"

@@ -39,9 +39,9 @@ def test_settings_and_scripts_that_are_named_exist(page: Path) -> None:
 
 def test_the_readme_begins_with_the_two_commands() -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks[0] == "./uncrop extend examples/rocket.jpg --left 256 --right 256 --output wide.jpg\n"
+    assert blocks[0] == "./uncrop extend examples/raccoon.jpg --left 256 --right 256 --output wide.jpg\n"
     assert blocks[1] == "scripts/test\n"
-    assert (ROOT / "examples" / "rocket.jpg").stat().st_size < 300_000
+    assert (ROOT / "examples" / "raccoon.jpg").stat().st_size < 300_000
 
 
 def test_ci_calls_the_readmes_test_command_and_nothing_else() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uncrop.settings import Settings
     from uncrop.store.keys import NewKey
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "rocket.jpg"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "raccoon.jpg"
 
 
 def serve(
