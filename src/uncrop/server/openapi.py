@@ -23,8 +23,8 @@ _DESCRIPTION = (
     "Extends an image beyond its borders, or repaints the transparent part of a mask.\n\n"
     "`clipdrop` and `local` take the pixels to add on each side; `openai` takes a mask, a prompt and a size. A field "
     "that the provider does not take is refused, never ignored; fields that are not listed here are ignored. The "
-    "checks come in this order: credentials (401), rate limit (429), shape and values (413, 422), organization (403). Nothing "
-    "reaches a provider before all have passed."
+    "checks come in this order: credentials (401), rate limit (429), shape and values (413, 422), organization (403). "
+    "Nothing reaches a provider before all have passed."
 )
 
 

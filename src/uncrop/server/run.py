@@ -22,14 +22,21 @@ KEEP_ALIVE_S = 75
 SHUTDOWN_S = 30
 
 
-def make_server(app: FastAPI) -> uvicorn.Server:
+def make_server(app: FastAPI, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
     """Return a server for the app, to be started on sockets.
 
     Forwarding headers are not believed: nothing here depends on a client's address.
+
+    Parameters
+    ----------
+    app
+        What ``create_app`` made.
+    protocol
+        The bounds of a connection are attributes of this class.
     """
     config = uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=protocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -1,0 +1,33 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+
+pytest_plugins = ["fixtures_postgres", "fixtures_server"]
+
+
+def _is_local(host: object) -> bool:
+    if host in (None, "", "localhost", b"localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.decode() if isinstance(host, bytes) else str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_the_internet(event: str, arguments: tuple[object, ...]) -> None:
+    """Let tests reach this machine alone, whichever library opens the connection."""
+    if event == "socket.connect":
+        address = arguments[1]
+        allowed = not isinstance(address, tuple) or _is_local(address[0])
+    elif event == "socket.getaddrinfo":
+        allowed = _is_local(arguments[0])
+    else:
+        return
+    if not allowed:
+        raise PermissionError(f"a test tried to reach {arguments!r}")
+
+
+sys.addaudithook(_refuse_the_internet)

@@ -1,0 +1,215 @@
+"""Servers for the tests: the real protocol and app on a free port of loopback, around a real or a fake service."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from uncrop.admission.rate_limits import RateLimiter
+from uncrop.admission.slots import Slots
+from uncrop.bootstrap import Service
+from uncrop.errors import AuthenticationRequired, InvalidApiKey
+from uncrop.model import Caller, Facts, StageTime, UncropResult
+from uncrop.server.app import create_app
+from uncrop.server.protocol import BoundedProtocol
+from uncrop.server.run import make_server
+from uncrop.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from uncrop.model import UncropRequest
+    from uncrop.providers.base import Flight
+    from uncrop.uncropper import Stopwatch
+
+ORGANIZATION = "org_123abc"
+KEY = "uncrop_test_key"
+PATH = "/api/v1/images/uncrop"
+STARTED_WITHIN_S = 60
+
+
+# --- a service of fakes ----------------------------------------------------------------------------------------------
+
+
+def picture(**changes: Any) -> UncropResult:
+    """Return a result as the flow would."""
+    values: dict[str, Any] = {
+        "image": b"\xff\xd8 a picture",
+        "media_type": "image/jpeg",
+        "width": 3,
+        "height": 2,
+        "seed": 42,
+        "facts": Facts(provider="clipdrop", request_id="req_abc123"),
+        "drift": None,
+        "warnings": (),
+        "stages": tuple(
+            StageTime(name=name, milliseconds=1.25) for name in ("intake", "admission", "provider", "finish", "encode")
+        ),
+    }
+    return UncropResult(**{**values, **changes})
+
+
+@dataclass
+class FakeUncropper:
+    """Notes what it is asked for; does what it is told."""
+
+    action: Callable[[UncropRequest, Flight], Awaitable[UncropResult]] | None = None
+    requests: list[UncropRequest] = field(default_factory=list)
+
+    async def run(self, request: UncropRequest, caller: Caller, *, flight: Flight, watch: Stopwatch) -> UncropResult:
+        self.requests.append(request)
+        with watch.stage("intake"):
+            return picture() if self.action is None else await self.action(request, flight)
+
+
+@dataclass
+class FakeAuthenticator:
+    """Knows one key."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def authenticate(self, candidates: Sequence[str]) -> Caller:
+        self.asked.append(tuple(candidates))
+        if not candidates:
+            raise AuthenticationRequired
+        if KEY not in candidates:
+            raise InvalidApiKey
+        return Caller(organization_id=ORGANIZATION, key_id="key_1")
+
+
+class FakeRegistry:
+    """Knows the names."""
+
+    def names(self) -> tuple[str, ...]:
+        return ("clipdrop", "local", "openai")
+
+    def breakers(self) -> dict[str, str]:
+        return {"clipdrop": "open", "openai": "closed"}
+
+
+@dataclass
+class FakeStore:
+    """Answers, or does not."""
+
+    failure: Exception | None = None
+
+    async def ping(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+def fake_service(folder: Path, *, rate_limit: int = 60, **parts: Any) -> Service:
+    """Return a service whose parts do nothing but what a test tells them."""
+    values: dict[str, Any] = {
+        "settings": Settings(data_dir=folder, _env_file=None),
+        "uncropper": FakeUncropper(),
+        "authenticator": FakeAuthenticator(),
+        "rates": RateLimiter(rate_limit, clock=lambda: 100.0, wall_clock=lambda: 1_700_000_000.0),
+        "store": FakeStore(),
+        "registry": FakeRegistry(),
+        "slots": Slots(3, 5),
+    }
+    return Service(**{**values, **parts})
+
+
+# --- a server in a thread --------------------------------------------------------------------------------------------
+
+
+class Running:
+    """A server that listens, its app's service, and its loop."""
+
+    def __init__(self, service: Service, port: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.service = service
+        self.port = port
+        self.loop = loop
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def do(self, work: Any) -> Any:
+        """Run a coroutine in the server's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(STARTED_WITHIN_S)
+
+    def connect(self) -> socket.socket:
+        """Open a raw connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=STARTED_WITHIN_S)
+
+
+@contextmanager
+def running(
+    open_service: Callable[[], AbstractAsyncContextManager[Service]],
+    *,
+    protocol: type[BoundedProtocol] = BoundedProtocol,
+    **options: Any,
+) -> Iterator[Running]:
+    """Serve in a thread until the block ends; ``options`` go to ``create_app``."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ready = threading.Event()
+    handles: list[Any] = []
+    failures: list[BaseException] = []
+
+    async def serve() -> None:
+        async with open_service() as service:
+            server = make_server(create_app(service, **options), protocol=protocol)
+            started = Running(service, listener.getsockname()[1], asyncio.get_running_loop())
+            handles.extend((started, server))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.001)
+            ready.set()
+            await serving
+
+    def body() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 (handed to the test)
+            failures.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=body, name="server")
+    thread.start()
+    try:
+        assert ready.wait(STARTED_WITHIN_S), "the server did not start"
+        if failures:
+            raise failures[0]
+        yield handles[0]
+    finally:
+        if handles:
+            handles[1].should_exit = True
+        thread.join()
+        listener.close()
+    if failures:
+        raise failures[0]
+
+
+def already_open(service: Service) -> Callable[[], AbstractAsyncContextManager[Service]]:
+    """Return what ``running`` takes for a service that needs no opening."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Service]:
+        yield service
+
+    return opened
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Service:
+    """A service of fakes."""
+    return fake_service(tmp_path)
+
+
+@pytest.fixture
+def fake_server(fake: Service) -> Iterator[Running]:
+    """The real server around the fakes."""
+    with running(already_open(fake)) as server:
+        yield server
