@@ -1,0 +1,44 @@
+"""A double of the local engine: exact in size, honest about the original, and done at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uncrop.engine import Extension
+
+if TYPE_CHECKING:
+    from uncrop.model import Pixels, Quality, Sides
+
+CONFIDENCE = 0.5
+
+
+class EdgeEngine:
+    """An ``EngineRunner`` that continues the photo's border outward and shifts it a little, by the seed.
+
+    Attributes
+    ----------
+    calls
+        The (seed, quality) of every call.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, Quality]] = []
+
+    async def extend(self, photo: Pixels, sides: Sides, *, seed: int, quality: Quality) -> Extension:
+        """Extend one photo."""
+        self.calls.append((seed, quality))
+        height, width = photo.shape[:2]
+        top, left = max(0, -sides.up), max(0, -sides.left)
+        source = photo[top : height - max(0, -sides.down), left : width - max(0, -sides.right)]
+        margins = ((max(0, sides.up), max(0, sides.down)), (max(0, sides.left), max(0, sides.right)), (0, 0))
+        pixels = np.pad(source, margins, mode="edge") ^ np.array(seed % 4, photo.dtype)
+        inside = (
+            slice(margins[0][0], margins[0][0] + source.shape[0]),
+            slice(margins[1][0], margins[1][0] + source.shape[1]),
+        )
+        pixels[inside] = source
+        trust = np.full(pixels.shape[:2], round(255 * CONFIDENCE), np.uint8)
+        trust[inside] = 255
+        return Extension(pixels=pixels, confidence=CONFIDENCE, confidence_map=trust)
