@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from uncrop.admission.bookings import Bookings
 from uncrop.errors import UncropError, UsageLimitExceeded
+from uncrop.store.bookings import Bookings
 from uncrop.store.usage import to_millicredits
 
 if TYPE_CHECKING:

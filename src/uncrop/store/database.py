@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from uncrop.errors import InternalError, SettingsError
-from uncrop.store.engine import VARIABLE, WRITES, make_engine, parse_url
+from uncrop.store.engine import VARIABLE, make_engine, parse_url
 from uncrop.store.keys import ApiKeys, NewKey
 from uncrop.store.migration import latest_revision, upgrade
 from uncrop.store.organizations import Organizations
 from uncrop.store.pepper import fingerprint
 from uncrop.store.tables import api_keys, pepper_fingerprint
-from uncrop.store.transactions import Transactions, lock_database
+from uncrop.store.transactions import Transactions, begin, lock_database
 from uncrop.store.usage import Usage
 
 if TYPE_CHECKING:
@@ -54,10 +54,13 @@ class Store:
         InternalError
             It does not.
         """
-        async with self._transactions.reading() as connection:
-            revision = (await connection.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar_one()
+        revision = await self._transactions.read(_revision)
         if revision != latest_revision():
             raise InternalError(system_message="The database has the tables of another version")
+
+    async def drain(self) -> None:
+        """Wait for the transactions that nobody waits for any more."""
+        await self._transactions.drain()
 
 
 @asynccontextmanager
@@ -83,8 +86,11 @@ async def open_store(url: str, *, pepper: bytes, clock: Callable[[], datetime] =
     try:
         await _prepare(engine, pepper)
         store = Store(engine, pepper=pepper, clock=clock)
-        await store.usage.release_abandoned()
-        yield store
+        try:
+            await store.usage.release_abandoned()
+            yield store
+        finally:
+            await store.drain()
     finally:
         await engine.dispose()
 
@@ -99,12 +105,10 @@ async def ensure_first_key(store: Store) -> NewKey | None:
 
 async def _prepare(engine: AsyncEngine, pepper: bytes) -> None:
     try:
-        async with engine.connect() as connection:
-            await connection.execution_options(**WRITES)
-            async with connection.begin():
-                await lock_database(connection)
-                await connection.run_sync(upgrade)
-                await _check_pepper(connection, pepper)
+        async with begin(engine, writes=True) as connection:
+            await lock_database(connection)
+            await connection.run_sync(upgrade)
+            await _check_pepper(connection, pepper)
     except (SQLAlchemyError, OSError) as error:
         # The driver's text may repeat the address, and with it a password; the log has it from the chained error.
         raise SettingsError([f"{VARIABLE}: the database cannot be opened ({_reason(error)})"]) from error
@@ -112,6 +116,11 @@ async def _prepare(engine: AsyncEngine, pepper: bytes) -> None:
 
 def _reason(error: SQLAlchemyError | OSError) -> str:
     return type(getattr(error, "orig", None) or error).__name__
+
+
+async def _revision(connection: AsyncConnection) -> str:
+    found = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+    return str(found.scalar_one())
 
 
 async def _check_pepper(connection: AsyncConnection, pepper: bytes) -> None:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from uncrop.errors import InvalidFieldValue
 from uncrop.store.organizations import check_organization_id, ensure_organization, new_organization_id
 from uncrop.store.tables import api_keys, organizations
-from uncrop.store.transactions import lock_database
+from uncrop.store.transactions import execute, lock_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,16 +111,20 @@ class ApiKeys:
         _check_name(name)
         if expires_at is not None and expires_at <= self._clock():
             raise InvalidFieldValue("The expiry lies in the past", details={"expires": expires_at.isoformat()})
-        async with self._transactions.writing() as connection:
-            return await self._insert(connection, organization_id, name, expires_at)
+        return await self._transactions.write(
+            lambda connection: self._insert(connection, organization_id, name, expires_at)
+        )
 
     async def create_first(self) -> NewKey | None:
         """Make an organization and a key if the database has no organization yet; else ``None``."""
-        async with self._transactions.writing() as connection:
+
+        async def work(connection: AsyncConnection) -> NewKey | None:
             await lock_database(connection)
             if (await connection.execute(sa.select(organizations.c.id).limit(1))).first() is not None:
                 return None
             return await self._insert(connection, new_organization_id(), "first key", None)
+
+        return await self._transactions.write(work)
 
     async def verify(self, text: str) -> ApiKey | None:
         """Return the key that a caller has sent, in whatever state it is, or ``None`` if it is none of ours.
@@ -130,9 +134,8 @@ class ApiKeys:
         match = _PATTERN.fullmatch(text)
         if match is None:
             return None
-        async with self._transactions.reading() as connection:
-            found = await connection.execute(sa.select(api_keys).where(api_keys.c.id == match[1]))
-            row = found.mappings().one_or_none()
+        found = await self._transactions.read(execute(sa.select(api_keys).where(api_keys.c.id == match[1])))
+        row = found.mappings().one_or_none()
         expected = bytes(32) if row is None else row["digest"]
         genuine = hmac.compare_digest(self._digest(text), expected)
         if row is None or not genuine:
@@ -147,17 +150,15 @@ class ApiKeys:
         # Repeated in the statement, since other requests with this key may have read the same row.
         due = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= now - LAST_USED_EVERY)
         change = sa.update(api_keys).where(api_keys.c.id == key.id, due).values(last_used_at=now)
-        async with self._transactions.writing() as connection:
-            await connection.execute(change)
+        await self._transactions.write(execute(change))
 
     async def all(self, organization_id: str | None = None) -> tuple[ApiKey, ...]:
         """Return the keys, of one organization or of all, oldest first."""
         query = sa.select(*_COLUMNS).order_by(api_keys.c.created_at, api_keys.c.id)
         if organization_id is not None:
             query = query.where(api_keys.c.organization_id == organization_id)
-        async with self._transactions.reading() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return tuple(ApiKey(**row) for row in rows)
+        found = await self._transactions.read(execute(query))
+        return tuple(ApiKey(**row) for row in found.mappings())
 
     async def pause(self, key_id: str) -> ApiKey:
         """Refuse the key until it is resumed.
@@ -211,14 +212,17 @@ class ApiKeys:
 
     async def _change(self, key_id: str, *, even_revoked: bool = False, **values: ColumnElement[Any]) -> ApiKey:
         change = sa.update(api_keys).where(api_keys.c.id == key_id).values(**values).returning(*_COLUMNS)
-        async with self._transactions.writing() as connection:
+
+        async def work(connection: AsyncConnection) -> ApiKey:
             row = (await connection.execute(change)).mappings().one_or_none()
             if row is None:
                 raise InvalidFieldValue("There is no such key", details={"id": key_id[:100]})
             key = ApiKey(**row)
             if key.revoked_at is not None and not even_revoked:
                 raise InvalidFieldValue("The key is revoked for good", details={"id": key_id})
-        return key
+            return key
+
+        return await self._transactions.write(work)
 
 
 def _check_name(name: str | None) -> None:

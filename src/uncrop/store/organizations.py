@@ -72,9 +72,12 @@ class Organizations:
             The id is malformed.
         """
         check_organization_id(organization_id)
-        async with self._transactions.writing() as connection:
+
+        async def work(connection: AsyncConnection) -> Organization:
             await ensure_organization(connection, organization_id, name=name, now=self._clock())
             return await _get(connection, organization_id)
+
+        return await self._transactions.write(work)
 
     async def get(self, organization_id: str) -> Organization:
         """Return the organization.
@@ -85,8 +88,7 @@ class Organizations:
             The id is malformed, or there is no such organization.
         """
         check_organization_id(organization_id)
-        async with self._transactions.reading() as connection:
-            return await _get(connection, organization_id)
+        return await self._transactions.read(lambda connection: _get(connection, organization_id))
 
     async def set_daily_limit(self, organization_id: str, daily_limit: int | None) -> Organization:
         """Set how many pictures a UTC day it may make: 0 for no limit, ``None`` for the server's default.
@@ -99,9 +101,12 @@ class Organizations:
         if daily_limit is not None and daily_limit < 0:
             raise InvalidFieldValue("A daily limit cannot be negative", details={"daily_limit": daily_limit})
         change = sa.update(organizations).where(organizations.c.id == organization_id).values(daily_limit=daily_limit)
-        async with self._transactions.writing() as connection:
+
+        async def work(connection: AsyncConnection) -> Organization:
             await connection.execute(change)
             return await _get(connection, organization_id)
+
+        return await self._transactions.write(work)
 
 
 async def ensure_organization(

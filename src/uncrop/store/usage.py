@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import sqlalchemy as sa
 
 from uncrop.store.tables import organizations, usage
+from uncrop.store.transactions import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,8 @@ class Usage:
             Pictures a UTC day for organizations without a limit of their own; 0: none.
         """
         now = self._clock().astimezone(UTC)
-        async with self._transactions.writing() as connection:
+
+        async def work(connection: AsyncConnection) -> ReservationOutcome:
             limit = await _locked_limit(connection, organization_id, default_limit)
             used = None if limit is None else await _count(connection, organization_id, now.date())
             if limit is not None and used is not None and used >= limit:
@@ -106,7 +108,9 @@ class Usage:
                     created_at=now,
                 )
             )
-        return ReservationOutcome(reserved=True, limit=limit, used=used)
+            return ReservationOutcome(reserved=True, limit=limit, used=used)
+
+        return await self._transactions.write(work)
 
     async def capture(
         self,
@@ -135,9 +139,8 @@ class Usage:
         """Release what a process that died has left reserved; returns how many there were."""
         now = self._clock()
         stale = sa.and_(usage.c.state == "reserved", usage.c.created_at < now - older_than)
-        async with self._transactions.writing() as connection:
-            result = await connection.execute(sa.update(usage).where(stale).values(state="released", settled_at=now))
-            return result.rowcount
+        change = sa.update(usage).where(stale).values(state="released", settled_at=now)
+        return (await self._transactions.write(execute(change))).rowcount
 
     async def by_day(self, organization_id: str | None = None) -> tuple[DayOfUsage, ...]:
         """Return what was spent by provider and day, of one organization or of all, oldest day first."""
@@ -154,8 +157,7 @@ class Usage:
         if organization_id is not None:
             query = query.where(usage.c.organization_id == organization_id)
         query = query.group_by(usage.c.day, usage.c.provider).order_by(usage.c.day, usage.c.provider)
-        async with self._transactions.reading() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = (await self._transactions.read(execute(query))).all()
         return tuple(
             DayOfUsage(
                 day=row.day,
@@ -179,9 +181,7 @@ class Usage:
             .where(usage.c.id == reservation_id, usage.c.state == "reserved")
             .values(state=state, settled_at=self._clock(), **values)
         )
-        async with self._transactions.writing() as connection:
-            result = await connection.execute(change)
-            return result.rowcount == 1
+        return (await self._transactions.write(execute(change))).rowcount == 1
 
 
 def _count_of(state: Literal["reserved", "captured", "released"]) -> sa.ColumnElement[int]:

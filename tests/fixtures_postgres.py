@@ -1,0 +1,114 @@
+"""A private PostgreSQL for the tests, and databases on it and on SQLite.
+
+Load it from the topmost conftest: ``pytest_plugins = ["fixtures_postgres"]``. The server runs in a folder of its own,
+as an unprivileged user, and listens on a socket in that folder alone; where PostgreSQL's programs are missing, its
+tests are skipped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAMS = "/usr/lib/postgresql"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresServer:
+    """A running server; ``folder`` holds its socket."""
+
+    folder: Path
+    user: str
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run one statement outside a transaction."""
+        with psycopg.connect(host=str(self.folder), user=self.user, dbname=database, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def url(self, database: str) -> str:
+        """Return the address of a database in SQLAlchemy's spelling."""
+        return f"postgresql+psycopg://{self.user}@/{database}?host={self.folder}"
+
+
+def _programs() -> Path:
+    found = sorted(Path(PROGRAMS).glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    if on_path is None:
+        pytest.skip("PostgreSQL's initdb is not installed; on Debian: apt-get install postgresql")
+    return Path(on_path).parent
+
+
+def _unprivileged() -> str | None:
+    """Return the user to become, since PostgreSQL refuses to run as root; ``None`` to stay who we are."""
+    if os.geteuid() != 0:
+        return None
+    return next(entry.pw_name for entry in pwd.getpwall() if entry.pw_name in {"postgres", "nobody"})
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start a server for the whole run, and stop it at the end."""
+    programs, user = _programs(), _unprivileged()
+    # Not in pytest's folder: the other user could not get in, and a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="uncrop-pg-"))
+    if user is not None:
+        shutil.chown(folder, user)
+    data, log = folder / "data", folder / "log"
+
+    def run(program: str, *arguments: str) -> None:
+        command = [str(programs / program), "-D", str(data), *arguments]
+        done = subprocess.run(
+            command, user=user, cwd=folder, capture_output=True, text=True, timeout=60, check=False, umask=0o077
+        )
+        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+
+    try:
+        run("initdb", "-U", "uncrop", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        # Durability is SQLite's and PostgreSQL's business; here it would only cost time.
+        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=60"
+        run("pg_ctl", "-w", "-s", "-l", str(log), "-o", options, "start")
+        try:
+            yield PostgresServer(folder=folder, user="uncrop")
+        finally:
+            run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Make an empty PostgreSQL database and return its address."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    postgres_server.execute(f"CREATE DATABASE {name}")
+    yield postgres_server.url(name)
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Return the address of an SQLite file that does not exist yet, in a folder that does not either."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'made' / 'uncrop.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the address of an empty database: once on SQLite, once on PostgreSQL."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url

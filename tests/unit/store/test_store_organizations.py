@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from uncrop.errors import InvalidFieldValue
+from uncrop.store.database import Store
+from uncrop.store.organizations import Organization, Organizations, new_organization_id
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+async def test_an_organization_is_made_once(store: Store, clock) -> None:
+    made = await store.organizations.ensure("org_123abc", name="Lighthouse")
+    clock.advance(days=1)
+
+    assert made == Organization(id="org_123abc", name="Lighthouse", daily_limit=None, created_at=NOON)
+    assert await store.organizations.ensure("org_123abc", name="Another") == made
+    assert await store.organizations.get("org_123abc") == made
+
+
+async def test_many_may_want_it_at_once(store: Store) -> None:
+    made = await asyncio.gather(*(store.organizations.ensure("org_a") for _ in range(16)))
+
+    assert len(set(made)) == 1
+
+
+@pytest.mark.parametrize("organization_id", ["", "123", "org_", "org_" + "a" * 61, "org_a/b"])
+async def test_a_malformed_id_is_refused(organization_id: str) -> None:
+    # There is no database behind these: a query would fail.
+    organizations = Organizations(None, lambda: NOON)  # type: ignore[arg-type]
+    for method in (organizations.ensure, organizations.get):
+        with pytest.raises(InvalidFieldValue) as caught:
+            await method(organization_id)
+        assert caught.value.message == "An organization id is org_ followed by 1 to 60 letters, digits, _ or -"
+        assert caught.value.details == {"organization_id": organization_id}
+
+
+async def test_an_unknown_organization_is_told(store: Store) -> None:
+    with pytest.raises(InvalidFieldValue, match="There is no such organization") as caught:
+        await store.organizations.get("org_b")
+    assert caught.value.details == {"organization_id": "org_b"}
+
+    with pytest.raises(InvalidFieldValue, match="There is no such organization"):
+        await store.organizations.set_daily_limit("org_b", 1)
+
+
+async def test_a_daily_limit_is_set_and_taken_away(store: Store) -> None:
+    await store.organizations.ensure("org_a")
+    await store.organizations.ensure("org_b")
+
+    assert (await store.organizations.set_daily_limit("org_a", 3)).daily_limit == 3
+    assert (await store.organizations.get("org_b")).daily_limit is None
+    assert (await store.organizations.set_daily_limit("org_a", None)).daily_limit is None
+
+
+async def test_a_daily_limit_cannot_be_negative(store: Store) -> None:
+    with pytest.raises(InvalidFieldValue, match="A daily limit cannot be negative") as caught:
+        await store.organizations.set_daily_limit("org_a", -1)
+
+    assert caught.value.details == {"daily_limit": -1}
+
+
+def test_ids_are_drawn() -> None:
+    drawn = {new_organization_id() for _ in range(100)}
+
+    assert len(drawn) == 100
+    assert all(len(organization_id) == 16 and organization_id.startswith("org_") for organization_id in drawn)
