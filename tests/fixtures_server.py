@@ -162,11 +162,8 @@ def running(
             server = make_server(create_app(service, **options), protocol=protocol)
             started = Running(service, listener.getsockname()[1], asyncio.get_running_loop())
             handles.extend((started, server))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.001)
-            ready.set()
-            await serving
+            server.startup = _then(server.startup, ready.set)
+            await server.serve(sockets=[listener])
 
     def body() -> None:
         try:
@@ -190,6 +187,14 @@ def running(
         listener.close()
     if failures:
         raise failures[0]
+
+
+def _then(first: Callable[..., Awaitable[None]], second: Callable[[], None]) -> Callable[..., Awaitable[None]]:
+    async def both(*arguments: Any, **options: Any) -> None:
+        await first(*arguments, **options)
+        second()
+
+    return both
 
 
 def already_open(service: Service) -> Callable[[], AbstractAsyncContextManager[Service]]:

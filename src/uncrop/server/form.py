@@ -17,7 +17,7 @@ from uncrop.errors import RequestTimeout, RequestTooLarge, ValidationError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from starlette.datastructures import Headers
+    from starlette.datastructures import FormData, Headers
     from starlette.types import Receive
 
     from uncrop.server.budget import Share
@@ -92,8 +92,6 @@ async def read_form(headers: Headers, receive: Receive, limits: BodyLimits, shar
         except MultiPartException as error:
             raise ValidationError("The multipart body is not valid", system_message=error.message) from error
     try:
-        if not parser.complete:
-            raise ValidationError("The multipart body ends before its closing boundary")
         return [
             (name, await value.read() if isinstance(value, UploadFile) else value)
             for name, value in form.multi_items()
@@ -173,7 +171,17 @@ class _FormParser(MultiPartParser):
             max_fields=limits.max_fields,
             max_part_size=limits.max_field_bytes,
         )
-        self.complete = False
+        self._complete = False
+
+    async def parse(self) -> FormData:
+        """Read the stream to its end, and refuse it if that is not the end of the form."""
+        form = await super().parse()
+        if not self._complete:
+            # The file that was cut is not in the form.
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise ValidationError("The multipart body ends before its closing boundary")
+        return form
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Refuse a text that is too long by its name."""
@@ -187,4 +195,4 @@ class _FormParser(MultiPartParser):
 
     def on_end(self) -> None:
         """Note the closing boundary."""
-        self.complete = True
+        self._complete = True

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
+
+from fixtures_server import picture
+from uncrop.admission.rate_limits import RateLimitState
+from uncrop.errors import ValidationError
+from uncrop.model import Facts, Sides, StageTime, UncropRequest
+from uncrop.server import wire
+
+LEGAL = [("provider", "clipdrop"), ("organization_id", "org_123abc"), ("image_file", b"photo")]
+
+
+def refused(form: list[tuple[str, str | bytes]]) -> tuple[str, object]:
+    with pytest.raises(ValidationError) as caught:
+        wire.to_request(form)
+    return caught.value.message, caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([], ()),
+        ([("X-API-Key", "a")], ("a",)),
+        ([("x-api-key", "a")], ("a",)),
+        ([("api-key", "a")], ("a",)),
+        ([("Authorization", "Bearer a")], ("a",)),
+        ([("Authorization", "bEARER   a ")], ("a",)),
+        ([("Authorization", "Basic a")], ()),
+        ([("Authorization", "Bearer")], ()),
+        ([("Authorization", "Bearer ")], ()),
+        ([("X-API-Key", " ")], ()),
+        ([("Authorization", "Bearer c"), ("api-key", "b"), ("X-API-Key", "a")], ("a", "b", "c")),
+        ([("Authorization", "Bearer a"), ("X-API-Key", "a")], ("a",)),
+        ([("X-API-Key", str(number)) for number in range(9)], ("0", "1", "2", "3")),
+    ],
+)
+def test_credentials_are_found_wherever_they_may_stand(sent: list[tuple[str, str]], expected: tuple[str, ...]) -> None:
+    headers = Headers(raw=[(name.lower().encode(), value.encode()) for name, value in sent])
+    assert wire.credentials(headers) == expected
+
+
+def test_the_smallest_form_becomes_a_request_with_defaults() -> None:
+    assert wire.to_request(LEGAL) == UncropRequest(provider="clipdrop", organization_id="org_123abc", image=b"photo")
+
+
+def test_every_field_becomes_what_it_means() -> None:
+    request = wire.to_request(
+        [
+            *LEGAL,
+            ("extend_left", "1"),
+            ("extend_right", "+2"),
+            ("extend_up", "-3"),
+            ("extend_down", " 4 "),
+            ("seed", "0"),
+            ("mask_file", b"mask"),
+            ("prompt", " a beach\n"),
+            ("size", "1024x1024"),
+            ("quality", "best"),
+        ]
+    )
+    assert request == UncropRequest(
+        provider="clipdrop",
+        organization_id="org_123abc",
+        image=b"photo",
+        sides=Sides(left=1, right=2, up=-3, down=4),
+        seed=0,
+        mask=b"mask",
+        prompt=" a beach\n",
+        size="1024x1024",
+        quality="best",
+    )
+
+
+def test_empty_texts_and_unknown_fields_are_as_if_absent() -> None:
+    empty: list[tuple[str, str | bytes]] = [
+        (name, "") for name in ("extend_left", "seed", "prompt", "size", "quality", "mask_file")
+    ]
+    unknown: list[tuple[str, str | bytes]] = [("foo", "1"), ("foo", b"2"), ("extend_left[]", "x")]
+    assert wire.to_request([*LEGAL, *empty, *unknown]) == wire.to_request(LEGAL)
+
+
+@pytest.mark.parametrize("text", ["NaN", "1.5", "1e3", "0x10", "1_000", "٣", "１", "1 2", "--1", "", "\x00", "9" * 19])
+def test_what_is_no_number_is_named(text: str) -> None:
+    if not text:
+        assert wire.to_request([*LEGAL, ("seed", text)]).seed is None
+        return
+    assert refused([*LEGAL, ("seed", text)]) == ("seed must be a whole number", {"fields": ["seed"]})
+
+
+def test_a_number_of_any_length_is_refused_cheaply() -> None:
+    assert refused([*LEGAL, ("extend_up", "9" * 100_000)])[1] == {"fields": ["extend_up"]}
+
+
+def test_the_largest_number_that_is_read_reaches_the_checks_of_the_values() -> None:
+    assert wire.to_request([*LEGAL, ("extend_up", "9" * 18)]).sides.up == 10**18 - 1
+
+
+def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_document() -> None:
+    assert refused([("seed", "x"), ("extend_down", "y"), ("prompt", b"file"), ("mask_file", "text")]) == (
+        (
+            "provider is required; organization_id is required; image_file is required; "
+            "prompt must be text, not a file; extend_down must be a whole number; seed must be a whole number; "
+            "mask_file must be a file"
+        ),
+        {
+            "fields": [
+                "provider",
+                "organization_id",
+                "image_file",
+                "prompt",
+                "extend_down",
+                "seed",
+                "mask_file",
+            ]
+        },
+    )
+
+
+def test_nothing_sent_names_the_three_required_fields() -> None:
+    assert refused([]) == (
+        "provider is required; organization_id is required; image_file is required",
+        {"fields": ["provider", "organization_id", "image_file"]},
+    )
+
+
+def test_an_empty_required_text_is_missing() -> None:
+    assert refused([("provider", ""), *LEGAL[1:]]) == ("provider is required", {"fields": ["provider"]})
+
+
+def test_an_image_sent_as_text_is_told_apart_from_a_missing_one() -> None:
+    assert refused([*LEGAL[:2], ("image_file", "photo")]) == ("image_file must be a file", {"fields": ["image_file"]})
+
+
+@pytest.mark.parametrize(("name", "value"), [("provider", "openai"), ("image_file", b"other"), ("seed", "1")])
+def test_a_field_sent_twice_is_refused(name: str, value: str | bytes) -> None:
+    assert refused([*LEGAL, (name, value), (name, value)]) == (f"{name} must be sent once", {"fields": [name]})
+
+
+@given(st.lists(st.tuples(st.sampled_from([*wire.FIELDS, "foo"]), st.one_of(st.text(), st.binary()))))
+def test_any_form_is_read_or_refused_by_names_of_ours(form: list[tuple[str, str | bytes]]) -> None:
+    try:
+        request = wire.to_request(form)
+        named = [request.provider, request.organization_id or ""]
+        event("read")
+    except ValidationError as error:
+        named = [name for name in (error.details or {})["fields"] if name in wire.FIELDS]
+        event("refused")
+    assert named
+    assert all(named)
+
+
+def test_the_answer_carries_the_facts_in_its_headers() -> None:
+    response = wire.to_response(
+        picture(facts=Facts(provider="clipdrop", request_id="req_abc123", credits_consumed=Decimal("1.0")))
+    )
+    assert response.body == b"\xff\xd8 a picture"
+    assert dict(response.headers) == {
+        "content-length": "12",
+        "content-type": "image/jpeg",
+        "x-provider": "clipdrop",
+        "x-provider-request-id": "req_abc123",
+        "x-provider-credits-consumed": "1",
+        "x-seed": "42",
+        "server-timing": "intake;dur=1.2, admission;dur=1.2, provider;dur=1.2, finish;dur=1.2, encode;dur=1.2",
+    }
+
+
+def test_what_is_not_known_has_no_header() -> None:
+    facts = Facts(provider="local", request_id="req_1", confidence=0.98765)
+    headers = wire.to_response(picture(seed=None, facts=facts, media_type="image/webp")).headers
+    assert "x-seed" not in headers
+    assert "x-provider-credits-consumed" not in headers
+    assert headers["x-confidence"] == "0.988"
+    assert headers["content-type"] == "image/webp"
+
+
+def test_a_providers_words_cannot_break_the_headers() -> None:
+    facts = Facts(provider="openai", request_id="req\r\nSet-Cookie: a=b\x00é" + "x" * 500)
+    value = wire.to_response(picture(facts=facts)).headers["x-provider-request-id"]
+    assert value == ("reqSet-Cookie:a=b" + "x" * 500)[:200]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("1", "1"),
+        ("1.0", "1"),
+        ("0.50", "0.5"),
+        ("10", "10"),
+        ("1E+2", "100"),
+        ("0", "0"),
+        ("0.0", "0"),
+        ("1E-3", "0.001"),
+    ],
+)
+def test_credits_are_written_plainly(number: str, text: str) -> None:
+    assert wire.plain(Decimal(number)) == text
+
+
+def test_the_rate_limit_is_told_in_three_headers() -> None:
+    assert wire.rate_headers(RateLimitState(limit=60, remaining=0, reset=1_700_000_000)) == {
+        "X-RateLimit-Limit": "60",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "1700000000",
+    }
+
+
+def test_server_timing_rounds_to_a_tenth() -> None:
+    stages = (StageTime(name="intake", milliseconds=0.04), StageTime(name="encode", milliseconds=12.36))
+    assert wire.server_timing(stages) == "intake;dur=0.0, encode;dur=12.4"
