@@ -49,7 +49,7 @@ class Body:
 
 
 def headers(**changes: str | None) -> Headers:
-    values = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", **changes}
+    values = {"content_type": f"multipart/form-data; boundary={BOUNDARY}", **changes}
     return Headers({name.replace("_", "-"): value for name, value in values.items() if value is not None})
 
 
