@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,13 +63,16 @@ def flatten(pixels: Pixels) -> Pixels:
     colours, alpha = split_alpha(pixels)
     if alpha is None:
         return pixels
-    top = 255 if pixels.dtype == np.uint8 else 65535
-    if bool((alpha == top).all()):
-        return colours
-    # 65535 squared just fits 32 bits, rounding included.
-    weight = alpha[:, :, None].astype(np.uint32)
-    blended = (colours * weight + top * (top - weight) + top // 2) // top
-    return blended.astype(np.uint8) if pixels.dtype == np.uint8 else blended.astype(np.uint16)
+    small = pixels.dtype == np.uint8
+    # In integers: the top level squared, and half of it for rounding, just fit the wider type.
+    wide: type[Any] = np.uint16 if small else np.uint32
+    top = wide(255 if small else 65535)
+    weight = alpha.astype(wide)
+    white = top * (top - weight) + top // wide(2)
+    result = np.empty_like(colours)
+    for channel in range(colours.shape[2]):
+        result[:, :, channel] = (colours[:, :, channel] * weight + white) // top
+    return result
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

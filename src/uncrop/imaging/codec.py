@@ -134,9 +134,11 @@ def _check_sides(pixels: Pixels, image_format: ImageFormat) -> None:
 
 
 def _decode_jpeg(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+    pixels = jpeg_pixels.decode(data, header)
+    if header.mode != "CMYK":
+        return pixels
     layout = jpeg.read_layout(data)
-    pixels = jpeg_pixels.decode(data, layout)
-    return _cmyk_to_rgb(pixels, jpeg.icc_of(data, layout), inverted=layout.adobe) if header.mode == "CMYK" else pixels
+    return _cmyk_to_rgb(pixels, jpeg.icc_of(data, layout), inverted=layout.adobe)
 
 
 def _decode_png(data: bytes, _header: ImageHeader) -> Pixels:

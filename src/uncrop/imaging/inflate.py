@@ -9,7 +9,7 @@ _IsalError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 
 
 def inflate(packed: bytes, limit: int) -> bytes | None:
-    """Return the whole stream's content, or ``None`` if it is cut off, corrupt, or above ``limit`` bytes."""
+    """Return the content of one whole stream, or ``None`` if it is cut off, corrupt, too long, or not alone."""
     inflater = isal_zlib.decompressobj()
     try:
         content = inflater.decompress(packed, max(1, limit))
@@ -17,4 +17,4 @@ def inflate(packed: bytes, limit: int) -> bytes | None:
         surplus = b"" if inflater.eof else inflater.decompress(inflater.unconsumed_tail, 1)
     except _IsalError:
         return None
-    return content if inflater.eof and not surplus else None
+    return content if inflater.eof and not surplus and not inflater.unused_data else None

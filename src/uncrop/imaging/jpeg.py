@@ -32,6 +32,8 @@ WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 ICC_PREFIX = b"ICC_PROFILE\0"
 MAX_SEGMENT_PAYLOAD = 65_533
+# Of a scan with four components: their count, two bytes for each, and three about the coefficients.
+MAX_SCAN_HEADER = 12
 # Inside entropy-coded data a marker is an 0xFF that is followed by neither a stuffed zero, a restart nor a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _SUBSAMPLINGS: dict[tuple[int, int], Literal["444", "422", "420", "440", "411"]] = {
@@ -181,7 +183,7 @@ def _layout(data: bytes, segments: tuple[Segment, ...]) -> JpegLayout:
     if components not in (1, 3, 4) or not width or not height or frame.end < frame.payload + 6 + 3 * components:
         raise InvalidImage(system_message="the JPEG's frame header is not valid")
     check_complete(
-        [data[segment.payload : segment.end] for segment in segments if segment.marker == SOS],
+        [data[segment.payload : segment.payload + MAX_SCAN_HEADER] for segment in segments if segment.marker == SOS],
         [data[frame.payload + 6 + 3 * index] for index in range(components)],
         progressive=frame.marker == PROGRESSIVE,
     )

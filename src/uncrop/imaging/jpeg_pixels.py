@@ -7,33 +7,41 @@ a copy, and the copy is decoded as strictly.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import simplejpeg
 
-from uncrop.errors import InvalidImage
+from uncrop.errors import InvalidImage, InvalidRequest, UnsupportedImageFormat
 from uncrop.imaging import jpeg
+from uncrop.imaging.jpeg import read_layout
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from uncrop.imaging.jpeg import JpegLayout
-    from uncrop.model import JpegFacts
+    from uncrop.model import ImageHeader, JpegFacts
 
-# Beginnings of libjpeg's warnings that say nothing about the picture's entropy-coded data.
-BENIGN = (
-    "Warning: unknown JFIF revision number",
-    "Unknown Adobe color transform code",
-    "Invalid SOS parameters for sequential JPEG",
+# libjpeg's warnings that say nothing about the entropy-coded data. It tells the first warning only, so what follows
+# one of these is still unknown, and the mended copy is decoded as strictly as the file was.
+BENIGN = re.compile(
+    r"Warning: unknown JFIF revision number|Unknown Adobe color transform code|"
+    r"Invalid SOS parameters for sequential JPEG|\d+ extraneous bytes before marker"
 )
-EXTRANEOUS = "extraneous bytes before marker"
+# Padding before the end marker. The decoder comes by here when it has all it wanted, and nothing comes after, so this
+# first warning is the last. More bytes than this mean that it lost its place in the data before.
+PADDED = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+MAX_PADDING = 1024
+UNKNOWN_SUBSAMPLING = "Could not determine subsampling"
 # What is written when nothing is known about the original, and the least that is written at all: a second generation
 # at less would lose visibly.
 MIN_QUALITY = 90
+# What to ask libjpeg for, by the mode in the header.
+COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
-def decode(data: bytes, layout: JpegLayout) -> NDArray[np.uint8]:
+def decode(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
     """Decode the first image, whole, as it lies in the file.
 
     Returns
@@ -45,17 +53,19 @@ def decode(data: bytes, layout: JpegLayout) -> NDArray[np.uint8]:
     ------
     InvalidImage
         On every error and every warning of the decoder that touches the picture.
+    UnsupportedImageFormat
+        For a chroma subsampling that libjpeg-turbo does not know, such as 4:1:0.
     """
-    colours = {1: "GRAY", 3: "RGB", 4: "CMYK"}[layout.components]
+    colours = COLOURS[header.mode]
     try:
-        return simplejpeg.decode_jpeg(data, colours, strict=True)  # type: ignore[no-any-return]
+        return _strictly(data, colours)
     except ValueError as error:
-        if not _is_benign(str(error)):
-            raise InvalidImage(system_message="the JPEG's picture data is corrupt or incomplete") from error
+        if not BENIGN.search(str(error)):
+            raise _refusal(error) from error
     try:
-        return simplejpeg.decode_jpeg(mended(data, layout), colours, strict=True)  # type: ignore[no-any-return]
+        return _strictly(mended(data, read_layout(data)), colours)
     except ValueError as error:
-        raise InvalidImage(system_message="the JPEG's picture data is corrupt or incomplete") from error
+        raise _refusal(error) from error
 
 
 def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None) -> bytes:
@@ -88,5 +98,18 @@ def mended(data: bytes, layout: JpegLayout) -> bytes:
     return b"".join((*parts, b"\xff\xd9"))
 
 
-def _is_benign(message: str) -> bool:
-    return message.startswith(BENIGN) or EXTRANEOUS in message
+def _strictly(data: bytes, colours: str) -> NDArray[np.uint8]:
+    """Decode; a warning is a ``ValueError``, except one about padding behind a picture that is complete."""
+    try:
+        return simplejpeg.decode_jpeg(data, colours, strict=True)  # type: ignore[no-any-return]
+    except ValueError as error:
+        padding = PADDED.search(str(error))
+        if padding is None or int(padding[1]) > MAX_PADDING:
+            raise
+    return simplejpeg.decode_jpeg(data, colours, strict=False)  # type: ignore[no-any-return]
+
+
+def _refusal(error: ValueError) -> InvalidRequest:
+    if UNKNOWN_SUBSAMPLING in str(error):
+        return UnsupportedImageFormat("The JPEG's chroma subsampling is not supported")
+    return InvalidImage(system_message="the JPEG's picture data is corrupt or incomplete")

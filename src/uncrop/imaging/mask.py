@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uncrop.errors import InvalidImage, InvalidMask, InvalidRequest
+from uncrop.errors import ImageTooLarge, InvalidImage, InvalidMask, UnsupportedImageFormat
 from uncrop.imaging import arrays, codec, png_write
 from uncrop.imaging.header import read_header, sniff
 from uncrop.imaging.limits import MAX_MASK_BYTES
@@ -97,8 +97,10 @@ def _header(data: bytes) -> ImageHeader:
         return read_header(data)
     except InvalidImage as error:
         raise _corrupt() from error
-    except InvalidRequest as error:
-        raise _broken("format", "The mask must be a still PNG", "a still PNG", error.message) from error
+    except UnsupportedImageFormat as error:
+        raise _broken("format", "The mask must not be animated", "a still PNG", "animated") from error
+    except ImageTooLarge as error:
+        raise _broken("dimensions", "The mask has too many pixels", "the image's extent", "too large") from error
 
 
 def _corrupt() -> InvalidMask:
