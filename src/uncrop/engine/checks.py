@@ -24,9 +24,7 @@ def check_request(image: Pixels, sides: Sides, seed: int, quality: Quality) -> N
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
         raise InvalidFieldValue(f"seed must be an integer from 0 to {MAX_SEED}", details={"seed": repr(seed)})
     if quality not in get_args(Quality):
-        raise InvalidFieldValue(
-            "quality must be fast, standard or best", details={"quality": repr(quality)}
-        )
+        raise InvalidFieldValue("quality must be fast, standard or best", details={"quality": repr(quality)})
 
 
 def check_image(image: Pixels) -> None:
@@ -46,13 +44,13 @@ def check_image(image: Pixels) -> None:
 
 def check_sides(width: int, height: int, sides: Sides) -> None:
     """Check that the sides are within their limits, not all zero, and leave a pixel of the photo."""
-    values = {
-        "extend_left": sides.left, "extend_right": sides.right, "extend_up": sides.up, "extend_down": sides.down
-    }
+    values = {"extend_left": sides.left, "extend_right": sides.right, "extend_up": sides.up, "extend_down": sides.down}
     if wrong := {name: repr(value) for name, value in values.items() if type(value) is not int}:
         raise InvalidExtendParameters("Extend parameters must be integers", details=wrong)
     if wide := {name: value for name, value in values.items() if abs(value) > MAX_SIDE}:
-        raise InvalidExtendParameters(f"Extend parameters exceed {MAX_SIDE}px", details={**wide, "max_allowed": MAX_SIDE})
+        raise InvalidExtendParameters(
+            f"Extend parameters exceed {MAX_SIDE}px", details={**wide, "max_allowed": MAX_SIDE}
+        )
     if not any(values.values()):
         raise InvalidExtendParameters("At least one extend parameter must be non-zero")
     left_over = (
@@ -63,6 +61,9 @@ def check_sides(width: int, height: int, sides: Sides) -> None:
         raise InvalidExtendParameters(
             "Negative extend parameters leave nothing of the image",
             details={
-                "width": width, "height": height, "remaining_width": left_over[0], "remaining_height": left_over[1]
+                "width": width,
+                "height": height,
+                "remaining_width": left_over[0],
+                "remaining_height": left_over[1],
             },
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uncrop.engine.align import Frame
 from uncrop.engine.crew import Crew
 from uncrop.engine.field import Field, make_field
-from uncrop.engine.layout import COLOUR_SLACK, ROW_ORDER, context_weights, grow, visiting_order
+from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, visiting_order
 from uncrop.engine.match import sweep
 from uncrop.engine.plan import Plan
 from uncrop.engine.prior import Strictness, make_prior
@@ -47,14 +47,11 @@ def make_layout(
     field, prior = make_field(frame, photo), make_prior(frame, strictness)
     phase, order = visiting_order(frame)
     field.labels[:] = usable_place(atlas)
-    canvas, weights = field.flat.reshape(frame.height, frame.width, 4), context_weights()
+    canvas, weights = field.flat[: 4 * field.costs.size].reshape(frame.height, frame.width, 4), context_weights()
     for first in range(0, order.size, CHUNK):
         watch.check()
         last = min(order.size, first + CHUNK)
-        grow(
-            order, first, last, phase, canvas, field.labels, atlas, prior, weights, ROW_ORDER, COLOUR_SLACK, plan.grid,
-            seed,
-        )  # fmt: skip
+        grow(order, first, last, phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed)
     targets = target_mask(frame)
     field.labels[~targets] = -1
     alone = Crew(1)
@@ -81,9 +78,7 @@ def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None
     field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
 
 
-def choose_layout(
-    frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch
-) -> Layout:
+def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch) -> Layout:
     """Make every layout of the plan, each in one thread, and return the one of the least mean cost."""
     layouts = crew.each(
         lambda strictness: make_layout(frame, atlas, strictness, plan, level, seed, watch), plan.layouts

@@ -96,9 +96,7 @@ def write_colour(
         made = np.zeros(origin.shape, np.uint16)
         channel = colour[:, :, n].astype(np.uint16)
         mix = np.array(mixes[n], np.float32)
-        write_rows(
-            channel, origin, luma, red, blue, mix, scale, np.iinfo(colour.dtype).max, made, 0, origin.shape[0]
-        )
+        write_rows(channel, origin, luma, red, blue, mix, scale, np.iinfo(colour.dtype).max, made, 0, origin.shape[0])
         out[:, :, n] = made
 
     crew.each(work, range(colour.shape[2]))

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from uncrop.engine.align import Frame
-from uncrop.engine.pyramid import RADIUS
+from uncrop.engine.pyramid import RADIUS, padded
 
 SHIFT_STEPS = 8  # colour shifts are kept in eighths of a level
 
@@ -19,7 +19,7 @@ class Field(NamedTuple):
     Attributes
     ----------
     flat
-        (H * W * 4) uint8, the picture's channels, row by row.
+        (H * W * 4 + padding) uint8, the picture's channels, row by row.
     labels
         (H, W, 2) int32, row and column of the source of the patch centred here; -1 where there is none.
     costs
@@ -42,7 +42,7 @@ def make_field(frame: Frame, photo: Any) -> Field:
     canvas = np.zeros((frame.height, frame.width, 4), np.uint8)
     canvas[frame.top : frame.bottom, frame.left : frame.right] = photo
     return Field(
-        flat=canvas.reshape(-1),
+        flat=padded(canvas),
         labels=np.full((frame.height, frame.width, 2), -1, np.int32),
         costs=np.zeros((frame.height, frame.width), np.int32),
         shifts=np.zeros((frame.height, frame.width, 3), np.int8),
@@ -50,7 +50,7 @@ def make_field(frame: Frame, photo: Any) -> Field:
     )
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def is_target(y: int, x: int, height: int, width: int, box: Any) -> bool:
     """Tell whether the patch centred at (y, x) lies on the canvas and reaches beyond the photo."""
     if y < RADIUS or y >= height - RADIUS or x < RADIUS or x >= width - RADIUS:
@@ -59,7 +59,7 @@ def is_target(y: int, x: int, height: int, width: int, box: Any) -> bool:
     return not inside
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def is_made(y: int, x: int, box: Any) -> bool:
     """Tell whether the pixel (y, x) lies outside the photo."""
     return y < box[0] or y >= box[1] or x < box[2] or x >= box[3]

@@ -19,10 +19,8 @@ from uncrop.engine.align import Frame
 from uncrop.engine.chance import below, chance
 from uncrop.engine.prior import penalty
 from uncrop.engine.pyramid import PATCH, RADIUS
-from uncrop.engine.rows import weighted_row_difference
+from uncrop.engine.rows import RUN, weighted_difference
 
-RUN = 4 * (2 * RADIUS + 1)  # bytes in a patch's row
-ROW_ORDER = np.array([3, 2, 4, 1, 5, 0, 6], np.int64)  # the rows nearest to the centre settle most comparisons
 COLOUR_SLACK = np.array([8, 3, 3, 0], np.int64)  # how far the colour of a copy may be shifted, in levels
 
 
@@ -47,7 +45,7 @@ def context_weights() -> NDArray[np.int32]:
 
 @njit(nogil=True, cache=True)
 def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context: Any, mask: Any) -> int:
-    """Copy what is there around (y, x) into ``context`` and its weights into ``mask`` (both flat, 7 * 28).
+    """Copy what is there around (y, x) into ``context`` and its weights into ``mask`` (both flat, 7 * 32).
 
     Returns the sum of the weights of the pixels.
     """
@@ -59,7 +57,7 @@ def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context:
             at_y, at_x = y + dy, x + dx
             if 0 <= at_y < height and 0 <= at_x < width and phase[at_y, at_x] < own:
                 weight = weights[dy + RADIUS, dx + RADIUS]
-                start = ((dy + RADIUS) * 7 + dx + RADIUS) * 4
+                start = (dy + RADIUS) * RUN + (dx + RADIUS) * 4
                 total += weight
                 for k in range(4):
                     context[start + k] = canvas[at_y, at_x, k]
@@ -68,21 +66,8 @@ def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context:
 
 
 @njit(nogil=True, cache=True)
-def compare(context: Any, mask: Any, flat: Any, width: int, sy: int, sx: int, limit: int, order: Any) -> int:
-    """Return the weighted squared difference between the context and the source (sy, sx), or any value >= limit."""
-    total = 0
-    for n in range(7):
-        row = order[n]
-        start = ((sy + row - RADIUS) * width + sx - RADIUS) * 4
-        total += weighted_row_difference(mask, row * RUN, context, row * RUN, flat, start)
-        if total >= limit:
-            break
-    return total
-
-
-@njit(nogil=True, cache=True)
 def search_grid(
-    y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, order: Any, stride: int, bits: int,
+    y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, stride: int, bits: int,
     best: Any,
 ) -> None:  # fmt: skip
     """Compare with every ``stride``-th source; ``best`` is (cost, row, column) and is updated."""
@@ -98,15 +83,16 @@ def search_grid(
             off = penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
             cost = rows_cost + off * weight // PATCH
             if cost < best[0]:
-                cost += compare(context, mask, atlas.flat, width, sy, sx, best[0] - cost, order)
+                cost += weighted_difference(
+                    mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width
+                )
                 if cost < best[0]:
                     best[0], best[1], best[2] = cost, sy, sx
 
 
 @njit(nogil=True, cache=True)
 def search_continuations(
-    y: int, x: int, phase: Any, labels: Any, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, order: Any,
-    best: Any,
+    y: int, x: int, phase: Any, labels: Any, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, best: Any,
 ) -> None:  # fmt: skip
     """Compare with what follows the sources of all neighbours within the patch; updates ``best``."""
     height, width = atlas.usable.shape
@@ -132,7 +118,9 @@ def search_continuations(
             off += penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
             cost = off * weight // PATCH
             if cost < best[0]:
-                cost += compare(context, mask, atlas.flat, width, sy, sx, best[0] - cost, order)
+                cost += weighted_difference(
+                    mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width
+                )
                 if cost < best[0]:
                     best[0], best[1], best[2] = cost, sy, sx
 
@@ -140,18 +128,18 @@ def search_continuations(
 @njit(nogil=True, cache=True)
 def grow(
     order: Any, first: int, last: int, phase: Any, canvas: Any, labels: Any, atlas: Any, prior: Any, weights: Any,
-    row_order: Any, slack: Any, stride: int, seed: int,
+    slack: Any, stride: int, seed: int,
 ) -> None:  # fmt: skip
     """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
     width, atlas_width = phase.shape[1], atlas.usable.shape[1]
-    context, mask = np.zeros(7 * RUN, np.uint8), np.zeros(7 * RUN, np.int32)
+    context, mask = np.zeros(7 * RUN, np.uint8), np.zeros(7 * RUN, np.int16)
     best = np.empty(3, np.int64)
     for n in range(first, last):
         y, x = order[n] // width, order[n] % width
         weight = read_context(y, x, phase, canvas, weights, context, mask)
         best[0], best[1], best[2] = 1 << 62, labels[y, x, 0], labels[y, x, 1]
-        search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, row_order, best)
-        search_grid(y, x, context, mask, weight, atlas, prior, row_order, stride, chance(seed, order[n], 0), best)
+        search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, best)
+        search_grid(y, x, context, mask, weight, atlas, prior, stride, chance(seed, order[n], 0), best)
         sy, sx = best[1], best[2]
         labels[y, x, 0], labels[y, x, 1] = sy, sx
         for k in range(4):

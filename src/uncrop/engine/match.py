@@ -18,14 +18,14 @@ from uncrop.engine.field import SHIFT_STEPS, Field, is_target
 from uncrop.engine.layout import COLOUR_SLACK
 from uncrop.engine.prior import Prior, penalty
 from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
-from uncrop.engine.rows import row_difference
+from uncrop.engine.rows import patch_difference
 
 BAND = 24
 BAND_STEP = 7  # rows by which the bands move from iteration to iteration
 FAR = 1 << 30
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def free_shift(difference: int, slack: int) -> int:
     """Return by how much a colour shift of at most ``slack`` levels lessens a channel's squared difference.
 
@@ -35,7 +35,7 @@ def free_shift(difference: int, slack: int) -> int:
     return (difference * difference - left * left) // PATCH
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def patch_cost(
     flat: Any, width: int, y: int, x: int, sums: Any, atlas: Any, prior: Any, slack: Any, sy: int, sx: int, limit: int
 ) -> int:
@@ -53,16 +53,10 @@ def patch_cost(
         total -= free_shift(sums[k] - int(atlas.sums[sy, sx, k]), slack[k])
     target = ((y - RADIUS) * width + x - RADIUS) * 4
     source = ((sy - RADIUS) * atlas_width + sx - RADIUS) * 4
-    for _ in range(2 * RADIUS + 1):
-        total += row_difference(flat, target, atlas.flat, source)
-        if total >= limit:
-            break
-        target += 4 * width
-        source += 4 * atlas_width
-    return total
+    return total + patch_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def can_copy(atlas: Any, sy: int, sx: int) -> bool:
     """Tell whether (sy, sx) is the centre of a patch that may be copied."""
     height, width = atlas.usable.shape
@@ -172,7 +166,9 @@ def sweep_band(
                 field.shifts[y, x, k] = max(-limit, min(limit, shift))
 
 
-def sweep(field: Field, atlas: Atlas, prior: Prior, crew: Crew, *, tries: int, radius: int, seed: int, turn: int) -> None:
+def sweep(
+    field: Field, atlas: Atlas, prior: Prior, crew: Crew, *, tries: int, radius: int, seed: int, turn: int
+) -> None:
     """Improve every patch's source once; ``turn`` numbers the sweeps of a level."""
     height = field.costs.shape[0]
     cuts = bands(0, height, BAND, turn * BAND_STEP)

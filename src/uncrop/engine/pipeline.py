@@ -9,8 +9,10 @@ from numba import config
 from numpy.typing import NDArray
 
 from uncrop.engine.align import Frame, align
+from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.channels import channels
-from uncrop.engine.choose import choose_layout, target_mask
+from uncrop.engine.choose import Layout, choose_layout, target_mask
+from uncrop.engine.confidence import confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
 from uncrop.engine.correct import correct, write_colour
 from uncrop.engine.crew import Crew
@@ -18,7 +20,8 @@ from uncrop.engine.field import Field, make_field
 from uncrop.engine.match import sweep
 from uncrop.engine.plan import PLANS, Effort
 from uncrop.engine.prior import make_prior
-from uncrop.engine.pyramid import Atlas, make_pyramid
+from uncrop.engine.pyramid import Atlas, erode, make_pyramid
+from uncrop.engine.reach import mirror_on, within_reach
 from uncrop.engine.upsample import double
 from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
@@ -39,23 +42,25 @@ class Result(TypedDict):
 def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watch, threads: int | None) -> Result:
     """Extend a checked photo; see ``uncrop.engine.extend``."""
     photo = cropped(image, sides)
-    up, down, left, right = (max(0, side) for side in (sides.up, sides.down, sides.left, sides.right))
-    if up == down == left == right == 0:
+    if max(sides.up, sides.down, sides.left, sides.right) <= 0:
         return Result(pixels=photo, confidence=1.0, confidence_map=np.full(photo.shape[:2], 255, np.uint8))
     watch.step(0.0, "prepare")
+    near = within_reach(*photo.shape[:2], sides)
     with Crew(threads or config.NUMBA_NUM_THREADS) as crew:
-        rows, cols = photo.shape[:2]
-        frame, levels = align(rows, cols, up=up, down=down, left=left, right=right)
-        made, map_ = make(photo, frame, levels, seed, quality, crew, watch)
-    top, start = frame.top - up, frame.left - left
-    window = np.s_[top : top + rows + up + down, start : start + cols + left + right]
-    pixels, confidence = np.ascontiguousarray(made[window]), np.ascontiguousarray(map_[window])
-    pixels[up : up + rows, left : left + cols] = photo
-    confidence[up : up + rows, left : left + cols] = 255
-    hole = confidence.size - rows * cols
-    mean = (int(confidence.sum(dtype=np.int64)) - 255 * rows * cols) / (255 * hole)
+        made, confidence = make(photo, near, seed, quality, crew, watch)
+    pixels, trust = mirror_on(made, near, sides), continue_map(confidence, near, sides)
+    return finish(photo, pixels, trust, max(0, sides.up), max(0, sides.left), watch)
+
+
+def finish(photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: int, left: int, watch: Watch) -> Result:
+    """Paste the photo's own pixels back, and average the confidence of all others."""
+    rows, cols = photo.shape[:2]
+    pixels[top : top + rows, left : left + cols] = photo
+    trust[top : top + rows, left : left + cols] = 0
+    mean = int(trust.sum(dtype=np.int64)) / (255 * (trust.size - rows * cols))
+    trust[top : top + rows, left : left + cols] = 255
     watch.step(1.0, "done")
-    return Result(pixels=pixels, confidence=mean, confidence_map=confidence)
+    return Result(pixels=pixels, confidence=mean, confidence_map=trust)
 
 
 def cropped(image: Pixels, sides: Sides) -> Pixels:
@@ -66,54 +71,70 @@ def cropped(image: Pixels, sides: Sides) -> Pixels:
 
 
 def make(
-    photo: Pixels, frame: Frame, levels: int, seed: int, quality: Quality, crew: Crew, watch: Watch
+    photo: Pixels, sides: Sides, seed: int, quality: Quality, crew: Crew, watch: Watch
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Return the aligned canvas with all made pixels, and their confidence."""
-    scale = 1.0 if photo.dtype == np.uint8 else 257.0
-    plan = PLANS[quality]
-    colour = np.ascontiguousarray(photo[:, :, : 1 if photo.shape[2] < 3 else 3])
-    eight = colour if photo.dtype == np.uint8 else ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    rgb = np.ascontiguousarray(np.broadcast_to(eight, (*eight.shape[:2], 3)))
-    solid = np.ones(photo.shape[:2], np.bool_)
-    pyramid = make_pyramid(channels(rgb, 1 << (levels - 1), crew), solid, levels, crew)
-    watch.step(0.05, "layout")
-    level = levels - 1
-    layout = choose_layout(frame.at_level(level), pyramid[level], plan, level, seed, crew, watch)
-    field, done = layout.field, 0.5
-    while level > 0:
-        level -= 1
-        done += (0.8 - done) / 2
-        watch.step(done, f"level {level}")
-        at = frame.at_level(level)
-        finer = make_field(at, pyramid[level].pixels)
-        double(field, finer, pyramid[level], crew)
-        targets = target_mask(at)
-        vote(finer, pyramid[level], crew, targets)
-        field = finer
-        refine(field, pyramid[level], at, make_prior(at, layout.strictness), plan.effort(level), seed, crew, watch)
-    watch.step(0.85, "copy")
-    origin = choose_origins(field, pyramid[0], crew)
-    watch.step(0.9, "seams")
-    usable = np.ones(photo.shape[:2], np.uint8)
-    corrections = correct(colour, scale, usable, origin, field.box, crew, watch)
-    watch.step(0.97, "write")
-    made = write_colour(colour, scale, origin, corrections, crew)
-    if photo.shape[2] in (2, 4):
-        made = np.concatenate([made, np.full((*made.shape[:2], 1), np.iinfo(made.dtype).max, made.dtype)], axis=2)
-    confidence = np.clip(255 - field.costs // 49, 0, 255).astype(np.uint8)
+    """Return the canvas (H, W, channels) with all pixels made, and their confidence (H, W)."""
+    colour, alpha = split_alpha(photo)
+    solid = solid_part(photo.shape, alpha)
+    frame, levels = align(*solid.shape, up=sides.up, down=sides.down, left=sides.left, right=sides.right)
+    if erode(solid).any():
+        made, confidence = make_colour(colour, solid, frame, levels, seed, quality, crew, watch)
+        top, left = frame.top - sides.up, frame.left - sides.left
+        window = np.s_[top : top + solid.shape[0] + sides.up + sides.down,
+                       left : left + solid.shape[1] + sides.left + sides.right]  # fmt: skip
+        made, confidence = made[window], confidence[window]
+    else:
+        # Nothing is large enough to be copied: the border is continued flat, and nobody should trust that.
+        made = continue_flat(colour, sides.up, sides.down, sides.left, sides.right)
+        confidence = np.zeros(made.shape[:2], np.uint8)
+    if alpha is not None:
+        alpha = continue_flat(alpha, sides.up, sides.down, sides.left, sides.right)
+        made = np.concatenate([made, alpha[:, :, None]], axis=2)
     return made, confidence
 
 
+def make_colour(
+    colour: NDArray[Any], solid: NDArray[np.bool_], frame: Frame, levels: int, seed: int, quality: Quality, crew: Crew,
+    watch: Watch,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:  # fmt: skip
+    """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W)."""
+    plan, scale = PLANS[quality], np.iinfo(colour.dtype).max / 255
+    rgb = paint_under(to_eight_bits(colour), solid)
+    pyramid = make_pyramid(channels(rgb, 1 << (levels - 1), crew), solid, levels, crew)
+    while not pyramid[-1].usable.any():
+        pyramid.pop()
+    level = len(pyramid) - 1
+    watch.step(0.05, "layout")
+    layout = choose_layout(frame.at_level(level), pyramid[level], plan, level, seed, crew, watch)
+    field = layout.field
+    for finer in range(level - 1, -1, -1):
+        watch.step(0.8 - 0.35 * (finer + 1) / level, f"level {finer}")
+        field = refine(field, pyramid[finer], frame.at_level(finer), layout, plan.effort(finer), seed, crew, watch)
+    watch.step(0.8, "copy")
+    origin = choose_origins(field, pyramid[0], crew)
+    watch.step(0.85, "seams")
+    corrections = correct(colour, scale, solid.view(np.uint8), origin, field.box, crew, watch)
+    watch.step(0.95, "write")
+    made = write_colour(colour, scale, origin, corrections, crew)
+    return made, confidence_map(field)
+
+
+def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a photo (h, w, 1 or 3) of 8 or 16 bits as (h, w, 3) of 8 bits, which is what patches are compared by."""
+    eight = colour if colour.dtype == np.uint8 else ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(eight, (*eight.shape[:2], 3)))
+
+
 def refine(
-    field: Field, atlas: Atlas, frame: Frame, prior: Any, effort: Effort, seed: int, crew: Crew, watch: Watch
-) -> None:
-    """Alternate between better sources and a new picture (steps 5a and 5b); the last sources are not voted for."""
-    targets = target_mask(frame)
+    coarse: Field, atlas: Atlas, frame: Frame, layout: Layout, effort: Effort, seed: int, crew: Crew, watch: Watch
+) -> Field:
+    """Take one level from the one below it, then alternate between better sources and a new picture."""
+    field, prior, targets = make_field(frame, atlas.pixels), make_prior(frame, layout.strictness), target_mask(frame)
+    double(coarse, field, atlas, crew)
+    vote(field, atlas, crew, targets)
     for turn in range(effort.rounds * effort.sweeps):
         watch.check()
-        sweep(
-            field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed,
-            turn=turn + 64 * (1 + frame.height),
-        )  # fmt: skip
+        sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
         if turn % effort.sweeps == effort.sweeps - 1:
             vote(field, atlas, crew, targets)
+    return field

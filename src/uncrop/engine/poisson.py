@@ -140,16 +140,16 @@ def prolong(coarse: Any, unknown: Any, box: Any) -> None:
 
 
 def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64]) -> list[Grid]:
-    """Return the grids from the finest to one a few cells wide; coarse cells are known where all their cells are."""
+    """Return the grids from the finest to one a few cells wide; a coarse cell is known where any of its cells is.
+
+    Were such a cell unknown, coarse corrections would overshoot next to the photo and the cycles diverge.
+    """
     grids = [Grid(unknown=np.zeros_like(wanted), wanted=wanted, box=box, screen=SCREEN)]
     while min(grids[-1].wanted.shape) >= 2 * SMALLEST:
         fine = grids[-1]
         shape = tuple((side + 1) // 2 for side in fine.wanted.shape)
         top, bottom, left, right = fine.box
-        # The last cell of an odd side has no partner and counts as whole.
-        bottom += bottom == fine.wanted.shape[0]
-        right += right == fine.wanted.shape[1]
-        coarse_box = np.array([(top + 1) // 2, bottom // 2, (left + 1) // 2, right // 2], np.int64)
+        coarse_box = np.array([top // 2, (bottom + 1) // 2, left // 2, (right + 1) // 2], np.int64)
         grids.append(
             Grid(
                 unknown=np.zeros(shape, np.float32),

@@ -41,7 +41,7 @@ class Prior(NamedTuple):
     col_weight: int
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def penalty(distance: int, slack: int, weight: int) -> int:
     """Return the cost, in units of a patch's squared difference, of a source ``distance`` pixels off its anchor."""
     over = abs(distance) - slack

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew, bands
+from uncrop.engine.rows import PADDING
 
 RADIUS = 3  # patches are 7 x 7
 PATCH = 49
@@ -21,7 +22,7 @@ class Atlas(NamedTuple):
     Attributes
     ----------
     flat
-        (h * w * 4) uint8, the channels of step 1, row by row.
+        (h * w * 4 + padding) uint8, the channels of step 1, row by row.
     usable
         (h, w) uint8, 1 where a patch centred here lies wholly inside the photo and may be copied.
     sums
@@ -40,7 +41,7 @@ class Atlas(NamedTuple):
     def pixels(self) -> NDArray[np.uint8]:
         """The channels as (h, w, 4)."""
         height, width = self.usable.shape
-        pixels: NDArray[np.uint8] = self.flat.reshape(height, width, 4)
+        pixels: NDArray[np.uint8] = self.flat[: height * width * 4].reshape(height, width, 4)
         return pixels
 
 
@@ -98,13 +99,20 @@ def erode(solid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return out
 
 
+def padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the bytes of ``pixels`` with the padding that ``rows`` reads behind the last one."""
+    flat = np.zeros(pixels.size + PADDING, np.uint8)
+    flat[: pixels.size] = pixels.reshape(-1)
+    return flat
+
+
 def make_atlas(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], crew: Crew) -> Atlas:
     """Describe the photo ``pixels`` (h, w, 4) as a source of patches; ``solid`` (h, w) tells what may be copied."""
     height, width = pixels.shape[:2]
     sums = np.empty((height, width, 3), np.uint16)
     crew.each(lambda band: patch_sum_rows(pixels, sums, *band), bands(0, height, BAND))
     return Atlas(
-        flat=pixels.reshape(-1),
+        flat=padded(pixels),
         usable=erode(solid),
         sums=sums,
         row_of=np.arange(height, dtype=np.int32),
@@ -112,9 +120,7 @@ def make_atlas(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], crew: Crew) 
     )
 
 
-def make_pyramid(
-    pixels: NDArray[np.uint8], solid: NDArray[np.bool_], levels: int, crew: Crew
-) -> list[Atlas]:
+def make_pyramid(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], levels: int, crew: Crew) -> list[Atlas]:
     """Return the atlas of every level, the finest first."""
     pyramid = [make_atlas(pixels, solid, crew)]
     for _ in range(levels - 1):

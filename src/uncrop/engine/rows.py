@@ -1,8 +1,9 @@
-"""The innermost loop: squared differences of one row of a patch, 7 pixels of 4 bytes, in vector registers.
+"""The innermost loop: squared differences of whole patches, 7 x 7 pixels of 4 bytes, in vector registers.
 
-LLVM does not turn the plain loop over 28 bytes into good vector code; saying it in vectors of 16, 8 and 4 lanes is four
-times as fast (19 against 70 ns for a whole patch). The functions read 28 elements from each offset and check nothing:
-the caller makes sure that the patch lies inside its array.
+LLVM does not turn the plain loop over 28 bytes into good vector code. Said as one vector of 32 lanes of 16 bits, a row is
+a multiply-and-add or two: a whole patch takes less than 10 ns instead of 70, which leaves nothing to an early exit. The
+eighth pixel is read too, but does not count; hence every array needs ``PADDING`` bytes behind its last row. The functions check nothing: the caller makes sure that the patch
+lies inside its array.
 """
 
 from __future__ import annotations
@@ -14,60 +15,91 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
-_PIECES = ((16, 0), (8, 16), (4, 24))  # lanes, first element
+RUN = 32  # bytes read of each row
+PADDING = 4  # bytes read behind a patch's row
+ROWS = 7
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_SEVEN_PIXELS = ir.Constant(ir.VectorType(_I16, RUN), [-1] * 28 + [0] * 4)
 
 
-def _load(builder: Any, pointer: Any, offset: int, lanes: int, bits: int) -> Any:
-    """Load ``lanes`` unaligned integers of ``bits`` bits, and widen them to 32 bits."""
-    vector = ir.VectorType(ir.IntType(bits), lanes)
-    at = builder.gep(pointer, [ir.Constant(_I64, offset)])
-    loaded = builder.load(builder.bitcast(at, vector.as_pointer()))
-    loaded.align = bits // 8
-    return loaded if bits == 32 else builder.zext(loaded, ir.VectorType(_I32, lanes))
+def _load(builder: Any, pointer: Any, kind: Any) -> Any:
+    """Load 32 unaligned integers."""
+    loaded = builder.load(builder.bitcast(pointer, ir.VectorType(kind, RUN).as_pointer()))
+    loaded.align = kind.width // 8
+    return loaded
 
 
-def _sum(builder: Any, vector: Any, lanes: int) -> Any:
-    kind = ir.FunctionType(_I32, [ir.VectorType(_I32, lanes)])
-    reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{lanes}i32")
-    return builder.call(reduce, [vector])
+def _element(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """Return the pointer to the array's element at ``offset``."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
-def _pointers(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
-    """Turn pairs (array, offset) into pointers to the array's element at that offset."""
-    found = []
-    for n in range(0, len(arguments), 2):
-        array = context.make_array(signature.args[n])(context, builder, arguments[n])
-        found.append(builder.gep(array.data, [arguments[n + 1]]))
-    return found
+def _difference(builder: Any, a: Any, b: Any) -> Any:
+    """Return a - b in 16 bits, byte by byte."""
+    wide = ir.VectorType(_I16, RUN)
+    return builder.sub(builder.zext(_load(builder, a, _I8), wide), builder.zext(_load(builder, b, _I8), wide))
 
 
-@intrinsic
-def row_difference(_context, a, i, b, j):  # type: ignore[no-untyped-def]  # noqa: ANN
-    """Sum (a[i + k] - b[j + k])**2 over k in 0..27; a and b are flat uint8."""
+def _products(builder: Any, a: Any, b: Any) -> Any:
+    """Return a * b in 32 bits, lane by lane; LLVM joins this with the sum into one multiply-and-add instruction."""
+    wide = ir.VectorType(_I32, RUN)
+    return builder.mul(builder.sext(a, wide), builder.sext(b, wide))
+
+
+def _total(builder: Any, vectors: list[Any]) -> Any:
+    """Return the sum over all lanes of all vectors."""
+    total = vectors[0]
+    for vector in vectors[1:]:
+        total = builder.add(total, vector)
+    kind = ir.FunctionType(_I32, [total.type])
+    reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{RUN}i32")
+    return builder.call(reduce, [total])
+
+
+def _step(builder: Any, pointer: Any, distance: Any, times: int) -> Any:
+    """Return the pointer moved on by ``times`` rows of ``distance`` elements."""
+    return builder.gep(pointer, [builder.mul(distance, ir.Constant(_I64, times))])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def patch_difference(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any, step_b: Any) -> Any:  # noqa: ARG001
+    """Return the squared difference of two patches whose first bytes are a[i] and b[j].
+
+    ``a`` and ``b`` are flat uint8, ``step_a`` and ``step_b`` the bytes from one of their rows to the next.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pa, pb = _pointers(context, builder, signature, arguments)
-        total = ir.Constant(_I32, 0)
-        for lanes, first in _PIECES:
-            d = builder.sub(_load(builder, pa, first, lanes, 8), _load(builder, pb, first, lanes, 8))
-            total = builder.add(total, _sum(builder, builder.mul(d, d), lanes))
-        return total
+        first = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+        second = _element(context, builder, signature.args[3], arguments[3], arguments[4])
+        rows = []
+        for n in range(ROWS):
+            d = _difference(builder, _step(builder, first, arguments[2], n), _step(builder, second, arguments[5], n))
+            d = builder.and_(d, _SEVEN_PIXELS)
+            rows.append(_products(builder, d, d))
+        return _total(builder, rows)
 
-    return types.int32(a, types.int64, b, types.int64), generate
+    return types.int32(a, types.int64, types.int64, b, types.int64, types.int64), generate
 
 
-@intrinsic
-def weighted_row_difference(_context, w, h, a, i, b, j):  # type: ignore[no-untyped-def]  # noqa: ANN
-    """Sum w[h + k] * (a[i + k] - b[j + k])**2 over k in 0..27; w is flat int32, a and b are flat uint8."""
+@intrinsic  # type: ignore[untyped-decorator]
+def weighted_difference(_context: Any, w: Any, a: Any, b: Any, j: Any, step: Any) -> Any:  # noqa: ARG001
+    """Return the weighted squared difference of the context ``a`` and the patch of ``b`` whose first byte is b[j].
+
+    ``w`` (7 * 32) flat int16 holds weights of 0 to 128, ``a`` (7 * 32) and ``b`` are flat uint8, ``step`` is the bytes
+    from one row of ``b`` to the next.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pw, pa, pb = _pointers(context, builder, signature, arguments)
-        total = ir.Constant(_I32, 0)
-        for lanes, first in _PIECES:
-            d = builder.sub(_load(builder, pa, first, lanes, 8), _load(builder, pb, first, lanes, 8))
-            weighted = builder.mul(_load(builder, pw, first, lanes, 32), builder.mul(d, d))
-            total = builder.add(total, _sum(builder, weighted, lanes))
-        return total
+        zero = ir.Constant(_I64, 0)
+        weights = _element(context, builder, signature.args[0], arguments[0], zero)
+        first = _element(context, builder, signature.args[1], arguments[1], zero)
+        second = _element(context, builder, signature.args[2], arguments[2], arguments[3])
+        rows = []
+        for n in range(ROWS):
+            at = ir.Constant(_I64, n * RUN)
+            d = _difference(builder, builder.gep(first, [at]), _step(builder, second, arguments[4], n))
+            weight = _load(builder, builder.gep(weights, [at]), _I16)
+            rows.append(_products(builder, builder.mul(d, weight), d))
+        return _total(builder, rows)
 
-    return types.int32(w, types.int64, a, types.int64, b, types.int64), generate
+    return types.int32(w, a, b, types.int64, types.int64), generate

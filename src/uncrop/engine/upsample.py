@@ -28,7 +28,10 @@ def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, first: int, l
         for x in range(width):
             if not is_target(y, x, height, width, fine.box):
                 continue
-            cy, cx = min(coarse_height - RADIUS - 1, max(RADIUS, y >> 1)), min(coarse_width - RADIUS - 1, max(RADIUS, x >> 1))
+            cy, cx = (
+                min(coarse_height - RADIUS - 1, max(RADIUS, y >> 1)),
+                min(coarse_width - RADIUS - 1, max(RADIUS, x >> 1)),
+            )
             if coarse.labels[cy, cx, 0] < 0:
                 # The photo's last odd row or column is dropped on coarse levels, so that a fine target may lie beside
                 # the coarse ones: the next patch outward stands in.
