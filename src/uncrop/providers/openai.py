@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidFieldValue, ProviderInvalidResponse
 from uncrop.geometry import canvas_of_size, parse_size
 from uncrop.imaging.mask import encode_mask
 from uncrop.model import Capabilities, Facts, Fill, TokenUsage
 from uncrop.providers.base import Call, Part
+from uncrop.providers.openai_body import read_object
 from uncrop.providers.openai_errors import meaning_of
 from uncrop.providers.openai_frame import framed_mask, framed_photo
 from uncrop.providers.openai_models import choose_frame, facts_of
@@ -20,6 +20,8 @@ from uncrop.providers.refusal import refuse, request_id
 from uncrop.providers.remote import RemoteProvider
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from uncrop.errors import UncropError
     from uncrop.model import Canvas, Job, Pixels, Task
     from uncrop.providers.base import Answer, ProviderContext
@@ -97,7 +99,9 @@ class OpenAI(RemoteProvider):
         """
         model = self._model()
         frame = _frame(task.job, facts_of(model))
-        body = _parse(answer.body)
+        body = read_object(answer.body)
+        if body is None:
+            raise _unusable("is not a JSON object")
         pixels = read_picture(_first_picture(body), frame.width, frame.height)
         facts = Facts(
             provider=CAPABILITIES.name, request_id=request_id(answer.headers), model=model, usage=_usage(body)
@@ -142,17 +146,7 @@ def _span(start: int, extent: int, whole: int, actual: int) -> tuple[int, int]:
     return first, max(first + 1, round((start + extent) * actual / whole))
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(body)
-    except ValueError as error:
-        raise _unusable("is not JSON") from error
-    if not isinstance(parsed, dict):
-        raise _unusable("is not a JSON object")
-    return parsed
-
-
-def _first_picture(body: dict[str, Any]) -> bytes:
+def _first_picture(body: Mapping[str, object]) -> bytes:
     """Decode ``data[0].b64_json``, or a ``url`` that carries its data; no other address is ever fetched."""
     data = body.get("data")
     item = data[0] if isinstance(data, list) and data else None
@@ -169,7 +163,7 @@ def _first_picture(body: dict[str, Any]) -> bytes:
         raise _unusable("holds a picture that is not base64") from error
 
 
-def _usage(body: dict[str, Any]) -> TokenUsage | None:
+def _usage(body: Mapping[str, object]) -> TokenUsage | None:
     usage = body.get("usage")
     if not isinstance(usage, dict):
         return None

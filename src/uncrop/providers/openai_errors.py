@@ -6,7 +6,6 @@ stable part; two meanings have been seen without a code, so they are recognised 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from uncrop.errors import (
     ProviderRejectedRequest,
     UncropError,
 )
+from uncrop.providers.openai_body import read_object
 
 if TYPE_CHECKING:
     from uncrop.providers.base import Answer
@@ -57,11 +57,8 @@ def meaning_of(answer: Answer) -> tuple[type[UncropError] | None, str | None]:
 
 def _read(body: bytes) -> tuple[str, str, str]:
     """Return code, type and message, each empty when absent or of another type."""
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return "", "", ""
-    error = parsed.get("error", parsed) if isinstance(parsed, dict) else None
+    parsed = read_object(body) or {}
+    error = parsed.get("error", parsed)
     if not isinstance(error, dict):
         return "", "", error if isinstance(error, str) else ""
     return _text(error.get("code")), _text(error.get("type")), _text(error.get("message"))

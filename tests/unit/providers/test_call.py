@@ -1,0 +1,356 @@
+"""The sender, against a real server on loopback and against scripted transports."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import anyio
+import httpx2
+import pytest
+import stamina
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
+
+from uncrop.errors import ProviderError, ProviderInvalidResponse, ProviderTimeout
+from uncrop.providers.base import Call, Flight, Part
+from uncrop.providers.call import CONNECT_S, WRITE_S, Sender, open_client
+from uncrop.testing import ClipdropEmulator, outcomes
+
+PARTS = (
+    Part(name="image_file", value=b"\x00\xff" * 100_000, filename="image.png", media_type="image/png"),
+    Part(name="note", value="grün, 1 & 2", filename="note.txt", media_type="text/plain"),
+    Part(name="extend_left", value="10"),
+    Part(name="prompt", value='a "quoted"\nline; ünd mehr'),
+)
+
+
+def call(url: str, parts: tuple[Part, ...] = PARTS) -> Call:
+    return Call(method="POST", url=f"{url}/uncrop/v1", headers={"x-api-key": "k"}, parts=parts)
+
+
+@pytest.fixture
+def emulator() -> Iterator[ClipdropEmulator]:
+    with ClipdropEmulator() as running:
+        yield running
+
+
+@pytest.fixture
+async def send() -> AsyncIterator[Sender]:
+    async with Sender(timeout_s=20, backoff_s=0) as sender:
+        yield sender
+
+
+@pytest.fixture
+def retries() -> Iterator[list[RetryDetails]]:
+    noted: list[RetryDetails] = []
+    before = get_on_retry_hooks()
+    set_on_retry_hooks([noted.append])
+    yield noted
+    set_on_retry_hooks(before)
+
+
+class Failing(httpx2.AsyncBaseTransport):
+    """Raises the given errors, one per call, then answers."""
+
+    def __init__(self, *script: Exception) -> None:
+        self.script = list(script)
+        self.calls = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.calls += 1
+        if self.script:
+            raise self.script.pop(0)
+        await request.extensions["trace"]("http11.send_request_headers.started", {})
+        return httpx2.Response(200, content=b"made", headers={"X-Upper": "Case"})
+
+
+def over(transport: httpx2.AsyncBaseTransport, **settings: float) -> Sender:
+    return Sender(timeout_s=20, client=lambda: httpx2.AsyncClient(transport=transport), **{"backoff_s": 0, **settings})
+
+
+# --- what goes out, what comes in ------------------------------------------------------------------------------------
+
+
+async def test_the_form_arrives_as_it_was_built(emulator: ClipdropEmulator, send: Sender) -> None:
+    emulator.script(outcomes.refuse(402))
+    await send(call(emulator.url), Flight())
+    received = emulator.calls[0]
+    assert received.fields == {"extend_left": "10", "prompt": 'a "quoted"\nline; ünd mehr'}
+    image, note = received.files["image_file"], received.files["note"]
+    assert (image.filename, image.media_type, image.data) == ("image.png", "image/png", b"\x00\xff" * 100_000)
+    assert (note.filename, note.media_type, note.text) == ("note.txt", "text/plain", "grün, 1 & 2")
+    assert received.headers["x-api-key"] == "k"
+    assert received.headers["user-agent"].startswith("uncrop/")
+
+
+async def test_an_answer_of_any_status_is_returned_whole(emulator: ClipdropEmulator, send: Sender) -> None:
+    emulator.script(outcomes.refuse(418, b"short and stout", X_Kind="Teapot"))
+    answer = await send(call(emulator.url), Flight())
+    assert (answer.status, answer.body) == (418, b"short and stout")
+    assert answer.headers["x-kind"] == "Teapot"
+
+
+async def test_redirects_are_not_followed(emulator: ClipdropEmulator, send: Sender) -> None:
+    emulator.script(outcomes.redirect(f"{emulator.url}/elsewhere"))
+    answer = await send(call(emulator.url), Flight())
+    assert answer.status == 302
+    assert [received.path for received in emulator.calls] == ["/uncrop/v1"]
+
+
+async def test_a_compressed_answer_is_decompressed(emulator: ClipdropEmulator, send: Sender) -> None:
+    emulator.script(outcomes.refuse(200, gzip.compress(b"made"), content_encoding="gzip"))
+    assert (await send(call(emulator.url), Flight())).body == b"made"
+
+
+async def test_the_flight_is_marked_when_the_first_byte_goes_out(emulator: ClipdropEmulator, send: Sender) -> None:
+    flight = Flight()
+    emulator.script(outcomes.refuse(500))
+    await send(call(emulator.url), flight)
+    assert flight.sent
+
+
+async def test_the_client_is_opened_by_the_first_call_and_closed_at_the_end(emulator: ClipdropEmulator) -> None:
+    opened: list[httpx2.AsyncClient] = []
+
+    def open_one() -> httpx2.AsyncClient:
+        opened.append(open_client())
+        return opened[-1]
+
+    async with Sender(timeout_s=20, client=open_one) as send:
+        assert opened == []
+        for _ in range(3):
+            await send(call(emulator.url), Flight())
+        assert [client.is_closed for client in opened] == [False]
+    assert [client.is_closed for client in opened] == [True]
+
+
+async def test_a_sender_that_sent_nothing_closes_nothing() -> None:
+    async with Sender(timeout_s=20, client=lambda: pytest.fail("nothing was to be sent")):
+        pass
+
+
+async def test_the_deadlines_of_the_real_client() -> None:
+    async with open_client() as client:
+        assert client.timeout == httpx2.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
+        assert (CONNECT_S, WRITE_S) == (5, 30)
+        assert client.follow_redirects is False
+
+
+# --- what is sent again, and what never ------------------------------------------------------------------------------
+
+NOT_STARTED = [httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout]
+MAY_HAVE_ARRIVED = {
+    httpx2.ReadTimeout: ProviderTimeout,
+    httpx2.WriteTimeout: ProviderTimeout,
+    httpx2.ReadError: ProviderError,
+    httpx2.WriteError: ProviderError,
+    httpx2.CloseError: ProviderError,
+    httpx2.ProxyError: ProviderError,
+    httpx2.LocalProtocolError: ProviderError,
+    httpx2.UnsupportedProtocol: ProviderError,
+    httpx2.TooManyRedirects: ProviderError,
+    httpx2.InvalidURL: ProviderError,
+    httpx2.RemoteProtocolError: ProviderInvalidResponse,
+    httpx2.DecodingError: ProviderInvalidResponse,
+}
+
+
+@pytest.mark.parametrize("kind", NOT_STARTED)
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_call_that_did_not_start_is_sent_again(
+    kind: type[httpx2.TransportError], times: int, retries: list[RetryDetails]
+) -> None:
+    transport, flight = Failing(*[kind("no connection")] * times), Flight()
+    async with over(transport) as send:
+        answer = await send(call("http://127.0.0.1:9"), flight)
+    assert (answer.body, answer.headers["x-upper"], flight.sent) == (b"made", "Case", True)
+    assert (transport.calls, len(retries)) == (times + 1, times)
+
+
+@pytest.mark.parametrize("kind", NOT_STARTED)
+async def test_but_twice_at_most(kind: type[httpx2.TransportError], retries: list[RetryDetails]) -> None:
+    transport, flight = Failing(*[kind("no connection")] * 9), Flight()
+    async with over(transport) as send:
+        with pytest.raises(ProviderError) as failed:
+            await send(call("http://127.0.0.1:9"), flight)
+    assert (transport.calls, len(retries), flight.sent) == (3, 2, False)
+    assert isinstance(failed.value.__cause__, kind)
+    assert failed.value.system_message == "No connection to the provider came about"
+
+
+async def test_the_waits_grow_and_are_jittered(retries: list[RetryDetails]) -> None:
+    async with over(Failing(*[httpx2.ConnectError("no connection")] * 9), backoff_s=0.001) as send:
+        for _ in range(8):
+            with pytest.raises(ProviderError):
+                await send(call("http://127.0.0.1:9"), Flight())
+            send._client._transport.script = [httpx2.ConnectError("no connection")] * 9  # type: ignore[union-attr]
+    first = [retry.wait_for for retry in retries if retry.retry_num == 1]
+    second = [retry.wait_for for retry in retries if retry.retry_num == 2]
+    assert len(first) == len(second) == 8
+    assert all(0.001 <= wait <= 0.002 for wait in first)
+    assert all(0.002 <= wait <= 0.003 for wait in second)
+    assert len(set(first)) > 1
+
+
+@pytest.mark.parametrize("kind", MAY_HAVE_ARRIVED)
+async def test_a_call_that_may_have_arrived_is_never_sent_again(kind: type[Exception]) -> None:
+    transport = Failing(kind("upstream text"))
+    async with over(transport) as send:
+        with pytest.raises(MAY_HAVE_ARRIVED[kind]) as failed:
+            await send(call("http://127.0.0.1:9"), Flight())
+    assert type(failed.value) is MAY_HAVE_ARRIVED[kind]
+    assert transport.calls == 1
+    assert "upstream text" not in f"{failed.value.message}{failed.value.system_message}{failed.value.details}"
+
+
+async def test_a_failure_to_connect_after_bytes_went_out_is_not_believed() -> None:
+    class Odd(Failing):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            await request.extensions["trace"]("http11.send_request_headers.started", {})
+            return await super().handle_async_request(request)
+
+    transport = Odd(httpx2.ConnectError("no connection"))
+    async with over(transport) as send:
+        with pytest.raises(ProviderError):
+            await send(call("http://127.0.0.1:9"), Flight())
+    assert transport.calls == 1
+
+
+async def test_a_closed_port_is_tried_three_times(send: Sender, retries: list[RetryDetails]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    flight = Flight()
+    with pytest.raises(ProviderError):
+        await send(call(f"http://127.0.0.1:{port}"), flight)
+    assert (len(retries), flight.sent) == (2, False)
+
+
+async def test_a_port_that_speaks_no_tls_is_an_error_without_a_sent_byte_of_ours(
+    emulator: ClipdropEmulator, send: Sender
+) -> None:
+    flight = Flight()
+    with pytest.raises(ProviderError):
+        await send(call(emulator.url.replace("http:", "https:")), flight)
+    assert (flight.sent, emulator.calls) == (False, [])
+
+
+# --- bad answers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (outcomes.garbage(), ProviderInvalidResponse),
+        (outcomes.Outcome(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"), ProviderInvalidResponse),
+        (outcomes.Outcome(raw=b"HTTP/1.1 200 OK\r\nContent-Length: nine\r\n\r\n"), ProviderInvalidResponse),
+        (
+            outcomes.Outcome(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+            ProviderInvalidResponse,
+        ),
+        (outcomes.Outcome(raw=b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 60_000), ProviderInvalidResponse),
+        (outcomes.hang_up_unanswered(), ProviderInvalidResponse),
+        (outcomes.hang_up_unanswered(reset=True), ProviderError),
+        (outcomes.refuse(200, b"not gzip", content_encoding="gzip"), ProviderInvalidResponse),
+    ],
+)
+async def test_what_is_no_http_answer(
+    emulator: ClipdropEmulator, send: Sender, outcome: outcomes.Outcome, kind: type[Exception]
+) -> None:
+    emulator.script(outcome)
+    with pytest.raises(kind):
+        await send(call(emulator.url), Flight())
+    assert len(emulator.calls) == 1
+    emulator.script(outcomes.refuse(418))
+    assert (await send(call(emulator.url), Flight())).status == 418  # the pool is well
+
+
+async def test_an_answer_of_just_the_cap_is_taken_and_one_byte_more_refused(emulator: ClipdropEmulator) -> None:
+    async with Sender(timeout_s=20, max_answer_bytes=100_000) as send:
+        emulator.script(outcomes.oversize(100_000), outcomes.oversize(100_001))
+        assert len((await send(call(emulator.url), Flight())).body) == 100_000
+        with pytest.raises(ProviderInvalidResponse) as refused:
+            await send(call(emulator.url), Flight())
+    assert refused.value.system_message == "The provider's answer exceeds 100000 bytes"
+
+
+async def test_the_cap_counts_after_decompression(emulator: ClipdropEmulator) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    assert len(bomb) < 100_000
+    async with Sender(timeout_s=20, max_answer_bytes=100_000) as send:
+        emulator.script(outcomes.refuse(200, bomb, content_encoding="gzip"))
+        with pytest.raises(ProviderInvalidResponse, match="could not be used"):
+            await send(call(emulator.url), Flight())
+
+
+# --- deadlines and those who leave -----------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_does_not_come_in_time(emulator: ClipdropEmulator) -> None:
+    never = threading.Event()
+    emulator.script(outcomes.hold(never))
+    async with Sender(timeout_s=0.2) as send:
+        with pytest.raises(ProviderTimeout):
+            await send(call(emulator.url), Flight())
+    assert len(emulator.calls) == 1
+
+
+async def test_an_answer_that_drips_meets_the_same_deadline(emulator: ClipdropEmulator) -> None:
+    emulator.script(outcomes.Outcome(status=200, body=bytes(1000), drip_s=0.01))
+    async with Sender(timeout_s=0.3) as send:
+        with pytest.raises(ProviderTimeout):
+            await send(call(emulator.url), Flight())
+
+
+async def test_the_attempts_to_connect_share_the_deadline() -> None:
+    async with over(Failing(*[httpx2.ConnectError("no connection")] * 9), backoff_s=60) as send:
+        send._timeout_s = 0.05
+        with pytest.raises(ProviderTimeout):
+            await send(call("http://127.0.0.1:9"), Flight())
+
+
+async def test_who_left_before_sends_nothing(emulator: ClipdropEmulator, send: Sender) -> None:
+    flight = Flight()
+    flight.abandon()
+    with pytest.raises(asyncio.CancelledError):
+        await send(call(emulator.url), flight)
+    assert (flight.sent, emulator.calls) == (False, [])
+
+
+async def test_who_leaves_while_the_connection_is_made_sends_nothing(emulator: ClipdropEmulator, send: Sender) -> None:
+    class Leaving(Flight):
+        def commit(self) -> None:
+            self.abandon()
+            super().commit()
+
+    flight = Leaving()
+    with pytest.raises(asyncio.CancelledError):
+        await send(call(emulator.url), flight)
+    assert (flight.sent, emulator.calls) == (False, [])
+    emulator.script(outcomes.refuse(418))
+    assert (await send(call(emulator.url), Flight())).status == 418  # the pool is well
+
+
+async def test_who_leaves_afterwards_is_answered_all_the_same(emulator: ClipdropEmulator, send: Sender) -> None:
+    go_on, flight = threading.Event(), Flight()
+    emulator.script(outcomes.Outcome(status=418, wait_for=go_on))
+    answers: list[int] = []
+
+    async def run() -> None:
+        answers.append((await send(call(emulator.url), flight)).status)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await anyio.to_thread.run_sync(emulator.wait_for_calls, 1)
+        assert flight.abandon() is False
+        go_on.set()
+    assert answers == [418]
+
+
+async def test_stamina_is_the_only_retry_loop() -> None:
+    assert stamina.is_active()
+    async with open_client() as client:
+        assert client._transport._pool._retries == 0  # type: ignore[attr-defined]
