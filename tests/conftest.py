@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 
-pytest_plugins = ["fixtures_postgres", "fixtures_server"]
+pytest_plugins = ["fixtures_postgres", "fixtures_server", "fixtures_http"]
 
 
 def _is_local(host: object) -> bool:
@@ -31,3 +32,7 @@ def _refuse_the_internet(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_internet)
+
+# What a developer has set for the server at hand must not reach the servers of the tests.
+for _name in [name for name in os.environ if name.startswith("UNCROP_")]:
+    del os.environ[_name]

@@ -13,13 +13,14 @@ import pytest
 
 from uncrop.admission.rate_limits import RateLimiter
 from uncrop.admission.slots import Slots
-from uncrop.bootstrap import Service
+from uncrop.bootstrap import Service, open_service
 from uncrop.errors import AuthenticationRequired, InvalidApiKey
 from uncrop.model import Caller, Facts, StageTime, UncropResult
 from uncrop.server.app import create_app
 from uncrop.server.protocol import BoundedProtocol
 from uncrop.server.run import make_server
 from uncrop.settings import Settings
+from uncrop.testing import ClipdropEmulator, OpenAIEmulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
     from uncrop.model import UncropRequest
     from uncrop.providers.base import Flight
+    from uncrop.store.keys import NewKey
     from uncrop.uncropper import Stopwatch
 
 ORGANIZATION = "org_123abc"
 KEY = "uncrop_test_key"
+PROVIDER_KEY = "canary-provider-key"
 PATH = "/api/v1/images/uncrop"
 STARTED_WITHIN_S = 60
 
@@ -205,6 +208,54 @@ def already_open(service: Service) -> Callable[[], AbstractAsyncContextManager[S
         yield service
 
     return opened
+
+
+# --- the real service ------------------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Real:
+    """A real server with a key, and the emulated providers behind it."""
+
+    server: Running
+    key: str
+    clipdrop: ClipdropEmulator
+    openai: OpenAIEmulator
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def new_key(self, organization_id: str = ORGANIZATION, **options: Any) -> NewKey:
+        """Make another key."""
+        key: NewKey = self.server.do(self.server.service.store.keys.create(organization_id, **options))
+        return key
+
+    def calls(self) -> int:
+        """Return how many calls have reached a provider."""
+        return len(self.clipdrop.calls) + len(self.openai.calls)
+
+    def booked(self) -> int:
+        """Return how many pictures are booked."""
+        days = self.server.do(self.server.service.store.usage.by_day())
+        return sum(day.pictures for day in days)
+
+
+@contextmanager
+def real(folder: Path, *, settings: dict[str, Any] | None = None, **options: Any) -> Iterator[Real]:
+    """Serve the real service over emulators; ``settings`` come on top, ``options`` go to ``running``."""
+    with ClipdropEmulator(api_key=PROVIDER_KEY) as clipdrop, OpenAIEmulator(api_key=PROVIDER_KEY) as openai:
+        values = {
+            "data_dir": folder,
+            "clipdrop_api_key": PROVIDER_KEY,
+            "clipdrop_base_url": clipdrop.url,
+            "openai_api_key": PROVIDER_KEY,
+            "openai_base_url": openai.url,
+        }
+        configured = Settings(_env_file=None, **{**values, **(settings or {})})
+        with running(lambda: open_service(configured), **options) as server:
+            created: NewKey = server.do(server.service.store.keys.create(ORGANIZATION))
+            yield Real(server=server, key=created.key, clipdrop=clipdrop, openai=openai)
 
 
 @pytest.fixture

@@ -1,0 +1,641 @@
+"""Every row of the published error table, provoked over real HTTP, the whole body compared.
+
+Nothing that is refused reaches a provider or is booked.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from fixtures_http import Form, Refusal, ask, check, clipdrop_form, openai_form
+from fixtures_server import ORGANIZATION, PATH, Real, real
+from uncrop.server.form import BodyLimits
+from uncrop.server.openapi_errors import raised
+from uncrop.testing import outcomes
+from uncrop.testing.pictures import animated_png, mask_png, photo_jpeg, photo_png, truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from uncrop.testing import Outcome
+
+PHOTO = photo_jpeg(64, 48)
+MASK = mask_png(64, 48)
+CLIPDROP = clipdrop_form(PHOTO)
+OPENAI = openai_form(PHOTO, MASK)
+OTHER_PATH = "/v1/images/uncrop"
+MALFORMED = "VALIDATION_ERROR"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    with real(tmp_path_factory.mktemp("house"), settings={"rate_limit_per_minute": 100_000}) as running:
+        yield running
+
+
+@pytest.fixture
+def quiet(house: Real) -> Iterator[Real]:
+    """The server, with the promise that no provider hears of what the test does and nothing is booked."""
+    before = (house.calls(), house.booked())
+    yield house
+    assert (house.calls(), house.booked()) == before
+
+
+# --- 401, 403 --------------------------------------------------------------------------------------------------------
+
+
+def invalid_key(code: str, message: str) -> Refusal:
+    return Refusal(status=401, code=code, message=message)
+
+
+NO_KEY = invalid_key(
+    "AUTHENTICATION_REQUIRED", "Authentication is required: send the key as X-API-Key or as a Bearer token"
+)
+WRONG_KEY = invalid_key("INVALID_API_KEY", "The API key is not valid")
+
+
+def test_no_credentials(quiet: Real) -> None:
+    response = ask(quiet.url, CLIPDROP, key=None)
+    check(response, NO_KEY)
+    assert response.headers["www-authenticate"] == 'Bearer realm="uncrop"'
+    assert "x-ratelimit-limit" not in response.headers
+
+
+@pytest.mark.parametrize("header", ["X-API-Key", "api-key", "Authorization"])
+@pytest.mark.parametrize("key", ["nonsense", "uncrop_AAAAAAAAAA_" + "A" * 43, "x" * 5000, "ü", "'; DROP TABLE keys"])
+def test_unknown_keys(quiet: Real, header: str, key: str) -> None:
+    value = f"Bearer {key}" if header == "Authorization" else key
+    response = ask(quiet.url, CLIPDROP, key=None, headers={header: value.encode()})  # type: ignore[dict-item]
+    check(response, WRONG_KEY)
+    assert response.headers["www-authenticate"] == 'Bearer realm="uncrop", error="invalid_token"'
+
+
+def test_other_schemes_are_no_credentials(quiet: Real) -> None:
+    check(ask(quiet.url, CLIPDROP, key=None, headers={"Authorization": f"Basic {quiet.key}"}), NO_KEY)
+
+
+def test_a_paused_key(quiet: Real) -> None:
+    new = quiet.new_key()
+    quiet.server.do(quiet.server.service.store.keys.pause(new.id))
+    check(ask(quiet.url, CLIPDROP, key=new.key), invalid_key("API_KEY_PAUSED", "The API key is paused"))
+
+
+def test_a_revoked_key(quiet: Real) -> None:
+    new = quiet.new_key()
+    quiet.server.do(quiet.server.service.store.keys.revoke(new.id))
+    check(
+        ask(quiet.url, CLIPDROP, key=new.key),
+        invalid_key("API_KEY_DEACTIVATED", "The API key has been deactivated"),
+    )
+
+
+def test_an_expired_key(quiet: Real) -> None:
+    new = quiet.new_key(expires_at=datetime.now(UTC) + timedelta(hours=1))
+    authenticator: Any = quiet.server.service.authenticator
+    present = authenticator._clock
+    authenticator._clock = lambda: present() + timedelta(hours=2)
+    try:
+        check(ask(quiet.url, CLIPDROP, key=new.key), invalid_key("API_KEY_EXPIRED", "The API key has expired"))
+    finally:
+        authenticator._clock = present
+
+
+def test_one_valid_key_among_several_is_enough(house: Real) -> None:
+    response = ask(house.url, CLIPDROP, key="wrong", headers={"Authorization": f"bearer {house.key}"})
+    assert response.status_code == 200
+
+
+def test_another_organization(quiet: Real) -> None:
+    response = ask(quiet.url, CLIPDROP.but(organization_id="org_other"), key=quiet.key)
+    check(
+        response,
+        Refusal(
+            status=403,
+            code="ORGANIZATION_ACCESS_DENIED",
+            message="The API key does not belong to this organization",
+        ),
+    )
+
+
+# --- 404, 405 --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/nope", "/api/v1/images", PATH + "/", "//evil.example/x", "/docs", "/%2e%2e/x"])
+def test_unknown_addresses(quiet: Real, path: str) -> None:
+    check(
+        httpx2.get(quiet.url + path, headers={"X-API-Key": quiet.key}),
+        Refusal(status=404, code="NOT_FOUND", message="There is nothing at this address"),
+    )
+
+
+@pytest.mark.parametrize("path", [PATH, OTHER_PATH])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD"])
+def test_other_methods(quiet: Real, method: str, path: str) -> None:
+    response = httpx2.request(method, quiet.url + path, headers={"X-API-Key": quiet.key, "Origin": "https://a.example"})
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+    assert "access-control-allow-origin" not in response.headers
+    if method == "HEAD":
+        assert response.content == b""
+        return
+    check(
+        response,
+        Refusal(status=405, code="METHOD_NOT_ALLOWED", message="This address does not take that method"),
+    )
+
+
+# --- 422: the shape --------------------------------------------------------------------------------------------------
+
+
+def invalid(code: str, message: str, details: dict[str, Any] | None = None, system: str | None = None) -> Refusal:
+    return Refusal(status=422, code=code, message=message, details=details, system_message=system)
+
+
+def field_of(provider: str, name: str) -> Refusal:
+    return invalid(
+        "INVALID_FIELD_VALUE",
+        f"{name} is not supported by provider {provider}",
+        {"field": name, "provider": provider},
+    )
+
+
+def broken_mask(rule: str, message: str, expected: object, actual: object) -> Refusal:
+    return invalid("INVALID_MASK", message, {"rule": rule, "expected": expected, "actual": actual})
+
+
+SHAPES: dict[str, tuple[Form, Refusal]] = {
+    "nothing but one text": (
+        Form(fields={"seed": "1"}, files={"other": b""}),
+        invalid(
+            MALFORMED,
+            "provider is required; organization_id is required; image_file is required",
+            {"fields": ["provider", "organization_id", "image_file"]},
+        ),
+    ),
+    "numbers that are none": (
+        CLIPDROP.but(extend_left="abc", extend_up="1.5", seed="NaN"),
+        invalid(
+            MALFORMED,
+            "extend_left must be a whole number; extend_up must be a whole number; seed must be a whole number",
+            {"fields": ["extend_left", "extend_up", "seed"]},
+        ),
+    ),
+    "an image sent as text": (
+        Form(fields={**CLIPDROP.fields, "image_file": "abc"}, files={"other": b"x"}),
+        invalid(MALFORMED, "image_file must be a file", {"fields": ["image_file"]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_forms_of_the_wrong_shape(quiet: Real, name: str) -> None:
+    form, expected = SHAPES[name]
+    check(ask(quiet.url, form, key=quiet.key), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(b"{}", "application/json"), (b"provider=local", "application/x-www-form-urlencoded"), (b"", None)],
+)
+def test_bodies_that_are_no_multipart(quiet: Real, content: bytes, kind: str | None) -> None:
+    headers = {"X-API-Key": quiet.key} | ({} if kind is None else {"Content-Type": kind})
+    check(
+        httpx2.post(quiet.url + PATH, headers=headers, content=content),
+        invalid(
+            MALFORMED,
+            "The request body must be multipart/form-data",
+            {"fields": ["provider", "organization_id", "image_file"]},
+        ),
+    )
+
+
+# --- 422: the values -------------------------------------------------------------------------------------------------
+
+VALUES: dict[str, tuple[Form, Refusal]] = {
+    "unknown provider": (
+        CLIPDROP.but(provider="midjourney"),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "Unknown provider; allowed are clipdrop, local, openai",
+            {"provider": "midjourney", "allowed": ["clipdrop", "local", "openai"]},
+        ),
+    ),
+    "malformed organization": (
+        CLIPDROP.but(organization_id="123abc"),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "organization_id must be org_ followed by 1 to 64 letters, digits, _ or -",
+            {"field": "organization_id"},
+        ),
+    ),
+    "unknown size": (
+        OPENAI.but(size="512x512"),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "size must be one of 1024x1024, 1024x1536, 1536x1024",
+            {"field": "size", "allowed": ["1024x1024", "1024x1536", "1536x1024"]},
+        ),
+    ),
+    "unknown quality": (
+        CLIPDROP.but(provider="local", quality="ultra"),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "quality must be one of fast, standard, best",
+            {"field": "quality", "allowed": ["fast", "standard", "best"]},
+        ),
+    ),
+    "seed with openai": (OPENAI.but(seed="1"), field_of("openai", "seed")),
+    "side with openai": (OPENAI.but(extend_up="1"), field_of("openai", "extend_up")),
+    "quality with openai": (OPENAI.but(quality="best"), field_of("openai", "quality")),
+    "mask with clipdrop": (CLIPDROP.but(mask_file=MASK), field_of("clipdrop", "mask_file")),
+    "prompt with clipdrop": (CLIPDROP.but(prompt="a beach"), field_of("clipdrop", "prompt")),
+    "size with clipdrop": (CLIPDROP.but(size="1024x1024"), field_of("clipdrop", "size")),
+    "the published example of sides": (
+        CLIPDROP.but(extend_left="2500"),
+        invalid(
+            "INVALID_EXTEND_PARAMETERS",
+            "Extend parameters exceed 2000px",
+            {"extend_left": 2500, "max_allowed": 2000},
+        ),
+    ),
+    "several sides too large": (
+        CLIPDROP.but(extend_left="2001", extend_down="999999999999999999"),
+        invalid(
+            "INVALID_EXTEND_PARAMETERS",
+            "Extend parameters exceed 2000px",
+            {"extend_left": 2001, "extend_down": 999999999999999999, "max_allowed": 2000},
+        ),
+    ),
+    "a side too small": (
+        CLIPDROP.but(extend_up="-2001"),
+        invalid(
+            "INVALID_EXTEND_PARAMETERS",
+            "Extend parameters are below -2000px",
+            {"extend_up": -2001, "min_allowed": -2000},
+        ),
+    ),
+    "all sides zero": (
+        CLIPDROP.but(extend_left="0"),
+        invalid("INVALID_EXTEND_PARAMETERS", "At least one extend parameter must be non-zero"),
+    ),
+    "nothing left": (
+        CLIPDROP.but(extend_left="-32", extend_right="-32"),
+        invalid(
+            "INVALID_EXTEND_PARAMETERS",
+            "Negative extend parameters leave nothing of the image",
+            {"width": 64, "height": 48, "remaining_width": 0, "remaining_height": 48},
+        ),
+    ),
+    "the published example of a mask": (
+        OPENAI.but("mask_file"),
+        invalid("MASK_REQUIRED", "OpenAI requires mask for this operation"),
+    ),
+    "a mask without alpha": (
+        OPENAI.but(mask_file=photo_png(64, 48)),
+        broken_mask("alpha", "The mask must have an alpha channel", "an alpha channel", "RGB"),
+    ),
+    "a mask of another kind": (
+        OPENAI.but(mask_file=PHOTO),
+        broken_mask("format", "The mask must be a PNG", "PNG", "JPEG"),
+    ),
+    "an image that is none": (
+        CLIPDROP.but(image_file=b"GIF89a not for us"),
+        invalid("UNSUPPORTED_IMAGE_FORMAT", "The image is not a PNG, JPEG or WebP"),
+    ),
+    "an image too small for the engine": (
+        CLIPDROP.but(provider="local", image_file=photo_png(15, 200)),
+        invalid(
+            "INVALID_IMAGE",
+            "The image must be at least 16 pixels wide and high",
+            {"width": 15, "height": 200, "min_allowed": 16, "unit": "pixels"},
+        ),
+    ),
+    "an output too large": (
+        CLIPDROP.but(
+            provider="local",
+            image_file=photo_png(4000, 16),
+            extend_up="2000",
+            extend_down="2000",
+            extend_left="2000",
+            extend_right="2000",
+        ).but(extend_left="2000"),
+        invalid(
+            "IMAGE_TOO_LARGE",
+            "The extended image would be too large",
+            {"width": 8000, "height": 4016, "max_megapixels": 30.0},
+        ),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def small_output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    settings = {"rate_limit_per_minute": 100_000, "max_output_megapixels": 30}
+    with real(tmp_path_factory.mktemp("small"), settings=settings) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_that_cannot_be(small_output: Real, name: str) -> None:
+    form, expected = VALUES[name]
+    check(ask(small_output.url, form, key=small_output.key), expected)
+    assert (small_output.calls(), small_output.booked()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("image", "code"),
+    [
+        (b"", "INVALID_IMAGE"),
+        (truncated(PHOTO), "INVALID_IMAGE"),
+        (truncated(PHOTO, forged_end=True), "INVALID_IMAGE"),
+        (truncated(photo_png(64, 48)), "INVALID_IMAGE"),
+        (animated_png(64, 48), "UNSUPPORTED_IMAGE_FORMAT"),
+        (photo_png(10, 10) + b"\0" * 30_000_000, "IMAGE_TOO_LARGE"),
+        (photo_jpeg(4000, 2600, quality=20), "IMAGE_TOO_LARGE"),
+    ],
+    ids=["empty", "cut", "cut, forged end", "cut png", "animated", "30 MB", "10 megapixels"],
+)
+def test_images_that_cannot_be_taken(quiet: Real, image: bytes, code: str) -> None:
+    response = ask(quiet.url, CLIPDROP.but(image_file=image), key=quiet.key)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["type"]) == (422, code, "client_error")
+
+
+# --- the providers' refusals -----------------------------------------------------------------------------------------
+
+
+def upstream(status: int, code: str, message: str, provider_status: int, kind: str = "server_error") -> Refusal:
+    return Refusal(
+        status=status,
+        code=code,
+        message=message,
+        type=kind,
+        details={"provider": "clipdrop", "provider_status": provider_status},
+        system_message=f"The provider answered with status {provider_status}",
+    )
+
+
+UPSTREAM: dict[str, tuple[Outcome, Refusal]] = {
+    "content": (
+        outcomes.refuse(422, b"CANARY upstream text"),
+        upstream(422, "CONTENT_REJECTED", "The provider's safety system rejected the request", 422, "client_error"),
+    ),
+    "request": (
+        outcomes.refuse(400),
+        upstream(422, "PROVIDER_REJECTED_REQUEST", "The provider rejected the request", 400, "client_error"),
+    ),
+    "rate": (
+        outcomes.refuse(429, retry_after="6.2"),
+        upstream(
+            429, "PROVIDER_RATE_LIMITED", "The provider is limiting requests; try again later", 429, "client_error"
+        ),
+    ),
+    "failure": (
+        outcomes.refuse(500),
+        upstream(502, "PROVIDER_ERROR", "The provider failed to process the request", 500),
+    ),
+    "our key": (
+        outcomes.refuse(401),
+        upstream(502, "PROVIDER_AUTHENTICATION_FAILED", "The provider refused this server's credentials", 401),
+    ),
+    "nonsense": (
+        outcomes.redirect("http://127.0.0.1:1/"),
+        upstream(502, "PROVIDER_INVALID_RESPONSE", "The provider sent an answer that could not be used", 302),
+    ),
+    "credits": (
+        outcomes.refuse(402),
+        upstream(503, "PROVIDER_QUOTA_EXHAUSTED", "The provider's credits for this server are used up", 402),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UPSTREAM)
+def test_what_a_provider_answers_becomes_one_code(house: Real, name: str) -> None:
+    outcome, expected = UPSTREAM[name]
+    calls, booked = house.calls(), house.booked()
+    house.clipdrop.script(outcome)
+    response = ask(house.url, CLIPDROP, key=house.key)
+    check(response, expected)
+    assert house.calls() == calls + 1
+    assert house.booked() == booked
+    assert response.headers.get("retry-after") == ("7" if name == "rate" else None)
+    assert response.headers["x-ratelimit-limit"] == "100000"
+
+
+# --- what needs a server of its own ----------------------------------------------------------------------------------
+
+
+def test_too_many_requests(tmp_path: Any) -> None:
+    with real(tmp_path, settings={"rate_limit_per_minute": 2}) as house:
+        first = ask(house.url, CLIPDROP, key=house.key)
+        assert (first.status_code, first.headers["x-ratelimit-remaining"]) == (200, "1")
+        refused = ask(house.url, CLIPDROP.but(provider="nonsense"), key=house.key)
+        assert (refused.status_code, refused.headers["x-ratelimit-remaining"]) == (422, "0")
+        over = ask(house.url, CLIPDROP, key=house.key)
+        check(
+            over,
+            Refusal(
+                status=429,
+                code="RATE_LIMIT_EXCEEDED",
+                message="Too many requests; try again later",
+                details={"limit": 2, "window_seconds": 60},
+            ),
+        )
+        assert 1 <= int(over.headers["retry-after"]) <= 60
+        assert over.headers["x-ratelimit-limit"] == "2"
+        assert over.headers["x-ratelimit-remaining"] == "0"
+        assert int(over.headers["x-ratelimit-reset"]) > datetime.now(UTC).timestamp()
+        assert (house.calls(), house.booked()) == (1, 1)
+        other = house.new_key("org_other")
+        assert ask(house.url, CLIPDROP.but(organization_id="org_other"), key=other.key).status_code == 200
+
+
+def test_too_many_pictures(tmp_path: Any) -> None:
+    with real(tmp_path, settings={"usage_limit_per_day": 1}) as house:
+        house.clipdrop.script(outcomes.refuse(500))
+        assert ask(house.url, CLIPDROP, key=house.key).status_code == 502
+        assert ask(house.url, CLIPDROP, key=house.key).status_code == 200
+        over = ask(house.url, CLIPDROP, key=house.key)
+        check(
+            over,
+            Refusal(
+                status=429,
+                code="USAGE_LIMIT_EXCEEDED",
+                message="The organization's usage limit is reached",
+                details={"limit": 1, "used": 1, "window": "UTC day"},
+            ),
+        )
+        assert 1 <= int(over.headers["retry-after"]) <= 86_400
+        assert (house.calls(), house.booked()) == (2, 1)
+
+
+def test_a_provider_without_a_key(tmp_path: Any) -> None:
+    with real(tmp_path, settings={"clipdrop_api_key": None}) as house:
+        check(
+            ask(house.url, CLIPDROP, key=house.key),
+            Refusal(
+                status=503,
+                code="PROVIDER_NOT_CONFIGURED",
+                message="This provider is not configured on this server",
+                details={"provider": "clipdrop"},
+                system_message="The provider clipdrop has no API key",
+                type="server_error",
+            ),
+        )
+        assert (house.calls(), house.booked()) == (0, 0)
+
+
+def test_a_provider_that_does_not_answer(tmp_path: Any) -> None:
+    with real(tmp_path, settings={"provider_timeout_s": 0.3}) as house:
+        house.clipdrop.script(outcomes.hold(threading.Event()))
+        check(
+            ask(house.url, CLIPDROP, key=house.key),
+            Refusal(
+                status=504,
+                code="PROVIDER_TIMEOUT",
+                message="The provider did not answer in time",
+                details={"provider": "clipdrop"},
+                system_message="The provider did not answer within the deadline",
+                type="server_error",
+            ),
+        )
+        assert (house.calls(), house.booked()) == (1, 0)
+
+
+def test_a_provider_that_keeps_failing_is_given_a_pause(tmp_path: Any) -> None:
+    with real(tmp_path) as house:
+        house.clipdrop.script(*[outcomes.refuse(500)] * 10)
+        for _ in range(10):
+            assert ask(house.url, CLIPDROP, key=house.key).status_code == 502
+        paused = ask(house.url, CLIPDROP, key=house.key)
+        check(
+            paused,
+            Refusal(
+                status=503,
+                code="PROVIDER_UNAVAILABLE",
+                message="The provider is unavailable at the moment",
+                details={"provider": "clipdrop"},
+                type="server_error",
+            ),
+        )
+        assert 1 <= int(paused.headers["retry-after"]) <= 15
+        assert (house.calls(), house.booked()) == (10, 0)
+        metrics = httpx2.get(house.url + "/metrics").text
+        assert 'uncrop_breaker_state{provider="clipdrop"} 2.0' in metrics
+
+
+def test_a_full_server(tmp_path: Any) -> None:
+    release = threading.Event()
+    settings = {"max_running": 1, "max_waiting": 0}
+    with real(tmp_path, settings=settings) as house, ThreadPoolExecutor(1) as pool:
+        house.clipdrop.script(outcomes.hold(release))
+        first = pool.submit(ask, house.url, CLIPDROP, key=house.key)
+        house.clipdrop.wait_for_calls(1)
+        busy = ask(house.url, CLIPDROP, key=house.key)
+        release.set()
+        check(
+            busy,
+            Refusal(status=503, code="SERVER_BUSY", message="The server is busy; try again later", type="server_error"),
+        )
+        assert busy.headers["retry-after"] == "5"
+        assert first.result().status_code == 200
+        assert (house.calls(), house.booked()) == (1, 1)
+
+
+def test_a_body_too_large(tmp_path: Any) -> None:
+    with real(tmp_path, limits=BodyLimits(max_bytes=1000)) as house:
+        check(
+            ask(house.url, CLIPDROP, key=house.key),
+            Refusal(
+                status=413,
+                code="REQUEST_TOO_LARGE",
+                message="The request body exceeds 1000 bytes",
+                details={"max_bytes": 1000},
+            ),
+        )
+        assert (house.calls(), house.booked()) == (0, 0)
+
+
+def test_a_fault_of_our_own_tells_nothing(house: Real) -> None:
+    uncropper: Any = house.server.service.uncropper
+    draw = uncropper._draw_seed
+
+    def fail(_maximum: int) -> int:
+        raise RuntimeError("CANARY /etc/secret")
+
+    uncropper._draw_seed = fail
+    try:
+        response = ask(house.url, CLIPDROP, key=house.key)
+    finally:
+        uncropper._draw_seed = draw
+    check(
+        response,
+        Refusal(
+            status=500,
+            code="INTERNAL_ERROR",
+            message="Something went wrong. Please try again later.",
+            type="server_error",
+        ),
+    )
+    assert response.headers["x-ratelimit-limit"] == "100000"
+    assert ask(house.url, CLIPDROP, key=house.key).status_code == 200
+
+
+# --- the order of the checks -----------------------------------------------------------------------------------------
+
+
+def test_the_order_of_the_checks(tmp_path: Any) -> None:
+    """Each request is wrong in every later way as well; only the first is told."""
+    everything = {"provider": "clipdrop", "organization_id": "org_other", "extend_left": "9999"}
+    with real(tmp_path, settings={"rate_limit_per_minute": 3}, limits=BodyLimits(max_bytes=20_000)) as house:
+
+        def code(form: Form, key: str | None) -> str:
+            return str(ask(house.url, form, key=key).json()["error"]["code"])
+
+        too_large = Form(fields=everything, files={"image_file": bytes(30_000)})
+        assert code(too_large, "wrong") == "INVALID_API_KEY"
+        assert code(too_large, house.key) == "REQUEST_TOO_LARGE"
+        assert code(Form(fields=everything, files={"image_file": b"x"}), house.key) == "INVALID_EXTEND_PARAMETERS"
+        legal_elsewhere = Form(fields={**everything, "extend_left": "9"}, files={"image_file": PHOTO})
+        assert code(legal_elsewhere, house.key) == "ORGANIZATION_ACCESS_DENIED"
+        assert code(too_large, house.key) == "RATE_LIMIT_EXCEEDED"
+        assert (house.calls(), house.booked()) == (0, 0)
+
+
+# --- the table is complete -------------------------------------------------------------------------------------------
+
+# Provoked in other files: broken framing, oversize heads and slow bodies need raw sockets, /readyz is another route.
+ELSEWHERE = {"MALFORMED_REQUEST", "REQUEST_HEADERS_TOO_LARGE", "REQUEST_TIMEOUT", "NOT_READY"}
+ALONE = {
+    "AUTHENTICATION_REQUIRED",
+    "INVALID_API_KEY",
+    "API_KEY_EXPIRED",
+    "API_KEY_PAUSED",
+    "API_KEY_DEACTIVATED",
+    "ORGANIZATION_ACCESS_DENIED",
+    "NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "REQUEST_TOO_LARGE",
+    "RATE_LIMIT_EXCEEDED",
+    "USAGE_LIMIT_EXCEEDED",
+    "INTERNAL_ERROR",
+    "PROVIDER_NOT_CONFIGURED",
+    "PROVIDER_UNAVAILABLE",
+    "SERVER_BUSY",
+    "PROVIDER_TIMEOUT",
+}
+
+
+def test_every_code_is_provoked() -> None:
+    tables = {expected.code for _, expected in (*SHAPES.values(), *VALUES.values(), *UPSTREAM.values())}
+    assert tables | ALONE | ELSEWHERE == {kind.code for kind in raised()}
+
+
+def test_an_organization_of_ones_own_is_served(house: Real) -> None:
+    assert ask(house.url, CLIPDROP.but(organization_id=ORGANIZATION), key=house.key).status_code == 200
