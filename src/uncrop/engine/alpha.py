@@ -27,8 +27,9 @@ def solid_part(shape: tuple[int, ...], alpha: NDArray[Any] | None) -> NDArray[np
 def paint_under(rgb: NDArray[np.uint8], solid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Give the pixels that are not solid the mean colour of the nearest solid ones.
 
-    What a file stores under transparent pixels is arbitrary, often black; a patch must not be matched against it. Means
-    are pulled up a pyramid and pushed down again where nothing is known (Gortler et al. 1996, doi:10.1145/237170.237200).
+    What a file stores under transparent pixels is arbitrary, often black; a patch must not be matched against it.
+    Means are pulled up a pyramid and pushed down again where nothing is known (Gortler et al. 1996,
+    doi:10.1145/237170.237200).
     """
     if solid.all() or not solid.any():
         return rgb
@@ -40,9 +41,9 @@ def paint_under(rgb: NDArray[np.uint8], solid: NDArray[np.bool_]) -> NDArray[np.
 def _pull_push(colour: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return ``colour`` (h, w, 3), premultiplied by ``weight`` (h, w), with its gaps filled from coarser means."""
     height, width = weight.shape
-    here = colour / np.maximum(weight, 1e-6)[:, :, None]
+    here: Any = colour / np.maximum(weight, np.float32(1e-6))[:, :, None]
     if weight.all() or max(height, width) == 1:
-        return here
+        return here  # type: ignore[no-any-return]
     pad = ((0, height % 2), (0, width % 2))
     half = (np.pad(weight, pad)[::2] + np.pad(weight, pad)[1::2]).reshape(-1, (width + 1) // 2, 2).sum(axis=2)
     wide = np.pad(colour, (*pad, (0, 0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 _MARK = "complete"
 
@@ -20,14 +21,19 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
+def _numba_config() -> Any:
+    """Return Numba's configuration; loading Numba takes half a second, so that it is not done at import."""
+    import numba
+
+    return numba.config
+
+
 def use_cache(folder: Path | None) -> None:
     """Keep compiled kernels below ``folder``; call it before the first use of the engine.
 
     ``None`` leaves the choice to Numba: beside the sources, or in the user's own cache folder.
     """
-    import numba
-
-    numba.config.CACHE_DIR = "" if folder is None else str(folder / fingerprint())
+    _numba_config().CACHE_DIR = "" if folder is None else str(folder / fingerprint())
 
 
 def is_compiled(folder: Path) -> bool:
@@ -37,9 +43,7 @@ def is_compiled(folder: Path) -> bool:
 
 def mark_compiled() -> None:
     """Note in the cache folder, if one was given, that all kernels are there."""
-    import numba
-
-    if numba.config.CACHE_DIR:
-        folder = Path(numba.config.CACHE_DIR)
+    if given := _numba_config().CACHE_DIR:
+        folder = Path(given)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).touch()

@@ -6,6 +6,8 @@ mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, doi:
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit, uint64
 
 _A = uint64(0x9E3779B97F4A7C15)
@@ -14,7 +16,7 @@ _C = uint64(0x94D049BB133111EB)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def chance(seed: int, place: int, turn: int) -> int:
+def chance(seed: int, place: int, turn: int) -> Any:
     """Return 64 well mixed bits for a seed, a place (a pixel's index) and a turn (iteration and draw)."""
     x = uint64(seed) * _A + uint64(place) * _B + uint64(turn) * _C
     x = (x ^ (x >> uint64(30))) * _B
@@ -23,7 +25,7 @@ def chance(seed: int, place: int, turn: int) -> int:
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def below(bits: int, shift: int, span: int) -> int:
+def below(bits: Any, shift: int, span: int) -> int:
     """Take 16 of the bits, from ``shift`` on, as an integer in [0, span); span is at most 2**31."""
     part = (uint64(bits) >> uint64(shift)) & uint64(0xFFFF)
     return int((part * uint64(span)) >> uint64(16))

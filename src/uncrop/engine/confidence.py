@@ -23,7 +23,8 @@ def confidence_map(field: Field) -> NDArray[np.uint8]:
     near = np.float32(HALF_DISTANCE * min(bottom - top, right - left))
     trust = HALF_COST / (HALF_COST + np.maximum(0, field.costs).astype(np.float32) / np.float32(PATCH))
     trust *= near / (near + np.maximum(dy[:, None], dx[None, :]).astype(np.float32))
-    return np.floor(255 * trust + 0.5).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.floor(255 * trust + 0.5).astype(np.uint8)
+    return rounded
 
 
 def continue_map(trust: NDArray[np.uint8], done: Sides, sides: Sides) -> NDArray[np.uint8]:

@@ -12,11 +12,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from uncrop.engine.crew import Crew, bands
+from uncrop.engine.crew import Crew
 from uncrop.engine.poisson import lack_rows, solve
 from uncrop.engine.watch import Watch
 
-BAND = 64
 LUMA_LIMIT, CHROMA_LIMIT = 50.0, 12.0  # far from the photo, in 8-bit levels
 NEAR_LIMIT, NEAR_REACH = 255.0, 8.0  # added next to the photo, falling by 1/e in so many pixels
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -40,7 +39,7 @@ def limit_rows(correction: Any, box: Any, table: Any, first: int, last: int) -> 
 
 
 def opponent_planes(colour: NDArray[Any], scale: float) -> list[NDArray[np.float32]]:
-    """Split a photo (h, w, 1 or 3) into lightness and, with colour, red - lightness and blue - lightness, 8-bit levels."""
+    """Split a photo (h, w, 1 or 3) into lightness and, with colour, red and blue less lightness, in 8-bit levels."""
     if colour.shape[2] == 1:
         return [colour[:, :, 0].astype(np.float32) / np.float32(scale)]
     red, green, blue = (colour[:, :, k].astype(np.float32) / np.float32(scale) for k in range(3))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ class Crew:
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="uncrop-engine") if threads > 1 else None
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -38,6 +39,6 @@ class Crew:
 
 
 def bands(start: int, stop: int, rows: int, shift: int = 0) -> list[tuple[int, int]]:
-    """Cut the rows ``start`` to ``stop`` at every multiple of ``rows``, moved by ``shift``; empty bands are left out."""
+    """Cut the rows ``start`` to ``stop`` at every multiple of ``rows``, moved by ``shift``; no band is empty."""
     cuts = [start, *(cut for cut in range(start - start % rows + shift % rows, stop, rows) if cut > start), stop]
-    return [(first, last) for first, last in zip(cuts, cuts[1:], strict=False) if last > first]
+    return [(first, last) for first, last in pairwise(cuts) if last > first]

@@ -56,10 +56,10 @@ def is_target(y: int, x: int, height: int, width: int, box: Any) -> bool:
     if y < RADIUS or y >= height - RADIUS or x < RADIUS or x >= width - RADIUS:
         return False
     inside = box[0] + RADIUS <= y < box[1] - RADIUS and box[2] + RADIUS <= x < box[3] - RADIUS
-    return not inside
+    return bool(not inside)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def is_made(y: int, x: int, box: Any) -> bool:
+def is_made(y: int, x: int, box: Any) -> Any:
     """Tell whether the pixel (y, x) lies outside the photo."""
     return y < box[0] or y >= box[1] or x < box[2] or x >= box[3]

@@ -1,10 +1,11 @@
 """Step 3: the first picture, at the coarsest level, grown outward from the photo pixel by pixel.
 
 Every pixel copies the source whose surroundings agree best with what is already there around it. Candidates are the
-continuations of its neighbours' sources and a grid over the whole photo, whose phase differs from pixel to pixel: together
-nearly an exhaustive search. Pixels are visited in phases, by distance from the photo and by parity; a pixel reads only
-pixels of earlier phases, so that the order within a phase does not matter. The growth in layers is that of Newson et al.
-2014 (doi:10.1137/140954933), the weighting of the context that of Harrison's Resynthesizer (2005) in spirit.
+continuations of its neighbours' sources and a grid over the whole photo, whose phase differs from pixel to pixel:
+together nearly an exhaustive search. Pixels are visited in phases, by distance from the photo and by parity; a pixel
+reads only pixels of earlier phases, so that the order within a phase does not matter. The growth in layers is that of
+Newson et al. 2014 (doi:10.1137/140954933); near pixels weigh more, as in texture synthesis pixel by pixel (Efros and
+Leung 1999, doi:10.1109/ICCV.1999.790383).
 """
 
 from __future__ import annotations

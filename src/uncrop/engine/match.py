@@ -38,11 +38,11 @@ def free_shift(difference: int, slack: int) -> int:
 @njit(nogil=True, cache=True, forceinline=True)
 def patch_cost(
     flat: Any, width: int, y: int, x: int, sums: Any, atlas: Any, prior: Any, slack: Any, sy: int, sx: int, limit: int
-) -> int:
+) -> Any:
     """Return the cost of the source (sy, sx) for the patch at (y, x), or any value >= limit.
 
-    ``sums`` holds the sums of L, a and b over the patch. The cost is the squared difference over four channels after the
-    best allowed colour shift, plus the prior's penalty.
+    ``sums`` holds the sums of L, a and b over the patch. The cost is the squared difference over four channels after
+    the best allowed colour shift, plus the prior's penalty.
     """
     atlas_width = atlas.usable.shape[1]
     total = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
@@ -53,11 +53,12 @@ def patch_cost(
         total -= free_shift(sums[k] - int(atlas.sums[sy, sx, k]), slack[k])
     target = ((y - RADIUS) * width + x - RADIUS) * 4
     source = ((sy - RADIUS) * atlas_width + sx - RADIUS) * 4
-    return total + patch_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width)
+    total += patch_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width)
+    return total
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def can_copy(atlas: Any, sy: int, sx: int) -> bool:
+def can_copy(atlas: Any, sy: int, sx: int) -> Any:
     """Tell whether (sy, sx) is the centre of a patch that may be copied."""
     height, width = atlas.usable.shape
     return RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS and atlas.usable[sy, sx] != 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import numba
 import numpy as np
-from numba import config
 from numpy.typing import NDArray
 
 from uncrop.engine.align import Frame, align
@@ -45,11 +45,17 @@ def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watc
     if max(sides.up, sides.down, sides.left, sides.right) <= 0:
         return Result(pixels=photo, confidence=1.0, confidence_map=np.full(photo.shape[:2], 255, np.uint8))
     watch.step(0.0, "prepare")
-    near = within_reach(*photo.shape[:2], sides)
-    with Crew(threads or config.NUMBA_NUM_THREADS) as crew:
+    near = within_reach(photo.shape[0], photo.shape[1], sides)
+    with Crew(threads or allowed_threads()) as crew:
         made, confidence = make(photo, near, seed, quality, crew, watch)
     pixels, trust = mirror_on(made, near, sides), continue_map(confidence, near, sides)
     return finish(photo, pixels, trust, max(0, sides.up), max(0, sides.left), watch)
+
+
+def allowed_threads() -> int:
+    """Return how many threads Numba allows: the processors of this process, or ``NUMBA_NUM_THREADS``."""
+    settings: Any = numba.config
+    return int(settings.NUMBA_NUM_THREADS)
 
 
 def finish(photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: int, left: int, watch: Watch) -> Result:
@@ -67,7 +73,8 @@ def cropped(image: Pixels, sides: Sides) -> Pixels:
     """Return the part of the photo that negative sides leave, as an array of its own."""
     rows, cols = image.shape[:2]
     part = image[max(0, -sides.up) : rows + min(0, sides.down), max(0, -sides.left) : cols + min(0, sides.right)]
-    return np.array(part, order="C", copy=True)
+    own: Any = np.array(part, order="C", copy=True)
+    return own  # type: ignore[no-any-return]
 
 
 def make(

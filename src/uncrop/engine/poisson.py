@@ -1,14 +1,16 @@
 """Step 7b: hide the seams between copied pieces: a smooth correction that makes gradients continue across them.
 
-The correction e solves a screened Poisson equation (Perez, Gangnet and Blake 2003, doi:10.1145/882262.882269; Darabi et al.
-2012, doi:10.1145/2185520.2185578): between neighbours p and q, e_p - e_q is wanted to be what the copied values lack to
-the mean of both sources' gradients. e is 0 on the photo, free at the canvas's border, and pulled to 0 by a weak screen. It
-is solved by multigrid on cell-centred grids; the coarse operator is the same 5-point star with four times the screen.
+The correction e solves a screened Poisson equation (Perez, Gangnet and Blake 2003, doi:10.1145/882262.882269; Darabi
+et al. 2012, doi:10.1145/2185520.2185578): between neighbours p and q, e_p - e_q is wanted to be what the copied values
+lack to the mean of both sources' gradients. e is 0 on the photo, free at the canvas's border, and pulled to 0 by a weak
+screen. It is solved by multigrid on cell-centred grids; the coarse operator is the same 5-point star with four times
+the screen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -163,7 +165,7 @@ def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64]) -> list[Grid
 
 def cycle(grids: list[Grid]) -> None:
     """Run one V-cycle over ``grids``; the finest one's ``unknown`` is improved."""
-    for fine, coarse in zip(grids, grids[1:], strict=False):
+    for fine, coarse in pairwise(grids):
         smooth(fine.unknown, fine.wanted, fine.box, fine.screen, SMOOTHINGS)
         restrict(fine.unknown, fine.wanted, fine.box, fine.screen, coarse.wanted)
         coarse.unknown[:] = 0

@@ -1,7 +1,7 @@
 """Step 4: a patch is expected to come from near the place of the photo that its target continues.
 
-Sky continues sky, ground continues ground. A target t is anchored at the nearest point p of the photo; a source s is free
-within a dead zone around p and then costs the square of its distance. The vertical part is much stricter than the
+Sky continues sky, ground continues ground. A target t is anchored at the nearest point p of the photo; a source s is
+free within a dead zone around p and then costs the square of its distance. The vertical part is much stricter than the
 horizontal one, because photos change from top to bottom more than from side to side.
 """
 

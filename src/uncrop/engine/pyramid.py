@@ -126,6 +126,7 @@ def make_pyramid(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], levels: in
     for _ in range(levels - 1):
         pixels = halve(pixels, crew)
         height, width = pixels.shape[:2]
-        solid = solid[: 2 * height, : 2 * width].reshape(height, 2, width, 2).all(axis=(1, 3))
+        pairs = solid[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+        solid = np.asarray(pairs.all(axis=(1, 3)))
         pyramid.append(make_atlas(pixels, solid, crew))
     return pyramid

@@ -1,16 +1,16 @@
 """The innermost loop: squared differences of whole patches, 7 x 7 pixels of 4 bytes, in vector registers.
 
-LLVM does not turn the plain loop over 28 bytes into good vector code. Said as one vector of 32 lanes of 16 bits, a row is
-a multiply-and-add or two: a whole patch takes less than 10 ns instead of 70, which leaves nothing to an early exit. The
-eighth pixel is read too, but does not count; hence every array needs ``PADDING`` bytes behind its last row. The functions check nothing: the caller makes sure that the patch
-lies inside its array.
+LLVM does not turn the plain loop over 28 bytes into good vector code. Said as one vector of 32 lanes of 16 bits, a row
+is a multiply-and-add or two: a whole patch takes less than 10 ns instead of 70, which leaves nothing to an early exit.
+The eighth pixel is read too, but does not count; hence every array needs ``PADDING`` bytes behind its last row. The
+functions check nothing: the caller makes sure that the patch lies inside its array.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -52,7 +52,8 @@ def _total(builder: Any, vectors: list[Any]) -> Any:
     for vector in vectors[1:]:
         total = builder.add(total, vector)
     kind = ir.FunctionType(_I32, [total.type])
-    reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{RUN}i32")
+    insert: Any = cgutils.get_or_insert_function
+    reduce = insert(builder.module, kind, f"llvm.vector.reduce.add.v{RUN}i32")
     return builder.call(reduce, [total])
 
 
@@ -61,8 +62,7 @@ def _step(builder: Any, pointer: Any, distance: Any, times: int) -> Any:
     return builder.gep(pointer, [builder.mul(distance, ir.Constant(_I64, times))])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def patch_difference(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any, step_b: Any) -> Any:  # noqa: ARG001
+def _patch_difference(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any, step_b: Any) -> Any:  # noqa: ARG001
     """Return the squared difference of two patches whose first bytes are a[i] and b[j].
 
     ``a`` and ``b`` are flat uint8, ``step_a`` and ``step_b`` the bytes from one of their rows to the next.
@@ -81,8 +81,7 @@ def patch_difference(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any,
     return types.int32(a, types.int64, types.int64, b, types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def weighted_difference(_context: Any, w: Any, a: Any, b: Any, j: Any, step: Any) -> Any:  # noqa: ARG001
+def _weighted_difference(_context: Any, w: Any, a: Any, b: Any, j: Any, step: Any) -> Any:  # noqa: ARG001
     """Return the weighted squared difference of the context ``a`` and the patch of ``b`` whose first byte is b[j].
 
     ``w`` (7 * 32) flat int16 holds weights of 0 to 128, ``a`` (7 * 32) and ``b`` are flat uint8, ``step`` is the bytes
@@ -103,3 +102,7 @@ def weighted_difference(_context: Any, w: Any, a: Any, b: Any, j: Any, step: Any
         return _total(builder, rows)
 
     return types.int32(w, a, b, types.int64, types.int64), generate
+
+
+patch_difference: Any = intrinsic(_patch_difference)
+weighted_difference: Any = intrinsic(_weighted_difference)
