@@ -35,9 +35,10 @@ def framed_photo(task: Task, frame: Canvas, max_bytes: int) -> Part:
         pixels = underpaint(pixels, visible)
     if not whole:
         pixels = _draw(pixels, frame)
-    return picture_part(
-        "image", codec.encode(pixels, "PNG", metadata=Metadata(icc=task.job.header.metadata.icc)), "PNG"
-    )
+    data = codec.encode(pixels, "PNG", metadata=Metadata(icc=task.job.header.metadata.icc))
+    if len(data) <= max_bytes:
+        return picture_part("image", data, "PNG")
+    return picture_part("image", codec.encode(pixels, "JPEG", jpeg=task.job.header.jpeg), "JPEG")
 
 
 def framed_mask(task: Task, frame: Canvas) -> Mask:

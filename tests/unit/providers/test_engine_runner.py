@@ -1,0 +1,228 @@
+"""Where the engine computes. Workers get small stand-ins for ``compute``; one test runs the real engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import anyio
+import numpy as np
+import pytest
+from anyio import to_thread, wait_all_tasks_blocked
+
+from uncrop import engine
+from uncrop.engine import Extension
+from uncrop.errors import InternalError, InvalidExtendParameters, ProviderTimeout
+from uncrop.model import Sides
+from uncrop.providers import engine_runner
+from uncrop.providers.engine_runner import InlineRunner, ProcessRunner, compute
+
+PHOTO = np.full((16, 16, 3), 7, np.uint8)
+SIDES = Sides(left=4)
+
+
+def answer_with(number: int) -> Extension:
+    return Extension(
+        pixels=np.full((1, 1, 1), number % 256, np.uint8), confidence=number, confidence_map=PHOTO[:, :, 0]
+    )
+
+
+# The stand-ins run in worker processes and are found there by their names.
+
+
+def tell_process(*_arguments: object) -> Extension:
+    return answer_with(os.getpid())
+
+
+def tell_seconds(_cache: object, seconds: float, *_arguments: object) -> Extension:
+    return Extension(pixels=PHOTO, confidence=seconds, confidence_map=PHOTO[:, :, 0])
+
+
+def tell_arguments(cache: Path, _seconds: float, photo: object, sides: object, seed: int, quality: str) -> Extension:
+    assert (photo == PHOTO).all()  # type: ignore[attr-defined]
+    assert (str(cache), sides, seed, quality) == ("kernels", SIDES, 3, "fast")
+    return answer_with(1)
+
+
+def die(*_arguments: object) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def hang(pipe: Path, *_arguments: object) -> NoReturn:
+    if pipe is not None:
+        pipe.write_text(str(os.getpid()))
+    while True:
+        time.sleep(60)
+
+
+def refuse(*_arguments: object) -> NoReturn:
+    raise InvalidExtendParameters("Too far", details={"extend_left": 4})
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, function: object) -> None:
+    monkeypatch.setattr(engine_runner, "compute", function)
+
+
+async def extend(runner: ProcessRunner | InlineRunner) -> Extension:
+    return await runner.extend(PHOTO, SIDES, seed=3, quality="fast")
+
+
+def runner(cache: Path | None = None, *, workers: int = 1, deadline_s: float = 60, grace_s: float = 5) -> ProcessRunner:
+    return ProcessRunner(workers=workers, cache=cache, deadline_s=deadline_s, grace_s=grace_s)
+
+
+async def test_the_work_is_done_in_another_process_which_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_process)
+    processes = runner()
+    first, second = await extend(processes), await extend(processes)
+    assert first.confidence == second.confidence != os.getpid()
+
+
+async def test_the_worker_gets_all_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_arguments)
+    assert (await extend(runner(Path("kernels")))).confidence == 1
+
+
+async def test_a_killed_worker_spoils_only_its_own_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = runner()
+    stand_in(monkeypatch, die)
+    with pytest.raises(InternalError) as failed:
+        await extend(processes)
+    assert failed.value.system_message == "The engine's worker ended in the middle of its work"
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_a_refusal_crosses_the_border_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, refuse)
+    with pytest.raises(InvalidExtendParameters) as refused:
+        await extend(runner())
+    assert (refused.value.message, refused.value.details) == ("Too far", {"extend_left": 4})
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_process)
+    worker = int((await extend(runner())).confidence)
+    stand_in(monkeypatch, hang)
+    with pytest.raises(ProviderTimeout) as failed:
+        await extend(runner(deadline_s=0.2, grace_s=0))
+    assert failed.value.system_message == "The engine's worker did not come back and was ended"
+    assert not is_running(worker)
+
+
+async def test_cancelling_ends_the_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_in(monkeypatch, hang)
+    pipe = tmp_path / "pid"
+    os.mkfifo(pipe)
+    processes = runner(pipe)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(extend, processes)
+        worker = int(await to_thread.run_sync(pipe.read_text))
+        tasks.cancel_scope.cancel()
+    assert not is_running(worker)
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_the_wait_for_a_worker_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_seconds)
+    processes = runner(deadline_s=60)
+    seconds: list[float] = []
+
+    async def note() -> None:
+        seconds.append((await extend(processes)).confidence)
+
+    async with anyio.create_task_group() as tasks, processes._workers:  # all workers are busy
+        tasks.start_soon(note)
+        await wait_all_tasks_blocked()
+        before = anyio.current_time()
+        await anyio.sleep(0.05)
+        waited = anyio.current_time() - before
+    assert 0 < seconds[0] <= 60 - waited
+
+
+# --- in a thread -----------------------------------------------------------------------------------------------------
+
+
+async def test_inline_work_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    def note(*arguments: object) -> Extension:
+        seen.extend((threading.current_thread(), *arguments[:2], *arguments[3:6]))
+        return answer_with(1)
+
+    stand_in(monkeypatch, note)
+    assert (await extend(InlineRunner(cache=tmp_path, deadline_s=9))).confidence == 1
+    assert seen[0] is not threading.current_thread()
+    assert seen[1:] == [tmp_path, 9, SIDES, 3, "fast"]
+
+
+async def test_cancelling_inline_work_ends_it_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def work(*arguments: object) -> Extension:
+        started.set()
+        try:
+            while True:
+                arguments[-1](0.5, "search")  # type: ignore[operator]
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    stand_in(monkeypatch, work)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(extend, InlineRunner(cache=None, deadline_s=9))
+        await to_thread.run_sync(started.wait)
+        tasks.cancel_scope.cancel()
+    assert ended.is_set()
+
+
+# --- the engine itself -----------------------------------------------------------------------------------------------
+
+
+def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[object] = []
+
+    def note(*arguments: object, **wishes: object) -> Extension:
+        calls.append((arguments[1:], wishes))
+        return answer_with(1)
+
+    monkeypatch.setattr(engine, "use_cache", calls.append)
+    monkeypatch.setattr(engine, "extend", note)
+    before = time.monotonic()
+    assert compute(tmp_path, 60, PHOTO, SIDES, 3, "fast").confidence == 1
+    after = time.monotonic()
+    assert calls[0] == tmp_path
+    (arguments, wishes) = calls[1]  # type: ignore[misc]
+    deadline = wishes.pop("deadline")
+    assert before + 60 <= deadline <= after + 60
+    assert (arguments, wishes) == ((SIDES,), {"seed": 3, "quality": "fast", "progress": None})
+
+
+async def test_the_real_engine_extends_a_photo_in_a_worker(real_cache: Path) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
+    made = await runner(real_cache, deadline_s=280).extend(photo, Sides(left=8, up=4), seed=5, quality="fast")
+    assert made.pixels.shape == (52, 72, 3)
+    assert (made.pixels[4:, 8:] == photo).all()
+    assert 0 <= made.confidence <= 1
+
+
+@pytest.fixture(scope="session")
+def real_cache() -> Path:
+    """The folder of compiled kernels that the checkout's own runs use, so that nothing is compiled twice."""
+    from uncrop.settings import load
+
+    return load().kernel_cache

@@ -1,0 +1,91 @@
+"""The embedded engine behind the providers' interface."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+
+import pytest
+
+from uncrop import errors
+from uncrop.model import Sides, UncropRequest
+from uncrop.providers.base import Flight
+from uncrop.providers.local import Local
+from uncrop.testing import EdgeEngine
+from uncrop.testing.pictures import photo, photo_png
+from uncrop.testing.workbench import MAX_OUTPUT_PIXELS, make_context, make_task
+
+
+@pytest.fixture
+def engine() -> EdgeEngine:
+    return EdgeEngine()
+
+
+@pytest.fixture
+def local(engine: EdgeEngine) -> Local:
+    return Local(make_context(engine=engine))
+
+
+def request(**wishes: object) -> UncropRequest:
+    return UncropRequest(provider="local", image=photo_png(40, 30), sides=Sides(left=8, down=-10), **wishes)  # type: ignore[arg-type]
+
+
+async def test_the_engine_makes_the_whole_canvas(local: Local, engine: EdgeEngine) -> None:
+    flight = Flight()
+    task = make_task(request(seed=11, quality="best"), local.capabilities)
+    fill = await local.fill(task, flight)
+    assert fill.pixels.shape == (20, 48, 3)
+    assert (fill.pixels[:, 8:] == photo(40, 30)[:20]).all()
+    assert fill.keeps_original is True
+    assert engine.calls == [(11, "best")]
+    facts = fill.facts
+    assert (facts.provider, facts.confidence, facts.model, facts.credits_consumed) == ("local", 0.5, None, None)
+    assert re.fullmatch(r"req_[0-9a-f]{24}", facts.request_id)
+
+
+async def test_local_work_is_never_committed_so_that_it_can_be_stopped(local: Local) -> None:
+    flight = Flight()
+    await local.fill(make_task(request(), local.capabilities), flight)
+    assert flight.sent is False
+
+
+async def test_who_has_left_is_not_worked_for(local: Local, engine: EdgeEngine) -> None:
+    flight = Flight()
+    flight.abandon()
+    with pytest.raises(asyncio.CancelledError):
+        await local.fill(make_task(request(), local.capabilities), flight)
+    assert engine.calls == []
+
+
+async def test_a_drawn_seed_and_the_standard_quality_are_used(local: Local, engine: EdgeEngine) -> None:
+    await local.fill(make_task(request(), local.capabilities, seed=99), Flight())
+    assert engine.calls == [(99, "standard")]
+
+
+async def test_a_job_without_a_seed_is_worked_on_with_seed_0(local: Local, engine: EdgeEngine) -> None:
+    task = make_task(request(), local.capabilities)
+    await local.fill(replace(task, job=replace(task.job, seed=None)), Flight())
+    assert engine.calls == [(0, "standard")]
+
+
+async def test_the_engines_refusals_come_through() -> None:
+    class Refusing(EdgeEngine):
+        async def extend(self, *_arguments: object, **_wishes: object) -> None:  # type: ignore[override]
+            raise errors.ProviderTimeout
+
+    provider = Local(make_context(engine=Refusing()))  # type: ignore[arg-type]
+    with pytest.raises(errors.ProviderTimeout):
+        await provider.fill(make_task(request(), provider.capabilities), Flight())
+
+
+def test_it_is_always_configured(local: Local) -> None:
+    local.check_configured()
+
+
+def test_the_row_of_facts(local: Local) -> None:
+    facts = local.capabilities
+    assert (facts.name, facts.takes_sides, facts.takes_quality, facts.takes_mask) == ("local", True, True, False)
+    assert (facts.max_seed, facts.min_image_side, facts.max_image_bytes) == (4_294_967_295, 16, 30_000_000)
+    assert (facts.max_output_pixels, facts.answer_format) == (MAX_OUTPUT_PIXELS, None)
+    assert (facts.keeps_depth, facts.bills) == (True, False)
