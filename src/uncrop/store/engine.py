@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +12,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from uncrop.errors import SettingsError
+from uncrop.store.sqlite import open_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.engine import URL, Connection
-    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncEngine
-    from sqlalchemy.pool import ConnectionPoolEntry
 
 VARIABLE = "UNCROP_DATABASE_URL"
-BUSY_TIMEOUT_MS = 5000
 CONNECT_TIMEOUT_S = 5
 # Execution option of a connection whose transactions write.
 WRITES: Mapping[str, Any] = {"uncrop_writes": True}
@@ -82,9 +79,13 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     # One connection: SQLite has one writer at a time, and a queue in memory is fair where its lock, which is polled,
     # is not. An in-memory database exists once per connection anyway.
     engine = create_async_engine(
-        url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, hide_parameters=True
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"async_creator_fn": open_sqlite},
     )
-    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
@@ -96,26 +97,6 @@ def _make_folder(url: URL) -> None:
         Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError([f"{VARIABLE}: the folder of the SQLite file cannot be made: {error.strerror}"]) from error
-
-
-def journal_mode(version: tuple[int, int, int]) -> str:
-    """Return the safe journal mode for a version of SQLite.
-
-    Versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode (https://sqlite.org/wal.html#walresetbug).
-    """
-    return "WAL" if version >= (3, 51, 3) else "TRUNCATE"
-
-
-def _set_up_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # Python's driver opens transactions late and by guessing; _begin_sqlite does it instead.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # The time-out comes first, as the journal mode may have to wait for another process.
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from uncrop.errors import SettingsError
 from uncrop.store.database import Store, open_store
-from uncrop.store.engine import journal_mode, make_engine, parse_url
+from uncrop.store.engine import make_engine, parse_url
+from uncrop.store.sqlite import journal_mode, open_sqlite
 from uncrop.store.transactions import begin
 
 
@@ -170,3 +172,36 @@ async def test_an_error_in_the_middle_rolls_back(store: Store) -> None:
         await store._transactions.write(work)
 
     assert (await store.organizations.get("org_a")).daily_limit is None
+
+
+def threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
+
+
+async def test_a_connection_that_fails_leaves_no_thread(tmp_path: Path) -> None:
+    before = threads()
+    with pytest.raises(sqlite3.OperationalError):
+        await open_sqlite(str(tmp_path))
+    assert threads() == before
+
+
+async def test_a_connection_that_cannot_be_set_up_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 3))
+    (tmp_path / "photo.db").write_bytes(b"\xff\xd8\xff\xe0" + bytes(5000))
+    before = threads()
+    with pytest.raises(sqlite3.DatabaseError):
+        await open_sqlite(str(tmp_path / "photo.db"))
+    assert threads() == before
+
+
+@pytest.mark.parametrize("steps", range(10))
+async def test_a_connection_that_is_cut_off_while_opening_is_closed(tmp_path: Path, steps: int) -> None:
+    before = threads()
+    opening = asyncio.ensure_future(open_sqlite(str(tmp_path / "new.db")))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    if not opening.cancelled():
+        await opening.result().close()
+    assert threads() - before == set()

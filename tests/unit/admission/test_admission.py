@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from uncrop.admission.admission import Admission
+from uncrop.admission.rate_limits import RateLimiter
+from uncrop.admission.slots import Slots
+from uncrop.admission.usage_limits import UsageLimits
+from uncrop.errors import (
+    InternalError,
+    OrganizationAccessDenied,
+    RateLimitExceeded,
+    ServerBusy,
+    UsageLimitExceeded,
+)
+from uncrop.model import Caller, Facts, Grant, Job
+from uncrop.store.database import open_store
+
+CALLER = Caller(organization_id="org_a", key_id="key")
+FACTS = Facts(provider="clipdrop", request_id="req_1")
+
+
+def admission(ledger, *, slots: Slots | None = None, limit: int = 0) -> Admission:
+    return Admission(
+        slots=slots or Slots(2, 2), usage=UsageLimits(ledger, default_daily_limit=limit), rates=RateLimiter(60)
+    )
+
+
+async def test_a_grant_holds_a_slot_and_a_reservation(ledger, job: Job) -> None:
+    gate = admission(ledger)
+
+    async with gate.grant(job, CALLER) as granted:
+        (reservation_id,) = ledger.states
+        assert granted.grant == Grant(caller=CALLER, reservation_id=reservation_id)
+        assert gate.slots.running == 1
+        assert ledger.states == {reservation_id: "reserved"}
+        await granted.capture(FACTS)
+    assert gate.slots.running == 0
+    assert ledger.states == {reservation_id: "captured"}
+
+
+async def test_what_was_not_captured_is_released(ledger, job: Job) -> None:
+    gate = admission(ledger)
+    async with gate.grant(job, CALLER):
+        pass
+
+    assert list(ledger.states.values()) == ["released"]
+
+
+async def test_an_error_releases_and_passes_through(ledger, job: Job) -> None:
+    gate = admission(ledger)
+    with pytest.raises(RuntimeError, match="the provider failed"):
+        async with gate.grant(job, CALLER):
+            raise RuntimeError("the provider failed")
+
+    assert list(ledger.states.values()) == ["released"]
+    assert gate.slots.running == 0
+
+
+async def test_an_error_after_the_capture_releases_nothing(ledger, job: Job) -> None:
+    async def request() -> None:
+        async with admission(ledger).grant(job, CALLER) as granted:
+            await granted.capture(FACTS)
+            raise RuntimeError("later")
+
+    with pytest.raises(RuntimeError, match="later"):
+        await request()
+
+    assert list(ledger.states.values()) == ["captured"]
+
+
+async def test_a_failing_release_does_not_hide_the_error(ledger, job: Job) -> None:
+    gate = admission(ledger)
+    ledger.failing = {"release"}
+    with pytest.raises(RuntimeError, match="the provider failed"):
+        async with gate.grant(job, CALLER):
+            raise RuntimeError("the provider failed")
+
+    assert gate.slots.running == 0
+
+
+async def test_capturing_twice_books_once(ledger, job: Job) -> None:
+    async with admission(ledger).grant(job, CALLER) as granted:
+        await granted.capture(FACTS)
+        await granted.capture(FACTS)
+
+    assert len(ledger.booked) == 1
+
+
+async def test_a_capture_that_fails_is_not_followed_by_a_release(ledger, job: Job) -> None:
+    ledger.failing = {"capture"}
+    async with admission(ledger).grant(job, CALLER) as granted:
+        await granted.capture(FACTS)
+
+    assert list(ledger.states.values()) == ["reserved"]
+
+
+@pytest.mark.parametrize("caller", [Caller(organization_id="org_b", key_id="key"), Caller(organization_id="org_A")])
+async def test_another_organization_is_denied_before_anything_is_counted(
+    ledger, limited_job: Job, caller: Caller
+) -> None:
+    gate = admission(ledger)
+    for _ in range(3):
+        with pytest.raises(OrganizationAccessDenied) as caught:
+            async with gate.grant(limited_job, caller):
+                pytest.fail("admitted")
+        assert caught.value.status == 403
+    assert (ledger.states, gate.slots.running) == ({}, 0)
+    async with gate.grant(limited_job, CALLER):
+        pass
+
+
+async def test_a_caller_with_an_organization_must_name_it(ledger, anonymous_job: Job) -> None:
+    with pytest.raises(OrganizationAccessDenied):
+        async with admission(ledger).grant(anonymous_job, CALLER):
+            pytest.fail("admitted")
+
+
+async def test_the_providers_own_limit_comes_before_the_slot(ledger, limited_job: Job) -> None:
+    gate = admission(ledger, slots=Slots(1, 0))
+    async with gate.grant(limited_job, CALLER):
+        with pytest.raises(RateLimitExceeded) as caught:
+            async with gate.grant(limited_job, CALLER):
+                pytest.fail("admitted")
+    assert caught.value.details == {"limit": 1, "window_seconds": 60, "provider": "clipdrop"}
+    assert len(ledger.states) == 1
+
+
+async def test_a_full_server_reserves_nothing(ledger, job: Job) -> None:
+    gate = admission(ledger, slots=Slots(1, 0))
+    async with gate.grant(job, CALLER):
+        with pytest.raises(ServerBusy):
+            async with gate.grant(job, CALLER):
+                pytest.fail("admitted")
+        assert len(ledger.states) == 1
+    assert gate.slots.running == 0
+
+
+async def test_a_reached_limit_gives_the_slot_back(ledger, job: Job) -> None:
+    gate = admission(ledger, limit=1)
+    async with gate.grant(job, CALLER) as granted:
+        await granted.capture(FACTS)
+    with pytest.raises(UsageLimitExceeded):
+        async with gate.grant(job, CALLER):
+            pytest.fail("admitted")
+    assert gate.slots.running == 0
+
+
+async def test_without_database_nobody_is_admitted(ledger, job: Job) -> None:
+    ledger.failing = {"reserve"}
+    gate = admission(ledger)
+    with pytest.raises(InternalError):
+        async with gate.grant(job, CALLER):
+            pytest.fail("admitted")
+    assert gate.slots.running == 0
+
+
+@pytest.mark.parametrize("caller", [Caller(), CALLER])
+async def test_slots_alone_will_do(limited_job: Job, caller: Caller) -> None:
+    gate = Admission(slots=Slots(1, 0))
+    for _ in range(2):
+        async with gate.grant(limited_job, caller) as granted:
+            assert granted.grant == Grant(caller=caller, reservation_id=None)
+            assert gate.slots.running == 1
+            await granted.capture(FACTS)
+    await gate.drain()
+    assert gate.slots.running == 0
+
+
+async def test_callers_without_organization_are_neither_limited_nor_billed(
+    ledger, limited_job: Job, anonymous_job
+) -> None:
+    gate = admission(ledger, limit=1)
+    for job in (limited_job, limited_job, anonymous_job):
+        async with gate.grant(job, Caller()) as granted:
+            await granted.capture(FACTS)
+    assert (ledger.states, ledger.booked) == ({}, [])
+
+
+@pytest.mark.parametrize("steps", range(30))
+async def test_a_request_stopped_after_any_number_of_steps_leaks_nothing(ledger, job: Job, steps: int) -> None:
+    ledger.steps = 2
+    gate = admission(ledger, slots=Slots(2, 4))
+    captured: list[str | None] = []
+
+    async def request() -> None:
+        async with gate.grant(job, CALLER) as granted:
+            await asyncio.sleep(0)
+            captured.append(granted.grant.reservation_id)
+            await granted.capture(FACTS)
+
+    requests = [asyncio.ensure_future(request()) for _ in range(4)]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    for number in (0, 3):
+        requests[number].cancel()
+    await asyncio.wait(requests)
+    await gate.drain()
+
+    assert (gate.slots.running, gate.slots.waiting) == (0, 0)
+    assert {name for name, state in ledger.states.items() if state == "captured"} == set(captured)
+    assert "reserved" not in ledger.states.values()
+
+
+async def test_a_cancel_scope_releases_too(ledger, job: Job) -> None:
+    ledger.steps = 3
+    gate = admission(ledger)
+    with anyio.CancelScope() as scope:
+        async with gate.grant(job, CALLER):
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+    assert gate.slots.running == 0
+    await gate.drain()
+    assert list(ledger.states.values()) == ["released"]
+
+
+async def test_64_requests_at_once_get_exactly_their_pictures(database_url: str, job: Job) -> None:
+    async with open_store(database_url, pepper=bytes(32)) as store:
+        new = await store.keys.create("org_a")
+        gate = Admission(slots=Slots(8, 64), usage=UsageLimits(store.usage, default_daily_limit=14))
+        caller = Caller(organization_id="org_a", key_id=new.id)
+        made = 0
+
+        async def request(number: int) -> None:
+            nonlocal made
+            with suppress(UsageLimitExceeded):
+                async with gate.grant(job, caller) as granted:
+                    await asyncio.sleep(0)
+                    await granted.capture(FACTS)
+                    made += 1
+
+        await asyncio.gather(*(request(number) for number in range(64)))
+        (day,) = await store.usage.by_day("org_a")
+
+    assert made == day.pictures == 14
+    assert (day.failed, day.open) == (0, 0)
+
+
+async def test_requests_stopped_in_the_middle_of_the_database_leak_nothing(database_url: str, job: Job) -> None:
+    async with open_store(database_url, pepper=bytes(32)) as store:
+        new = await store.keys.create("org_a")
+        gate = Admission(slots=Slots(2, 4), usage=UsageLimits(store.usage))
+        caller = Caller(organization_id="org_a", key_id=new.id)
+        captured = 0
+
+        async def request() -> None:
+            nonlocal captured
+            async with gate.grant(job, caller) as granted:
+                captured += 1
+                await granted.capture(FACTS)
+
+        for steps in range(0, 60, 2):
+            requests = [asyncio.ensure_future(request()) for _ in range(3)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            for stopped in requests:
+                stopped.cancel()
+            await asyncio.wait(requests)
+        await gate.drain()
+        days = await store.usage.by_day()
+
+    assert (gate.slots.running, gate.slots.waiting) == (0, 0)
+    assert sum(day.open for day in days) == 0
+    assert sum(day.pictures for day in days) == captured
+
+
+def test_it_can_be_imported_without_the_servers_packages() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('sqlalchemy', 'alembic', 'aiosqlite', 'limits', 'fastapi'): sys.modules[name] = None\n"
+        "from uncrop.admission.admission import Admission\n"
+        "from uncrop.admission.slots import Slots\n"
+        "print(Admission(slots=Slots(1, 0)).slots.running)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("0\n", "")

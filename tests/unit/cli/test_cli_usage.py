@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from uncrop import settings
+from uncrop.bootstrap import open_store_from
+from uncrop.cli import app
+
+HEADINGS = ["DAY", "PROVIDER", "PICTURES", "FAILED", "OPEN", "CREDITS", "INPUT TOKENS", "OUTPUT TOKENS"]
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where no .env lies
+    monkeypatch.setenv("UNCROP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("UNCROP_DATABASE_URL", raising=False)
+    monkeypatch.delenv("UNCROP_KEY_PEPPER", raising=False)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["usage", *arguments])
+
+
+@pytest.fixture
+def spent() -> str:
+    """Spend something, and return the day on which it was."""
+
+    async def spend() -> str:
+        async with open_store_from(settings.load()) as store:
+            for number, (organization, provider) in enumerate(
+                [("org_a", "clipdrop"), ("org_b", "clipdrop"), ("org_a", "openai"), ("org_a", "openai")]
+            ):
+                await store.organizations.ensure(organization)
+                await store.usage.reserve(f"use_{number}", organization_id=organization, key_id=None, provider=provider)
+            await store.usage.capture("use_0", millicredits=1000)
+            await store.usage.capture("use_1", millicredits=99_000)
+            await store.usage.capture("use_2", input_tokens=100, output_tokens=4000)
+            await store.usage.release("use_3")
+            # All rows are of one day, even if midnight passes while this runs: the first one's day is taken.
+            return (await store.usage.by_day())[0].day.isoformat()
+
+    return asyncio.run(spend())
+
+
+def test_a_table_for_people(spent: str) -> None:
+    result = run()
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [re.split(r"  +", line) for line in result.stdout.splitlines()]
+    assert lines == [
+        HEADINGS,
+        [spent, "clipdrop", "2", "0", "0", "100", "0", "0"],
+        [spent, "openai", "1", "1", "0", "0", "100", "4000"],
+    ]
+
+
+def test_json_for_programs(spent: str) -> None:
+    result = run("--json", "--organization", "org_b")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == [
+        {
+            "day": spent,
+            "provider": "clipdrop",
+            "pictures": 1,
+            "failed": 0,
+            "open": 0,
+            "credits": "99",
+            "input_tokens": 0,
+            "output_tokens": 0,
+        }
+    ]
+
+
+def test_nothing_spent() -> None:
+    assert re.split(r"  +", run().stdout.strip()) == HEADINGS
+    assert json.loads(run("--json").stdout) == []
+
+
+def test_an_unknown_organization_is_wrong_use(spent: str) -> None:
+    result = run("--organization", "org_c")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "uncrop: There is no such organization; organization_id: org_c\n"
+
+
+def test_a_bad_organization_is_wrong_use() -> None:
+    result = run("--organization", "nobody")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "uncrop: An organization id is org_ followed by 1 to 60 letters, digits, _ or -; organization_id: nobody\n"
+    )
