@@ -18,6 +18,7 @@ from uncrop.server.exchange import exchange_of
 from uncrop.server.form import BodyLimits
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import ExchangeMiddleware
+from uncrop.server.pages import add_page
 from uncrop.server.routes import Routes
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _add_routes(app: FastAPI, routes: Routes) -> None:
         app.add_api_route(path, routes.uncrop, methods=["POST"])
     for path, handler in (("/livez", routes.livez), ("/readyz", routes.readyz), ("/metrics", routes.metrics)):
         app.add_api_route(path, handler, methods=["GET"])
+    add_page(app)
 
 
 @asynccontextmanager

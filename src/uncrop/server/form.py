@@ -13,6 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from uncrop.errors import RequestTimeout, RequestTooLarge, ValidationError
+from uncrop.server.wire import IS_REQUIRED, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +29,7 @@ FormItem: TypeAlias = "tuple[str, str | bytes]"
 _MEGABYTE = 1_000_000
 _MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 _IN_MEMORY = 1 << 62
-_REQUIRED = {"fields": ["provider", "organization_id", "image_file"]}
+_REQUIRED = {"fields": dict.fromkeys(REQUIRED, IS_REQUIRED)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,7 +190,7 @@ class _FormParser(MultiPartParser):
         if part.file is None and len(part.data) + end - start > self.max_part_size:
             raise ValidationError(
                 f"A field of text exceeds {self.max_part_size} bytes",
-                details={"fields": [part.field_name[:100]], "max_bytes": self.max_part_size},
+                details={"fields": {part.field_name[:100]: f"must have at most {self.max_part_size} bytes"}},
             )
         super().on_part_data(data, start, end)
 

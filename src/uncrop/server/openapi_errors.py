@@ -17,7 +17,10 @@ Json = dict[str, Any]
 _ELSEWHERE = {"NOT_FOUND", "NOT_READY"}
 _EXAMPLES: dict[str, tuple[str, Json | None]] = {
     "INVALID_EXTEND_PARAMETERS": ("Extend parameters exceed 2000px", {"extend_left": 2500, "max_allowed": 2000}),
-    "VALIDATION_ERROR": ("image_file is required; seed must be a whole number", {"fields": ["image_file", "seed"]}),
+    "VALIDATION_ERROR": (
+        "image_file is required; seed must be a whole number",
+        {"fields": {"image_file": "is required", "seed": "must be a whole number"}},
+    ),
 }
 
 

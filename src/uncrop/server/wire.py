@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from uncrop.server.form import FormItem
 
 REQUIRED = ("provider", "organization_id", "image_file")
+IS_REQUIRED = "is required"
 TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
 NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
 FILES = ("image_file", "mask_file")
@@ -63,14 +64,15 @@ def to_request(form: Iterable[FormItem]) -> UncropRequest:
     Raises
     ------
     ValidationError
-        ``details.fields`` names everything at once that is missing, doubled, no whole number, or of the wrong kind.
+        ``details.fields`` names everything at once that is missing, doubled, no whole number, or of the wrong kind,
+        and says which.
     """
     known = [(name, value) for name, value in form if name in FIELDS]
     problems = dict(_problems(known))
     if problems:
         named = {name: problems[name] for name in FIELDS if name in problems}
         raise ValidationError(
-            "; ".join(f"{name} {problem}" for name, problem in named.items()), details={"fields": list(named)}
+            "; ".join(f"{name} {problem}" for name, problem in named.items()), details={"fields": named}
         )
     texts = {name: value for name, value in known if isinstance(value, str) and value}
     files = {name: value for name, value in known if isinstance(value, bytes)}
@@ -111,7 +113,7 @@ def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
     present = {name for name, value in known if isinstance(value, bytes) or value}
     for name in REQUIRED:
         if name not in present:
-            yield name, "is required"
+            yield name, IS_REQUIRED
 
 
 def _is_number_or_empty(value: str) -> bool:

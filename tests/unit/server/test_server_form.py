@@ -12,7 +12,7 @@ from uncrop.server.budget import BodyBudget
 from uncrop.server.form import BodyLimits, read_form
 
 BOUNDARY = "----frontier"
-REQUIRED = {"fields": ["provider", "organization_id", "image_file"]}
+REQUIRED = {"fields": dict.fromkeys(("provider", "organization_id", "image_file"), "is required")}
 
 
 def part(name: str, value: bytes, *, filename: str | None = None, more: str = "") -> bytes:
@@ -186,7 +186,7 @@ async def test_a_text_of_just_its_limit_is_read_and_a_longer_one_named() -> None
     assert await read(Body(part("prompt", b"x" * 50) + END), max_field_bytes=50) == [("prompt", "x" * 50)]
     error = await refused(Body(part("prompt", b"x" * 51) + END), max_field_bytes=50)
     assert (error.code, error.message) == ("VALIDATION_ERROR", "A field of text exceeds 50 bytes")
-    assert error.details == {"fields": ["prompt"], "max_bytes": 50}
+    assert error.details == {"fields": {"prompt": "must have at most 50 bytes"}}
 
 
 async def test_the_longest_prompt_fits() -> None:

@@ -90,11 +90,14 @@ def test_what_is_no_number_is_named(text: str) -> None:
     if not text:
         assert wire.to_request([*LEGAL, ("seed", text)]).seed is None
         return
-    assert refused([*LEGAL, ("seed", text)]) == ("seed must be a whole number", {"fields": ["seed"]})
+    assert refused([*LEGAL, ("seed", text)]) == (
+        "seed must be a whole number",
+        {"fields": {"seed": "must be a whole number"}},
+    )
 
 
 def test_a_number_of_any_length_is_refused_cheaply() -> None:
-    assert refused([*LEGAL, ("extend_up", "9" * 100_000)])[1] == {"fields": ["extend_up"]}
+    assert refused([*LEGAL, ("extend_up", "9" * 100_000)])[1] == {"fields": {"extend_up": "must be a whole number"}}
 
 
 def test_the_largest_number_that_is_read_reaches_the_checks_of_the_values() -> None:
@@ -109,15 +112,15 @@ def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_document()
             "mask_file must be a file"
         ),
         {
-            "fields": [
-                "provider",
-                "organization_id",
-                "image_file",
-                "prompt",
-                "extend_down",
-                "seed",
-                "mask_file",
-            ]
+            "fields": {
+                "provider": "is required",
+                "organization_id": "is required",
+                "image_file": "is required",
+                "prompt": "must be text, not a file",
+                "extend_down": "must be a whole number",
+                "seed": "must be a whole number",
+                "mask_file": "must be a file",
+            }
         },
     )
 
@@ -125,21 +128,27 @@ def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_document()
 def test_nothing_sent_names_the_three_required_fields() -> None:
     assert refused([]) == (
         "provider is required; organization_id is required; image_file is required",
-        {"fields": ["provider", "organization_id", "image_file"]},
+        {"fields": dict.fromkeys(wire.REQUIRED, "is required")},
     )
 
 
 def test_an_empty_required_text_is_missing() -> None:
-    assert refused([("provider", ""), *LEGAL[1:]]) == ("provider is required", {"fields": ["provider"]})
+    assert refused([("provider", ""), *LEGAL[1:]]) == ("provider is required", {"fields": {"provider": "is required"}})
 
 
 def test_an_image_sent_as_text_is_told_apart_from_a_missing_one() -> None:
-    assert refused([*LEGAL[:2], ("image_file", "photo")]) == ("image_file must be a file", {"fields": ["image_file"]})
+    assert refused([*LEGAL[:2], ("image_file", "photo")]) == (
+        "image_file must be a file",
+        {"fields": {"image_file": "must be a file"}},
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), [("provider", "openai"), ("image_file", b"other"), ("seed", "1")])
 def test_a_field_sent_twice_is_refused(name: str, value: str | bytes) -> None:
-    assert refused([*LEGAL, (name, value), (name, value)]) == (f"{name} must be sent once", {"fields": [name]})
+    assert refused([*LEGAL, (name, value), (name, value)]) == (
+        f"{name} must be sent once",
+        {"fields": {name: "must be sent once"}},
+    )
 
 
 @given(st.lists(st.tuples(st.sampled_from([*wire.FIELDS, "foo"]), st.one_of(st.text(), st.binary()))))
