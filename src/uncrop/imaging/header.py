@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import jpeg, png, webp
 from uncrop.imaging.exif import ExifFacts, read_exif
-from uncrop.imaging.limits import MAX_PIXELS
+from uncrop.imaging.limits import MAX_PIXELS, MAX_SIDES
 from uncrop.imaging.metadata import kept_metadata
 from uncrop.model import ImageHeader
 
@@ -135,6 +135,11 @@ def _check_size(image_format: ImageFormat, width: int, height: int) -> None:
         raise ImageTooLarge(
             "The image has too many pixels",
             details={"width": width, "height": height, "max_allowed": MAX_PIXELS[image_format], "unit": "pixels"},
+        )
+    if max(width, height) > MAX_SIDES[image_format]:
+        raise ImageTooLarge(
+            "The image is too wide or too high",
+            details={"width": width, "height": height, "max_allowed": MAX_SIDES[image_format], "unit": "pixels a side"},
         )
 
 

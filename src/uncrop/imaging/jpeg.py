@@ -161,11 +161,12 @@ def _segments(data: bytes) -> tuple[Segment, ...]:
             following = _MARKER.search(data, end)
             end = following.start() if following else len(data)
         segments.append(Segment(marker=marker, start=start, payload=start + 4, end=end))
-        if scans > MAX_SCANS or len(segments) > MAX_SEGMENTS:
+        if scans > MAX_SCANS:
             raise InvalidImage(
-                f"The JPEG has more than {MAX_SCANS} scans",
-                details={"max_allowed": MAX_SCANS, "unit": "scans"},
+                f"The JPEG has more than {MAX_SCANS} scans", details={"max_allowed": MAX_SCANS, "unit": "scans"}
             )
+        if len(segments) > MAX_SEGMENTS:
+            raise InvalidImage(system_message="the JPEG has too many segments")
         at = end
 
 
@@ -209,11 +210,12 @@ def _is_adobe(data: bytes, segment: Segment) -> bool:
 def _subsampling(data: bytes, frame: Segment, components: int) -> Literal["444", "422", "420", "440", "411", "grey"]:
     if components == 1:
         return "grey"
-    factors = [data[frame.payload + 6 + 3 * index + 1] for index in range(components)]
-    (luma_x, luma_y), *others = ((factor >> 4, factor & 15) for factor in factors)
-    chroma_x, chroma_y = max(x for x, _ in others[:2]), max(y for _, y in others[:2])
-    if not chroma_x or not chroma_y:
+    bytes_of_factors = (data[frame.payload + 6 + 3 * index + 1] for index in range(components))
+    factors = [(both >> 4, both & 15) for both in bytes_of_factors]
+    if not all(x and y for x, y in factors):
         raise InvalidImage(system_message="a JPEG sampling factor is zero")
+    (luma_x, luma_y), *others = factors
+    chroma_x, chroma_y = max(x for x, _ in others[:2]), max(y for _, y in others[:2])
     # What has no name is written back in full, which is at least the original's.
     return _SUBSAMPLINGS.get((luma_x // chroma_x, luma_y // chroma_y), "444")
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 # What is above never reaches a decoder, whatever a provider may take. libwebp needs four times the memory a pixel.
 MAX_PIXELS: Mapping[ImageFormat, int] = MappingProxyType({"JPEG": 100_000_000, "PNG": 100_000_000, "WEBP": 50_000_000})
-# What the formats themselves can name, in pixels a side.
-MAX_SIDES: Mapping[ImageFormat, int] = MappingProxyType({"JPEG": 65_535, "PNG": 2**31 - 1, "WEBP": 16_383})
+# What can be written, in pixels a side: all that WebP and PNG can name, and nearly all that JPEG can, because libjpeg
+# stops a little short of it.
+MAX_SIDES: Mapping[ImageFormat, int] = MappingProxyType({"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383})
 # A progressive JPEG costs a full pass over its coefficients for every scan.
 MAX_SCANS = 100
 # Real files have at most a few thousand; more of them only cost time.

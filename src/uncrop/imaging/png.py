@@ -141,7 +141,12 @@ def _layout(data: bytes, chunks: tuple[Chunk, ...]) -> PngLayout:
 
 def _frames(data: bytes, chunks: tuple[Chunk, ...]) -> int:
     control = next((chunk for chunk in chunks if chunk.name == b"acTL"), None)
-    return 1 if control is None else struct.unpack_from(">I", data, control.start)[0]
+    if control is None:
+        return 1
+    if control.end - control.start != 8:
+        raise InvalidImage(system_message="the PNG's animation control has an impossible length")
+    (frames,) = struct.unpack_from(">I", data, control.start)
+    return int(frames)
 
 
 def _check_order(names: list[bytes], colour: int) -> None:

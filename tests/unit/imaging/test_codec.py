@@ -1,0 +1,128 @@
+"""Decoding and encoding as the stages see them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fixtures_imaging import icc
+
+from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
+from uncrop.imaging import codec
+from uncrop.imaging.compare import psnr
+from uncrop.imaging.exif import ExifFacts, build_exif
+from uncrop.imaging.header import read_header
+from uncrop.model import Metadata
+from uncrop.testing import pictures
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_come_out_upright(image_format: str, orientation: int) -> None:
+    data = pictures.rotated(image_format, orientation, width=40, height=24)
+    pixels = codec.decode(data, read_header(data))
+    photo = pictures.photo(40, 24)
+    assert pixels.shape == photo.shape
+    assert np.array_equal(pixels, photo) if image_format != "JPEG" else psnr(pixels, photo) > 35
+
+
+def test_a_header_of_another_file_is_told() -> None:
+    header = read_header(pictures.photo_png(40, 30))
+    with pytest.raises(InvalidImage) as caught:
+        codec.decode(pictures.photo_png(40, 31), header)
+    assert caught.value.system_message == "the picture's size is not what its header says"
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_an_answer_is_decoded_to_8_bits(image_format: str) -> None:
+    data = pictures.photo_file(image_format, 40, 30)
+    pixels, header = codec.decode_answer(data)
+    assert header == read_header(data)
+    assert np.array_equal(pixels, codec.decode(data, header))
+
+
+def test_a_deep_answer_is_reduced() -> None:
+    data = pictures.photo_png(40, 30, bits=16)
+    pixels, header = codec.decode_answer(data)
+    assert header == replace(read_header(data), bits=8)
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels, codec.arrays.to_8bit(pictures.photo(40, 30, bits=16)))
+
+
+def test_an_answer_that_is_none() -> None:
+    with pytest.raises(UnsupportedImageFormat):
+        codec.decode_answer(b'{"error": "no"}')
+    with pytest.raises(InvalidImage):
+        codec.decode_answer(pictures.truncated(pictures.photo_jpeg(40, 30), forged_end=True))
+
+
+@pytest.mark.parametrize(("image_format", "limit"), [("JPEG", 65_500), ("WEBP", 16_383)])
+@pytest.mark.parametrize("upended", [False, True])
+def test_formats_have_their_limits(image_format: str, limit: int, upended: bool) -> None:
+    def strip(side: int) -> np.ndarray:
+        shape = (side, 1, 3) if upended else (1, side, 3)
+        return np.zeros(shape, np.uint8)
+
+    header = read_header(codec.encode(strip(limit), image_format))
+    assert (header.width, header.height) == ((1, limit) if upended else (limit, 1))
+    with pytest.raises(ImageTooLarge) as caught:
+        codec.encode(strip(limit + 1), image_format)
+    width, height = (1, limit + 1) if upended else (limit + 1, 1)
+    assert caught.value.details == {
+        "width": width,
+        "height": height,
+        "max_allowed": limit,
+        "unit": "pixels a side",
+    }
+    assert codec.encode(strip(limit + 1), "PNG").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_jpeg_lays_alpha_on_white(channels: int, bits: int) -> None:
+    pixels = pictures.photo(64, 48, channels=channels, bits=bits)
+    pixels[:, 32:, -1] = 0
+    pixels[:, :32, -1] = 255 if bits == 8 else 65535
+    header = read_header(data := codec.encode(pixels, "JPEG"))
+    assert (header.channels, header.bits) == (channels - 1, 8)
+    back = codec.decode(data, header)
+    assert back[:, 40:].min() > 250
+    assert psnr(back[:, :32], codec.arrays.to_8bit(pixels[:, :32, :-1])) > 34
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(("space", "channels", "kept"), [(b"RGB ", 3, True), (b"GRAY", 3, False), (b"CMYK", 3, False)])
+def test_a_profile_that_does_not_fit_is_dropped(image_format: str, space: bytes, channels: int, kept: bool) -> None:
+    exif = build_exif(ExifFacts(artist=b"Ada"))
+    metadata = Metadata(icc=icc(space), exif=exif)
+    written = read_header(codec.encode(pictures.photo(40, 30, channels=channels), image_format, metadata=metadata))
+    assert written.metadata == Metadata(icc=icc(space) if kept else None, exif=exif)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_a_grey_profile_stays_with_grey(image_format: str) -> None:
+    for space, kept in ((b"GRAY", True), (b"RGB ", False)):
+        written = codec.encode(pictures.photo(40, 30, channels=1), image_format, metadata=Metadata(icc=icc(space)))
+        assert (read_header(written).metadata.icc is not None) == kept
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_resampling(channels: int, bits: int) -> None:
+    pixels = pictures.photo(120, 90, channels=channels, bits=bits)
+    if channels in (2, 4):
+        pixels[:, :, -1] = 255 if bits == 8 else 65535
+    small = codec.resample(pixels, 40, 30)
+    assert (small.shape, small.dtype) == ((30, 40, channels), pixels.dtype)
+    blocks = pixels.reshape(30, 3, 40, 3, channels).mean(axis=(1, 3))
+    assert psnr(small, blocks.astype(pixels.dtype)) > 27
+
+
+def test_transparent_pixels_do_not_bleed() -> None:
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[:, :10] = (200, 100, 50, 255)
+    small = codec.resample(pixels, 7, 7)
+    opaque = small[small[:, :, 3] > 30]
+    # The black of transparent pixels would make them darker.
+    assert (opaque[:, :3] >= (198, 98, 48)).all()

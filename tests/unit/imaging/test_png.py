@@ -1,0 +1,303 @@
+"""PNG: read by our reader, written by our writer, both against Pillow; broken structure."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from fixtures_imaging import ihdr, opened, pillow, png
+from PIL import Image
+
+from uncrop.errors import InvalidImage
+from uncrop.imaging import codec, png_write, unfilter
+from uncrop.imaging.header import read_header
+from uncrop.imaging.png import SIGNATURE, chunk, read_layout
+from uncrop.model import Metadata
+from uncrop.testing import pictures
+
+BLACK = zlib.compress(b"\0" * (1 + 3 * 4) * 4)
+IDAT = (b"IDAT", BLACK)
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return codec.decode(data, read_header(data))
+
+
+# --- writing and reading back ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 50), (50, 1), (37, 23), (700, 600)])
+def test_every_kind_comes_back_exactly(bits: int, channels: int, width: int, height: int) -> None:
+    pixels = pictures.photo(width, height, channels=channels, bits=bits)
+    back = decoded(png_write.write(pixels))
+    assert back.dtype == pixels.dtype
+    assert np.array_equal(back, pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_another_decoder_reads_what_is_written(channels: int) -> None:
+    pixels = pictures.photo(301, 203, channels=channels)
+    assert np.array_equal(opened(png_write.write(pixels)), pixels.squeeze())
+
+
+def test_the_better_filter_is_taken() -> None:
+    rows = np.repeat(pictures.photo(300, 1), 200, axis=0)
+    columns = np.repeat(pictures.photo(1, 200), 300, axis=1)
+    assert max(len(png_write.write(rows)), len(png_write.write(columns))) < 3000
+
+
+def test_levels_change_the_size_alone() -> None:
+    pixels = pictures.photo(300, 200)
+    small, quick = png_write.write(pixels, level=3), png_write.write(pixels, level=0)
+    assert len(small) < len(quick)
+    assert np.array_equal(decoded(small), decoded(quick))
+
+
+def test_metadata_chunks() -> None:
+    data = png_write.write(pictures.photo(4, 4), Metadata(icc=b"profile", exif=b"MM\0*", xmp="<x>ü</x>".encode()))
+    names = [part.name for part in read_layout(data).chunks]
+    assert names == [b"IHDR", b"iCCP", b"eXIf", b"iTXt", b"IDAT", b"IEND"]
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    assert image.info["icc_profile"] == b"profile"
+    assert image.info["exif"].endswith(b"MM\0*")
+    assert image.info["XML:com.adobe.xmp"] == "<x>ü</x>"
+
+
+# --- reading what others write ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_plain_modes(mode: str, level: int) -> None:
+    data = pillow(pictures.photo(101, 77), "PNG", mode, compress_level=level)
+    assert np.array_equal(decoded(data).squeeze(), opened(data))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_palettes(bits: int) -> None:
+    data = pillow(pictures.photo(101, 77), "PNG", "P", bits=bits)
+    assert np.array_equal(decoded(data), opened(data, "RGB"))
+    data = pillow(pictures.photo(101, 77), "PNG", "P", bits=bits, transparency=b"\x00\x80")
+    assert np.array_equal(decoded(data), opened(data, "RGBA"))
+
+
+def test_an_index_beyond_the_palette_is_black() -> None:
+    data = png(ihdr(2, 1, 8, 3), (b"PLTE", b"\x09\x08\x07"), (b"IDAT", zlib.compress(b"\0\0\x05")))
+    assert decoded(data).tolist() == [[[9, 8, 7], [0, 0, 0]]]
+
+
+def test_black_and_white() -> None:
+    data = pillow(pictures.photo(101, 77), "PNG", "1")
+    assert read_header(data).channels == 1
+    assert np.array_equal(decoded(data)[:, :, 0], opened(data, "L"))
+
+
+@pytest.mark.parametrize(("depth", "key", "levels"), [(2, 3, [0, 85, 170, 255]), (4, 15, [0, 17, 34, 255])])
+def test_small_greys_are_scaled_and_their_transparent_level_is_not(depth: int, key: int, levels: list[int]) -> None:
+    packed = {2: b"\x1b", 4: b"\x01\x2f"}[depth]
+    data = png(ihdr(4, 1, depth, 0), (b"tRNS", struct.pack(">H", key)), (b"IDAT", zlib.compress(b"\0" + packed)))
+    assert decoded(data).tolist() == [[[levels[0], 255], [levels[1], 255], [levels[2], 255], [levels[3], 0]]]
+
+
+def test_a_transparent_colour_of_16_bits() -> None:
+    pixels = np.array([[[1, 2, 3], [1, 2, 259]]], ">u2")
+    data = png(
+        ihdr(2, 1, 16, 2), (b"tRNS", struct.pack(">3H", 1, 2, 3)), (b"IDAT", zlib.compress(b"\0" + pixels.tobytes()))
+    )
+    assert decoded(data).tolist() == [[[1, 2, 3, 0], [1, 2, 259, 65535]]]
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 5), (9, 9), (33, 17)])
+def test_interlacing(depth: int, width: int, height: int) -> None:
+    pixels = pictures.photo(width, height, bits=depth)
+    raw = b""
+    for x, y, step_x, step_y in (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ):
+        part = pixels[y::step_y, x::step_x]
+        if part.size:
+            raw += b"".join(b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes() for row in part)
+    data = png(ihdr(width, height, depth, 2, interlace=1), (b"IDAT", zlib.compress(raw)))
+    assert np.array_equal(decoded(data), pixels)
+
+
+def test_picture_data_in_many_pieces() -> None:
+    data = png(ihdr(4, 4), *((b"IDAT", BLACK[at : at + 1]) for at in range(len(BLACK))), (b"IDAT", b""))
+    assert decoded(data).shape == (4, 4, 3)
+
+
+# --- filters ---------------------------------------------------------------------------------------------------------
+
+
+def _filtered(rows: np.ndarray, step: int, kinds: list[int]) -> np.ndarray:
+    """Filter as the specification words it, a byte at a time."""
+    result = np.zeros((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    for y, kind in enumerate(kinds):
+        result[y, 0] = kind
+        for x in range(rows.shape[1]):
+            a = int(rows[y, x - step]) if x >= step else 0
+            b = int(rows[y - 1, x]) if y else 0
+            c = int(rows[y - 1, x - step]) if y and x >= step else 0
+            nearest = min((abs(a + b - c - value), order, value) for order, value in enumerate((a, b, c)))[2]
+            result[y, x + 1] = (int(rows[y, x]) - (0, a, b, (a + b) // 2, nearest)[kind]) % 256
+    return result
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(("step", "length"), [(1, 7), (3, 12), (4, 4), (6, 18), (8, 8), (3, 3)])
+def test_filters_are_undone(step: int, length: int, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(step)
+    rows = random.integers(0, 256, (25, length), np.uint8)
+    kinds = [*range(5), *range(5)[::-1], *random.integers(0, 5, 15).tolist()]
+    back = np.empty_like(rows)
+    function = unfilter.unfilter
+    if not compiled:
+        function = function.py_func
+        for name in ("_sub", "_average", "_paeth"):
+            monkeypatch.setattr(unfilter, name, getattr(unfilter, name).py_func)
+    with np.errstate(over="ignore"):
+        assert function(_filtered(rows, step, kinds), step, back)
+    assert np.array_equal(back, rows)
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_filters_of_a_first_row(kind: int) -> None:
+    rows = np.random.default_rng(1).integers(0, 256, (1, 12), np.uint8)
+    back = np.empty_like(rows)
+    assert unfilter.unfilter(_filtered(rows, 3, [kind]), 3, back)
+    assert np.array_equal(back, rows)
+
+
+def test_a_filter_that_does_not_exist() -> None:
+    assert not unfilter.unfilter.py_func(np.full((1, 4), 5, np.uint8), 3, np.empty((1, 3), np.uint8))
+    with pytest.raises(InvalidImage) as caught:
+        decoded(png(ihdr(1, 1), (b"IDAT", zlib.compress(b"\x05\0\0\0"))))
+    assert caught.value.system_message == "the PNG has an unknown filter"
+
+
+# --- broken files ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SIGNATURE,
+        png(ihdr(4, 4), IDAT, end=False),
+        png(ihdr(4, 4)),  # no picture data
+        png(ihdr(0, 4), IDAT),
+        png(ihdr(4, 0), IDAT),
+        png(ihdr(2**31, 4), IDAT),
+        png(ihdr(4, 4, 3), IDAT),  # three bits of colour
+        png(ihdr(4, 4, 8, 5), IDAT),  # a colour type that does not exist
+        png(ihdr(4, 4, compression=1), IDAT),
+        png(ihdr(4, 4, filtering=1), IDAT),
+        png(ihdr(4, 4, interlace=2), IDAT),
+        png(ihdr(4, 4)[:-1], IDAT),
+        png(ihdr(4, 4), (b"IHDR", ihdr(4, 4)), IDAT),
+        png(ihdr(4, 4), IDAT, (b"tEXt", b"a\0b"), IDAT),  # interrupted
+        png(ihdr(4, 4, 8, 3), IDAT),  # no palette
+        png(ihdr(4, 4, 8, 3), IDAT, (b"PLTE", b"\0\0\0")),  # too late
+        png(ihdr(4, 4, 8, 3), (b"PLTE", b"\0\0\0"), (b"PLTE", b"\0\0\0"), IDAT),
+        png(ihdr(4, 4), (b"PLTE", b"\0\0"), IDAT),
+        png(ihdr(4, 4), (b"PLTE", b""), IDAT),
+        png(ihdr(4, 4), (b"PLTE", b"\0" * 771), IDAT),
+        png(ihdr(4, 4), (b"tRNS", b"\0\0"), IDAT),
+        png(ihdr(4, 4), (b"ABCD", b""), IDAT),  # critical, unknown
+        png(ihdr(4, 4), (b"a1bc", b""), IDAT),
+        png(ihdr(4, 4), (b"acTL", b"\0"), IDAT),
+        SIGNATURE + chunk(b"tEXt", b"") + chunk(b"IHDR", ihdr(4, 4)) + chunk(*IDAT) + chunk(b"IEND", b""),
+        png(ihdr(4, 4), IDAT)[:-1] + b"\0",  # checksum
+        png(ihdr(4, 4), *(((b"teXt", b""),) * 100_001), IDAT),
+    ],
+)
+def test_broken_structure(data: bytes) -> None:
+    with pytest.raises(InvalidImage):
+        read_header(data)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"nonsense",
+        BLACK[:-1],
+        BLACK[:-4] + b"\0\0\0\0",  # checksum
+        zlib.compress(b"\0" * 51),  # a byte too few
+        zlib.compress(b"\0" * 53),  # a byte too many
+        zlib.compress(b"\0" * 10_000_000),
+        BLACK + b"hidden",
+    ],
+)
+def test_broken_picture_data(packed: bytes) -> None:
+    with pytest.raises(InvalidImage) as caught:
+        decoded(png(ihdr(4, 4), (b"IDAT", packed)))
+    assert caught.value.message == "The image is corrupt or incomplete"
+    assert caught.value.system_message == "the PNG's picture data is corrupt, incomplete or too long"
+
+
+def test_what_follows_the_end_is_not_looked_at() -> None:
+    assert decoded(png(ihdr(4, 4), IDAT) + b"anything").shape == (4, 4, 3)
+
+
+def test_transparency_where_there_is_alpha_already_is_ignored() -> None:
+    raw = zlib.compress(b"\0" + b"\x01\x02\x03\x04")
+    assert decoded(png(ihdr(1, 1, 8, 6), (b"tRNS", b"\0"), (b"IDAT", raw))).tolist() == [[[1, 2, 3, 4]]]
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"",
+        b"name",
+        b"name\0",
+        b"name\0\x01" + zlib.compress(b"x"),
+        b"name\0\0nonsense",
+        b"name\0\0" + zlib.compress(b"\0" * (4 << 20) + b"\0"),
+        b"name\0\0" + zlib.compress(b"too short to be a profile"),
+    ],
+)
+def test_doubtful_profiles_are_dropped(profile: bytes) -> None:
+    assert read_header(png(ihdr(4, 4), (b"iCCP", profile), IDAT)).metadata.icc is None
+
+
+RIGHTS = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<r:Description xmlns:p="http://ns.adobe.com/photoshop/1.0/" p:Credit="Ada"/></r:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (b"XML:com.adobe.xmp\0\0\0\0\0" + RIGHTS, True),
+        (b"XML:com.adobe.xmp\0\x01\0en\0name\0" + zlib.compress(RIGHTS), True),
+        (b"XML:com.adobe.xmp\0\x01\0\0\0" + RIGHTS, False),
+        (b"XML:com.adobe.xmp\0\x01\0\0\0" + zlib.compress(RIGHTS.ljust((1 << 20) + 1)), False),
+        (b"XML:com.adobe.xmp\0\0\0\0\0" + RIGHTS.ljust((1 << 20) + 1), False),
+        (b"XML:com.adobe.xmp\0\0", False),
+        (b"XML:com.adobe.xmp\0", False),
+        (b"Comment\0\0\0\0\0" + RIGHTS, False),
+    ],
+)
+def test_xmp_texts(text: bytes, kept: bool) -> None:
+    xmp = read_header(png(ihdr(4, 4), (b"iTXt", text), IDAT)).metadata.xmp
+    assert (xmp is not None and b"Ada" in xmp) == kept
+
+
+def test_exif_that_is_too_large_is_dropped() -> None:
+    block = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    assert read_header(png(ihdr(4, 4), (b"eXIf", block), IDAT)).orientation == 6
+    assert read_header(png(ihdr(4, 4), (b"eXIf", block.ljust((1 << 20) + 1)), IDAT)).orientation == 1
