@@ -7,6 +7,7 @@ deadlines and the breaker live once, here and in ``call.py``.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from uncrop.providers.breaker import Watch
 
 T = TypeVar("T")
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 class RemoteProvider(ABC):
@@ -115,7 +117,7 @@ class RemoteProvider(ABC):
         key = self.settings.api_key
         if not key:
             raise self._not_configured("has no API key")
-        if not (key.isascii() and key.isprintable()):
+        if not _SENDABLE.fullmatch(key):
             raise self._not_configured("has an API key that no HTTP header can carry")
         return key
 
