@@ -105,9 +105,9 @@ class Emulator(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Hang up every connection and stop; a fault of the emulator itself is raised here."""
-        self._closing.set()
         self._server.shutdown()
         self._thread.join()
+        self._closing.set()
         self._server.hang_up()
         self._server.server_close()
         if self._failures and error is None:
@@ -172,9 +172,16 @@ class Emulator(ABC):
         return Reply(status=reply.status, body=body, headers={**reply.headers, **outcome.headers})
 
     def wait(self, event: threading.Event) -> None:
-        """Wait for an event, or for the end of the emulator."""
-        while not self._closing.is_set() and not event.wait(POLL_S):
-            pass
+        """Wait for an event.
+
+        Raises
+        ------
+        ConnectionAbortedError
+            The emulator is closing.
+        """
+        while not event.wait(POLL_S):
+            if self._closing.is_set():
+                raise ConnectionAbortedError
 
     def note_failure(self, error: BaseException) -> None:
         """Keep a fault of the emulator itself for ``__exit__``."""
