@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    import uvicorn
 
     from uncrop.model import UncropRequest
     from uncrop.providers.base import Flight
@@ -129,10 +132,16 @@ def fake_service(folder: Path, *, rate_limit: int = 60, **parts: Any) -> Service
 class Running:
     """A server that listens, its app's service, and its loop."""
 
-    def __init__(self, service: Service, port: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: Service, port: int, loop: asyncio.AbstractEventLoop, server: uvicorn.Server) -> None:
         self.service = service
         self.port = port
         self.loop = loop
+        self.server = server
+
+    @property
+    def connections(self) -> set[Any]:
+        """The open connections."""
+        return self.server.server_state.connections
 
     @property
     def url(self) -> str:
@@ -145,6 +154,14 @@ class Running:
     def connect(self) -> socket.socket:
         """Open a raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=STARTED_WITHIN_S)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + STARTED_WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
 
 
 @contextmanager
@@ -163,7 +180,7 @@ def running(
     async def serve() -> None:
         async with open_service() as service:
             server = make_server(create_app(service, **options), protocol=protocol)
-            started = Running(service, listener.getsockname()[1], asyncio.get_running_loop())
+            started = Running(service, listener.getsockname()[1], asyncio.get_running_loop(), server)
             handles.extend((started, server))
             server.startup = _then(server.startup, ready.set)
             await server.serve(sockets=[listener])

@@ -42,7 +42,8 @@ class BoundedProtocol(HttpToolsProtocol):
     padding_bytes
         Bytes of chunked framing that may arrive without a byte of body.
     write_stall_s, write_bytes
-        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped.
+        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped. The time
+        is long because the kernel reports progress only when a third of its buffer, up to 4 MB, is free again.
     """
 
     head_bytes = 32_768
@@ -50,7 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
     head_s = 10.0
     linger_s = 5.0
     padding_bytes = 16_384
-    write_stall_s = 30.0
+    write_stall_s = 60.0
     write_bytes = 32_768
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -131,7 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check what the parser does not, and start the request."""
         self._check_host()
-        self._in_head = False
+        self._in_head = self._begun = False
         self._padding = 0
         self._stop_head_timer()
         super().on_headers_complete()
