@@ -120,9 +120,8 @@ class Load:
 
 def loads() -> list[Load]:
     sides = {"extend_left": "256", "extend_right": "256"}
-    small, large = pictures.photo_jpeg(1224, 816), pictures.photo_jpeg(3872, 2592)
+    small, large = pictures.photo_jpeg(1224, 816), pictures.photo_jpeg(3864, 2584)
     tiny = pictures.photo_jpeg(64, 64)
-    hole = (0, 0, 256, 1024)
     return [
         Load(name="64x64, no body or codec to speak of", provider="clipdrop", photo=tiny, fields={"extend_left": "8"}),
         Load(name="1 MP JPEG", provider="clipdrop", photo=small, fields=sides),
@@ -131,8 +130,15 @@ def loads() -> list[Load]:
             name="1 MP JPEG and mask",
             provider="openai",
             photo=pictures.photo_jpeg(1024, 1024),
-            mask=pictures.mask_png(1024, 1024, hole=hole),
+            mask=pictures.mask_png(1024, 1024),
             fields={"size": "1024x1024"},
+        ),
+        Load(
+            name="10 MP JPEG and mask",
+            provider="openai",
+            photo=pictures.photo_jpeg(3864, 2584),
+            mask=pictures.mask_png(3864, 2584),
+            fields={"size": "1536x1024"},
         ),
     ]
 

@@ -48,7 +48,7 @@ def parse(
     header = read_header(request.image)
     check_extent(header, capabilities)
     canvas = _canvas(request, capabilities, header)
-    answer_format = capabilities.answer_format or header.format
+    answer_format = request.answer_format or capabilities.answer_format or header.format
     check_output(canvas, answer_format, capabilities.max_output_pixels or max_output_pixels)
     if request.mask is not None:
         check_mask_header(request.mask, header.width, header.height)

@@ -1,0 +1,77 @@
+"""Uncrop as a library, with the real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import uncrop
+from uncrop import settings
+from uncrop.imaging import codec
+from uncrop.testing import pictures
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> settings.Settings:
+    kernels = settings.Settings().kernel_cache
+    kernels.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "kernels").symlink_to(kernels)
+    return settings.load(data_dir=tmp_path)
+
+
+def test_one_call_extends_a_file(configured: settings.Settings, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(pictures.photo_png(64, 48))
+    result = uncrop.extend(photo, left=16, up=8, seed=3, settings=configured)
+    assert isinstance(result, uncrop.UncropResult)
+    assert (result.width, result.height, result.seed, result.media_type) == (80, 56, 3, "image/png")
+    original = codec.decode_answer(photo.read_bytes())[0]
+    assert np.array_equal(codec.decode_answer(result.image)[0][8:, 16:], original)
+    again = uncrop.extend(photo.read_bytes(), left=16, up=8, seed=3, settings=configured)
+    assert again.image == result.image
+
+
+def test_what_is_wrong_with_the_request_is_a_value_error(configured: settings.Settings) -> None:
+    with pytest.raises(ValueError, match="exceed 2000px") as caught:
+        uncrop.extend(pictures.photo_png(64, 48), left=3000, settings=configured)
+    assert isinstance(caught.value, uncrop.UncropError)
+
+
+def test_a_missing_file_is_an_os_error(configured: settings.Settings) -> None:
+    with pytest.raises(FileNotFoundError):
+        uncrop.extend("none.jpg", left=8, settings=configured)
+
+
+async def test_an_open_uncropper_makes_many_at_once(configured: settings.Settings) -> None:
+    photo = pictures.photo_png(64, 48)
+    async with uncrop.open_uncropper(configured) as uncropper:
+        requests = [
+            uncrop.UncropRequest(provider="local", image=photo, sides=uncrop.Sides(right=8), seed=seed, quality="fast")
+            for seed in (1, 2, 1)
+        ]
+        first, second, third = await asyncio.gather(*map(uncropper.run, requests))
+    assert first.image == third.image
+    assert first.seed != second.seed
+
+
+def test_every_public_name_can_be_looked_up() -> None:
+    assert uncrop.__all__ == sorted(uncrop.__all__, key=lambda name: (not name[0].isupper(), name))
+    for name in uncrop.__all__:
+        assert getattr(uncrop, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'none'"):
+        _ = uncrop.none  # type: ignore[attr-defined]
+
+
+def test_importing_uncrop_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, uncrop; "
+        "print(sorted(sys.modules.keys() & {'numpy', 'numba', 'PIL', 'httpx2', 'pydantic', 'sqlalchemy', 'fastapi', "
+        "'structlog', 'anyio', 'typer'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
