@@ -44,8 +44,10 @@ def check_output(canvas: Canvas, answer_format: ImageFormat, max_pixels: int) ->
     """Refuse a picture that is larger than it may be, or than its format can name."""
     extent = {"width": canvas.width, "height": canvas.height}
     if canvas.width * canvas.height > max_pixels:
+        megapixels = max_pixels / 1_000_000
         raise ImageTooLarge(
-            "The extended image would be too large", details={**extent, "max_megapixels": max_pixels / 1_000_000}
+            "The extended image would be too large",
+            details={**extent, "max_megapixels": int(megapixels) if megapixels.is_integer() else megapixels},
         )
     if max(canvas.width, canvas.height) > MAX_SIDES[answer_format]:
         raise ImageTooLarge(

@@ -1,0 +1,340 @@
+"""Stage 1: what is refused, with which words, in which order; and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from uncrop.errors import (
+    ImageTooLarge,
+    InvalidExtendParameters,
+    InvalidFieldValue,
+    InvalidImage,
+    InvalidMask,
+    InvalidRequest,
+    MaskRequired,
+    UnsupportedImageFormat,
+)
+from uncrop.geometry import canvas_of_sides, canvas_of_size
+from uncrop.imaging.header import read_header
+from uncrop.intake.parse import parse
+from uncrop.model import Capabilities, Job, Sides, UncropRequest
+from uncrop.testing import pictures
+
+SIDES = Capabilities(
+    name="clipdrop",
+    takes_sides=True,
+    takes_mask=False,
+    takes_prompt=False,
+    takes_size=False,
+    takes_quality=False,
+    max_seed=100_000,
+    max_image_bytes=30_000_000,
+    max_image_pixels=10_000_000,
+    answer_format="JPEG",
+    bills=True,
+)
+MASKS = Capabilities(
+    name="openai",
+    takes_sides=False,
+    takes_mask=True,
+    takes_prompt=True,
+    takes_size=True,
+    takes_quality=False,
+    max_seed=None,
+    sizes=("1024x1024", "1536x1024"),
+    max_image_bytes=50_000_000,
+    answer_format="PNG",
+    bills=True,
+)
+LOCAL = Capabilities(
+    name="local",
+    takes_sides=True,
+    takes_mask=False,
+    takes_prompt=False,
+    takes_size=False,
+    takes_quality=True,
+    max_seed=2**32 - 1,
+    max_image_bytes=30_000_000,
+    min_image_side=16,
+    answer_format=None,
+    bills=False,
+    keeps_depth=True,
+)
+PHOTO = pictures.photo_jpeg(40, 30)
+MASK = pictures.mask_png(40, 30)
+
+
+def asked(capabilities: Capabilities = SIDES, **wishes: Any) -> UncropRequest:
+    needed: dict[str, Any] = {"sides": Sides(left=10)} if capabilities.takes_sides else {"mask": MASK}
+    return UncropRequest(provider=capabilities.name, **({"image": PHOTO} | needed | wishes))
+
+
+def parsed(request: UncropRequest, capabilities: Capabilities = SIDES, max_output_pixels: int = 40_000_000) -> Job:
+    return parse(request, capabilities, max_output_pixels=max_output_pixels, draw_seed=lambda maximum: maximum - 1)
+
+
+def refused(
+    kind: type[InvalidRequest], capabilities: Capabilities = SIDES, *, most: int = 40_000_000, **wishes: Any
+) -> tuple[str, dict[str, Any] | None]:
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(asked(capabilities, **wishes), capabilities, most)
+    assert type(caught.value) is kind
+    return caught.value.message, caught.value.details
+
+
+# --- what comes out --------------------------------------------------------------------------------------------------
+
+
+def test_a_job_for_sides() -> None:
+    request = asked(sides=Sides(left=10, down=-5), seed=0, organization_id="org_123abc")
+    assert parsed(request) == Job(
+        request=request,
+        capabilities=SIDES,
+        header=read_header(PHOTO),
+        canvas=canvas_of_sides(40, 30, Sides(left=10, down=-5)),
+        seed=0,
+        quality="standard",
+        answer_format="JPEG",
+    )
+
+
+@pytest.mark.parametrize(("size", "extent"), [(None, None), ("1536x1024", (1536, 1024))])
+def test_a_job_for_a_mask(size: str | None, extent: tuple[int, int] | None) -> None:
+    request = asked(MASKS, size=size, prompt="a beach")
+    assert parsed(request, MASKS) == Job(
+        request=request,
+        capabilities=MASKS,
+        header=read_header(PHOTO),
+        canvas=canvas_of_size(40, 30, extent),
+        seed=None,
+        quality="standard",
+        answer_format="PNG",
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "answer_format"),
+    [
+        (PHOTO, "JPEG"),
+        (pictures.photo_png(40, 30, channels=4, bits=16), "PNG"),
+        (pictures.photo_webp(40, 30), "WEBP"),
+    ],
+)
+def test_the_input_decides_the_format_where_the_provider_does_not(image: bytes, answer_format: str) -> None:
+    assert parsed(asked(LOCAL, image=image), LOCAL).answer_format == answer_format
+
+
+@pytest.mark.parametrize("quality", ["fast", "standard", "best"])
+def test_qualities(quality: str) -> None:
+    assert parsed(asked(LOCAL, quality=quality), LOCAL).quality == quality
+
+
+def test_a_seed_is_drawn_when_none_was_sent() -> None:
+    assert parsed(asked()).seed == 99_999
+    assert parsed(asked(LOCAL), LOCAL).seed == 2**32 - 2
+    assert parsed(asked(seed=100_000)).seed == 100_000
+
+
+def test_no_seed_is_drawn_in_vain() -> None:
+    def draw(_maximum: int) -> int:
+        raise AssertionError
+
+    for request, capabilities in ((asked(seed=7), SIDES), (asked(MASKS), MASKS)):
+        parse(request, capabilities, max_output_pixels=40_000_000, draw_seed=draw)
+
+
+def test_a_lying_photo_is_measured_upright() -> None:
+    lying = pictures.rotated("JPEG", 6, width=40, height=30)
+    assert parsed(asked(image=lying)).canvas == canvas_of_sides(40, 30, Sides(left=10))
+    assert parsed(asked(MASKS, image=lying), MASKS).header.width == 40
+
+
+# --- fields that the provider does not take --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "wishes", "field"),
+    [
+        (MASKS, {"sides": Sides(left=1)}, "extend_left"),
+        (MASKS, {"sides": Sides(right=-1)}, "extend_right"),
+        (MASKS, {"sides": Sides(up=1)}, "extend_up"),
+        (MASKS, {"sides": Sides(down=9999)}, "extend_down"),
+        (MASKS, {"seed": 0}, "seed"),
+        (MASKS, {"quality": "best"}, "quality"),
+        (SIDES, {"mask": MASK}, "mask_file"),
+        (SIDES, {"mask": b""}, "mask_file"),
+        (SIDES, {"prompt": "a beach"}, "prompt"),
+        (SIDES, {"size": "1024x1024"}, "size"),
+        (SIDES, {"quality": "best"}, "quality"),
+        (LOCAL, {"prompt": "a beach"}, "prompt"),
+        (LOCAL, {"mask": MASK}, "mask_file"),
+        (LOCAL, {"size": "nonsense"}, "size"),
+    ],
+)
+def test_fields_are_never_silently_ignored(capabilities: Capabilities, wishes: dict[str, Any], field: str) -> None:
+    message, details = refused(InvalidFieldValue, capabilities, **wishes)
+    assert message == f"{field} is not supported by provider {capabilities.name}"
+    assert details == {"field": field, "provider": capabilities.name}
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [-1, 100_001, 10**30])
+def test_seeds_out_of_range(seed: int) -> None:
+    assert refused(InvalidFieldValue, seed=seed) == (
+        "seed must be between 0 and 100000",
+        {"field": "seed", "provider": "clipdrop", "value": seed, "min_allowed": 0, "max_allowed": 100_000},
+    )
+
+
+def test_prompts() -> None:
+    assert parsed(asked(MASKS, prompt="ü" * 32_000), MASKS).request.prompt == "ü" * 32_000
+    assert refused(InvalidFieldValue, MASKS, prompt="ü" * 32_001) == (
+        "prompt must have at most 32000 characters",
+        {"field": "prompt", "provider": "openai", "length": 32_001, "max_allowed": 32_000},
+    )
+
+
+@pytest.mark.parametrize("size", ["", "1024", "1024X1024", "1024x1536", "auto"])
+def test_sizes_that_are_not_offered(size: str) -> None:
+    assert refused(InvalidFieldValue, MASKS, size=size) == (
+        "size must be one of 1024x1024, 1536x1024",
+        {"field": "size", "allowed": ["1024x1024", "1536x1024"]},
+    )
+
+
+@pytest.mark.parametrize("quality", ["", "Best", "ultra"])
+def test_qualities_that_do_not_exist(quality: str) -> None:
+    assert refused(InvalidFieldValue, LOCAL, quality=quality) == (
+        "quality must be one of fast, standard, best",
+        {"field": "quality", "allowed": ["fast", "standard", "best"]},
+    )
+
+
+@pytest.mark.parametrize("organization_id", ["org_1", "org_123abc", "org_" + "a" * 64, "org_A-b_C"])
+def test_organization_ids(organization_id: str) -> None:
+    assert parsed(asked(organization_id=organization_id)).request.organization_id == organization_id
+
+
+@pytest.mark.parametrize("organization_id", ["", "123abc", "org_", "org_" + "a" * 65, "org_a b", "org_ä", "org_a\n"])
+def test_organization_ids_that_are_none(organization_id: str) -> None:
+    assert refused(InvalidFieldValue, organization_id=organization_id) == (
+        "organization_id must be org_ followed by 1 to 64 letters, digits, _ or -",
+        {"field": "organization_id"},
+    )
+
+
+def test_the_published_errors_to_the_letter() -> None:
+    assert refused(InvalidExtendParameters, sides=Sides(left=2500)) == (
+        "Extend parameters exceed 2000px",
+        {"extend_left": 2500, "max_allowed": 2000},
+    )
+    assert refused(MaskRequired, MASKS, mask=None) == ("OpenAI requires mask for this operation", None)
+
+
+def test_sides_that_crop_everything_away() -> None:
+    message, details = refused(InvalidExtendParameters, sides=Sides(left=-40))
+    assert message == "Negative extend parameters leave nothing of the image"
+    assert details == {"width": 40, "height": 30, "remaining_width": 0, "remaining_height": 30}
+
+
+# --- the image -------------------------------------------------------------------------------------------------------
+
+
+def test_bytes_of_the_image() -> None:
+    exact = replace(SIDES, max_image_bytes=len(PHOTO))
+    assert parsed(asked(exact), exact).header.width == 40
+    short = replace(SIDES, max_image_bytes=len(PHOTO) - 1)
+    assert refused(ImageTooLarge, short) == (
+        "The image file is too large",
+        {"size": len(PHOTO), "max_allowed": len(PHOTO) - 1, "unit": "bytes"},
+    )
+
+
+def test_pixels_of_the_image() -> None:
+    exact = replace(SIDES, max_image_pixels=1200)
+    assert parsed(asked(exact), exact).header.width == 40
+    assert refused(ImageTooLarge, replace(SIDES, max_image_pixels=1199)) == (
+        "The image has too many pixels",
+        {"width": 40, "height": 30, "max_allowed": 1199, "unit": "pixels"},
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(15, 40), (40, 15)])
+def test_sides_of_the_image(width: int, height: int) -> None:
+    assert parsed(asked(LOCAL, image=pictures.photo_png(16, 16)), LOCAL).header.width == 16
+    assert refused(InvalidImage, LOCAL, image=pictures.photo_png(width, height)) == (
+        "The image must be at least 16 pixels wide and high",
+        {"width": width, "height": height, "min_allowed": 16, "unit": "pixels"},
+    )
+
+
+def test_images_that_are_none() -> None:
+    assert refused(UnsupportedImageFormat, image=b"GIF89a") == ("The image is not a PNG, JPEG or WebP", None)
+    assert refused(InvalidImage, image=PHOTO[:-2]) == ("The image is corrupt or incomplete", None)
+    assert refused(UnsupportedImageFormat, image=pictures.animated_png(40, 30)) == (
+        "Animated images are not supported",
+        {"format": "PNG", "frames": 2, "max_allowed": 1},
+    )
+
+
+# --- the picture that would come out ---------------------------------------------------------------------------------
+
+
+def test_pixels_of_the_output() -> None:
+    assert parsed(asked(), max_output_pixels=50 * 30).canvas.width == 50
+    assert refused(ImageTooLarge, most=50 * 30 - 1) == (
+        "The extended image would be too large",
+        {"width": 50, "height": 30, "max_megapixels": 0.001499},
+    )
+
+
+def test_the_provider_may_have_an_output_limit_of_its_own() -> None:
+    own = replace(SIDES, max_output_pixels=1_000_000)
+    assert parsed(asked(own), own, max_output_pixels=1).canvas.width == 50
+    assert refused(ImageTooLarge, own, sides=Sides(left=2000, down=2000)) == (
+        "The extended image would be too large",
+        {"width": 2040, "height": 2030, "max_megapixels": 1},
+    )
+
+
+def test_sides_of_the_output() -> None:
+    wide = pictures.photo_webp(16_380, 1)
+    capabilities = replace(LOCAL, min_image_side=1)
+    assert parsed(asked(capabilities, image=wide, sides=Sides(left=3)), capabilities).canvas.width == 16_383
+    assert refused(ImageTooLarge, capabilities, image=wide, sides=Sides(left=4)) == (
+        "The extended image would be too large for WEBP",
+        {"width": 16_384, "height": 1, "max_allowed": 16_383, "unit": "pixels a side"},
+    )
+
+
+# --- the mask --------------------------------------------------------------------------------------------------------
+
+
+def test_the_mask_is_checked() -> None:
+    message, details = refused(InvalidMask, MASKS, mask=pictures.mask_png(30, 40))
+    assert message == "The mask must have the same width and height as the image"
+    assert details == {"rule": "dimensions", "expected": "40x30", "actual": "30x40"}
+
+
+# --- the order -------------------------------------------------------------------------------------------------------
+
+
+def test_cheap_checks_come_first() -> None:
+    """Every request here is wrong in all later ways as well."""
+    tiny = replace(SIDES, max_image_bytes=4)
+    steps: list[tuple[type[InvalidRequest], dict[str, Any]]] = [
+        (InvalidFieldValue, {"organization_id": "nobody"}),
+        (InvalidFieldValue, {"mask": b"none"}),
+        (InvalidExtendParameters, {"sides": Sides()}),
+        (InvalidFieldValue, {"seed": -1}),
+        (ImageTooLarge, {"image": b"no image at all"}),
+        (UnsupportedImageFormat, {"image": b"none"}),
+    ]
+    for number, (kind, _) in enumerate(steps):
+        wishes = {name: value for _, wrong in reversed(steps[number:]) for name, value in wrong.items()}
+        refused(kind, tiny, **wishes)
