@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 VARIABLE = "UNCROP_DATABASE_URL"
-CONNECT_TIMEOUT_S = 5
+# A server that is not there must not hold up the start; two seconds are also the least that libpq knows.
+CONNECT_TIMEOUT_S = 2
 # Execution option of a connection whose transactions write.
 WRITES: Mapping[str, Any] = {"uncrop_writes": True}
 
@@ -101,5 +102,6 @@ def _make_folder(url: URL) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later could find the lock taken when it is too late to wait for it.
-    writes = connection.get_execution_options().get("uncrop_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # One that only reads is a single statement here, which SQLite isolates by itself.
+    if connection.get_execution_options().get("uncrop_writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

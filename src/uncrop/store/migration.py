@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+@cache
 def latest_revision() -> str | None:
     """Return the revision at which a database is up to date."""
     return ScriptDirectory.from_config(_config()).get_current_head()

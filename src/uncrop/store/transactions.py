@@ -34,7 +34,7 @@ class Transactions:
         self._bookings = Bookings()
 
     async def read(self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
-        """Do something in a transaction that only reads.
+        """Do something in a transaction that only reads, by one statement.
 
         Raises
         ------

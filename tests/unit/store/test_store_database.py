@@ -147,6 +147,16 @@ async def test_a_failure_while_running_is_an_internal_error(store: Store) -> Non
     assert caught.value.__cause__ is not None
 
 
+async def test_a_server_that_was_restarted_is_used_again(postgres_url: str, postgres_server, pepper: bytes) -> None:
+    async with open_store(postgres_url, pepper=pepper) as store:
+        new = await store.keys.create("org_a")
+        # Every connection of the pool is cut off, as by a restart.
+        others = "usename = 'uncrop' AND pid <> pg_backend_pid()"
+        postgres_server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        assert await store.keys.verify(new.key) is not None
+        assert (await store.keys.pause(new.id)).paused_at is not None
+
+
 async def test_cancelled_calls_lose_no_connection(store: Store) -> None:
     """Cancel a read and a write after every possible number of steps; the next call must still be served."""
     new = await store.keys.create("org_a")
