@@ -6,6 +6,8 @@ import ipaddress
 import os
 import sys
 
+import structlog
+
 pytest_plugins = ["fixtures_postgres", "fixtures_server", "fixtures_http"]
 
 
@@ -36,3 +38,10 @@ sys.addaudithook(_refuse_the_internet)
 # What a developer has set for the server at hand must not reach the servers of the tests.
 for _name in [name for name in os.environ if name.startswith("UNCROP_")]:
     del os.environ[_name]
+
+# The log goes to the standard library's, where pytest keeps it with the test that it belongs to.
+structlog.configure(
+    processors=[structlog.contextvars.merge_contextvars, structlog.processors.JSONRenderer(default=str)],
+    wrapper_class=structlog.stdlib.BoundLogger,
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
