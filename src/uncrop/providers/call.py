@@ -7,13 +7,13 @@ total deadline, and what comes back is capped while it streams.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import httpx2
-import stamina
 
 from uncrop._version import __version__
 from uncrop.errors import ProviderError, ProviderInvalidResponse, ProviderTimeout
@@ -56,6 +56,8 @@ class Sender:
         An answer beyond this, counted after decompression, is refused.
     backoff_s
         First wait before another attempt to connect; it doubles, and up to as much is added at random.
+    sleep
+        Waits for so many seconds.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Sender:
         client: Callable[[], httpx2.AsyncClient] = open_client,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         backoff_s: float = BACKOFF_S,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._timeout_s = timeout_s
         self._open_client = client
         self._max_answer_bytes = max_answer_bytes
         self._backoff_s = backoff_s
+        self._sleep = sleep
         self._client: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,18 +115,17 @@ class Sender:
             raise ProviderError(system_message="The connection to the provider was lost") from error
 
     async def _send_until_started(self, call: Call, flight: Flight) -> Answer:
-        retries = stamina.retry_context(
-            on=lambda error: isinstance(error, _NOT_STARTED) and not flight.sent,
-            attempts=ATTEMPTS,
-            timeout=None,
-            wait_initial=self._backoff_s,
-            wait_jitter=self._backoff_s,
-        )
-        async for attempt in retries:
-            with attempt:
-                flight.check()
+        failures = 0
+        while True:
+            flight.check()
+            try:
                 return await self._send(call, flight)
-        raise AssertionError  # pragma: no cover - the last attempt raises what went wrong
+            except _NOT_STARTED:
+                failures += 1
+                if flight.sent or failures == ATTEMPTS:
+                    raise
+            jitter = random.random()  # noqa: S311 - no secret
+            await self._sleep(self._backoff_s * (2 ** (failures - 1) + jitter))
 
     async def _send(self, call: Call, flight: Flight) -> Answer:
         if self._client is None:

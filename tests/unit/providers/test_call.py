@@ -11,12 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 import anyio
 import httpx2
 import pytest
-import stamina
-from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
 from uncrop.errors import ProviderError, ProviderInvalidResponse, ProviderTimeout
 from uncrop.providers.base import Call, Flight, Part
-from uncrop.providers.call import CONNECT_S, WRITE_S, Sender, open_client
+from uncrop.providers.call import BACKOFF_S, CONNECT_S, WRITE_S, Sender, open_client
 from uncrop.testing import ClipdropEmulator, outcomes
 
 PARTS = (
@@ -43,15 +41,6 @@ async def send() -> AsyncIterator[Sender]:
         yield sender
 
 
-@pytest.fixture
-def retries() -> Iterator[list[RetryDetails]]:
-    noted: list[RetryDetails] = []
-    before = get_on_retry_hooks()
-    set_on_retry_hooks([noted.append])
-    yield noted
-    set_on_retry_hooks(before)
-
-
 class Failing(httpx2.AsyncBaseTransport):
     """Raises the given errors, one per call, then answers."""
 
@@ -67,8 +56,19 @@ class Failing(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, content=b"made", headers={"X-Upper": "Case"})
 
 
-def over(transport: httpx2.AsyncBaseTransport, **settings: float) -> Sender:
-    return Sender(timeout_s=20, client=lambda: httpx2.AsyncClient(transport=transport), **{"backoff_s": 0, **settings})
+class Waits(list[float]):
+    """Notes how long it was to sleep, and does not."""
+
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+def over(transport: httpx2.AsyncBaseTransport, waits: Waits | None = None) -> Sender:
+    return Sender(
+        timeout_s=20,
+        client=lambda: httpx2.AsyncClient(transport=transport),
+        sleep=Waits() if waits is None else waits,
+    )
 
 
 # --- what goes out, what comes in ------------------------------------------------------------------------------------
@@ -160,39 +160,49 @@ MAY_HAVE_ARRIVED = {
 
 @pytest.mark.parametrize("kind", NOT_STARTED)
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_call_that_did_not_start_is_sent_again(
-    kind: type[httpx2.TransportError], times: int, retries: list[RetryDetails]
-) -> None:
-    transport, flight = Failing(*[kind("no connection")] * times), Flight()
-    async with over(transport) as send:
+async def test_a_call_that_did_not_start_is_sent_again(kind: type[httpx2.TransportError], times: int) -> None:
+    transport, flight, waits = Failing(*[kind("no connection")] * times), Flight(), Waits()
+    async with over(transport, waits) as send:
         answer = await send(call("http://127.0.0.1:9"), flight)
     assert (answer.body, answer.headers["x-upper"], flight.sent) == (b"made", "Case", True)
-    assert (transport.calls, len(retries)) == (times + 1, times)
+    assert (transport.calls, len(waits)) == (times + 1, times)
 
 
 @pytest.mark.parametrize("kind", NOT_STARTED)
-async def test_but_twice_at_most(kind: type[httpx2.TransportError], retries: list[RetryDetails]) -> None:
-    transport, flight = Failing(*[kind("no connection")] * 9), Flight()
-    async with over(transport) as send:
+async def test_but_twice_at_most(kind: type[httpx2.TransportError]) -> None:
+    transport, flight, waits = Failing(*[kind("no connection")] * 9), Flight(), Waits()
+    async with over(transport, waits) as send:
         with pytest.raises(ProviderError) as failed:
             await send(call("http://127.0.0.1:9"), flight)
-    assert (transport.calls, len(retries), flight.sent) == (3, 2, False)
+    assert (transport.calls, len(waits), flight.sent) == (3, 2, False)
     assert isinstance(failed.value.__cause__, kind)
     assert failed.value.system_message == "No connection to the provider came about"
 
 
-async def test_the_waits_grow_and_are_jittered(retries: list[RetryDetails]) -> None:
-    async with over(Failing(*[httpx2.ConnectError("no connection")] * 9), backoff_s=0.001) as send:
+async def test_the_waits_grow_and_are_jittered() -> None:
+    waits = Waits()
+    async with over(Failing(*[httpx2.ConnectError("no connection")] * 24), waits) as send:
         for _ in range(8):
             with pytest.raises(ProviderError):
                 await send(call("http://127.0.0.1:9"), Flight())
-            send._client._transport.script = [httpx2.ConnectError("no connection")] * 9  # type: ignore[union-attr]
-    first = [retry.wait_for for retry in retries if retry.retry_num == 1]
-    second = [retry.wait_for for retry in retries if retry.retry_num == 2]
+    first, second = waits[0::2], waits[1::2]
     assert len(first) == len(second) == 8
-    assert all(0.001 <= wait <= 0.002 for wait in first)
-    assert all(0.002 <= wait <= 0.003 for wait in second)
+    assert all(BACKOFF_S <= wait <= 2 * BACKOFF_S for wait in first)
+    assert all(2 * BACKOFF_S <= wait <= 3 * BACKOFF_S for wait in second)
     assert len(set(first)) > 1
+
+
+async def test_who_leaves_between_two_attempts_ends_them() -> None:
+    flight, transport = Flight(), Failing(*[httpx2.ConnectError("no connection")] * 9)
+
+    class Leaving(Waits):
+        async def __call__(self, seconds: float) -> None:
+            flight.abandon()
+
+    async with over(transport, Leaving()) as send:
+        with pytest.raises(asyncio.CancelledError):
+            await send(call("http://127.0.0.1:9"), flight)
+    assert (transport.calls, flight.sent) == (1, False)
 
 
 @pytest.mark.parametrize("kind", MAY_HAVE_ARRIVED)
@@ -219,14 +229,15 @@ async def test_a_failure_to_connect_after_bytes_went_out_is_not_believed() -> No
     assert transport.calls == 1
 
 
-async def test_a_closed_port_is_tried_three_times(send: Sender, retries: list[RetryDetails]) -> None:
+async def test_a_closed_port_is_tried_three_times() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    flight = Flight()
-    with pytest.raises(ProviderError):
-        await send(call(f"http://127.0.0.1:{port}"), flight)
-    assert (len(retries), flight.sent) == (2, False)
+    flight, waits = Flight(), Waits()
+    async with Sender(timeout_s=20, sleep=waits) as send:
+        with pytest.raises(ProviderError):
+            await send(call(f"http://127.0.0.1:{port}"), flight)
+    assert (len(waits), flight.sent) == (2, False)
 
 
 async def test_a_port_that_speaks_no_tls_is_an_error_without_a_sent_byte_of_ours(
@@ -306,8 +317,8 @@ async def test_an_answer_that_drips_meets_the_same_deadline(emulator: ClipdropEm
 
 
 async def test_the_attempts_to_connect_share_the_deadline() -> None:
-    async with over(Failing(*[httpx2.ConnectError("no connection")] * 9), backoff_s=60) as send:
-        send._timeout_s = 0.05
+    transport = Failing(*[httpx2.ConnectError("no connection")] * 9)
+    async with Sender(timeout_s=0.05, client=lambda: httpx2.AsyncClient(transport=transport), backoff_s=60) as send:
         with pytest.raises(ProviderTimeout):
             await send(call("http://127.0.0.1:9"), Flight())
 
@@ -350,7 +361,6 @@ async def test_who_leaves_afterwards_is_answered_all_the_same(emulator: Clipdrop
     assert answers == [418]
 
 
-async def test_stamina_is_the_only_retry_loop() -> None:
-    assert stamina.is_active()
+async def test_there_is_only_one_retry_loop() -> None:
     async with open_client() as client:
         assert client._transport._pool._retries == 0  # type: ignore[attr-defined]

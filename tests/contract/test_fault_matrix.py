@@ -1,0 +1,222 @@
+"""Every way an upstream can fail, with every remote provider: one code each, no leak, and the next call is well."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from uncrop import errors
+from uncrop.model import Sides, Task, UncropRequest
+from uncrop.providers.base import Flight
+from uncrop.providers.call import Sender
+from uncrop.providers.registry import Registry
+from uncrop.testing import ClipdropEmulator, Emulator, OpenAIEmulator, Outcome, outcomes
+from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, truncated
+from uncrop.testing.workbench import KEY, make_context, make_task
+
+CANARY = "canary-7f3a"
+MAX_ANSWER = 3_000_000
+REMOTE = ["clipdrop", "openai"]
+
+
+def says(status: int, body: bytes | None = None, **headers: str) -> Outcome:
+    return outcomes.refuse(status, json.dumps({"error": CANARY}).encode() if body is None else body, **headers)
+
+
+def raw(text: str, body: bytes = b"") -> Outcome:
+    return Outcome(raw=text.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+
+
+def base64_of(data: bytes) -> bytes:
+    return json.dumps({"created": 1, "data": [{"b64_json": base64.b64encode(data).decode()}]}).encode()
+
+
+Invalid, Failed = errors.ProviderInvalidResponse, errors.ProviderError
+Rejected, Limited = errors.ProviderRejectedRequest, errors.ProviderRateLimited
+Refused, Spent = errors.ProviderAuthenticationFailed, errors.ProviderQuotaExhausted
+
+BOTH: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "201": (says(201), Invalid),
+    "202": (says(202), Invalid),
+    "204": (raw("HTTP/1.1 204 No Content\nConnection: close"), Invalid),
+    "300": (says(300), Invalid),
+    "301 to this machine": (outcomes.redirect("http://127.0.0.1:9/" + CANARY, 301), Invalid),
+    "302 to the metadata service": (outcomes.redirect("http://169.254.169.254/latest/meta-data/"), Invalid),
+    "303": (outcomes.redirect("/elsewhere", 303), Invalid),
+    "304": (says(304, b""), Invalid),
+    "307 to a file": (outcomes.redirect("file:///etc/passwd", 307), Invalid),
+    "308": (outcomes.redirect("/elsewhere", 308), Invalid),
+    "101": (raw("HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade"), Invalid),
+    "400": (says(400), Rejected),
+    "401": (says(401), Refused),
+    "402": (says(402), Spent),
+    "403": (says(403), Refused),
+    "404": (says(404), Failed),
+    "405": (says(405), Failed),
+    "406": (says(406), Rejected),
+    "408": (says(408), errors.ProviderTimeout),
+    "409": (says(409), Rejected),
+    "410": (says(410), Rejected),
+    "411": (says(411), Rejected),
+    "413": (says(413), Rejected),
+    "415": (says(415), Rejected),
+    "418": (says(418), Rejected),
+    "423": (says(423), Rejected),
+    "425": (says(425), Rejected),
+    "429": (says(429), Limited),
+    "451": (says(451), Rejected),
+    "499": (says(499), Rejected),
+    "500": (says(500), Failed),
+    "501": (says(501), Failed),
+    "502 as a page": (outcomes.html(502), Failed),
+    "503": (says(503, Retry_After="5"), Failed),
+    "504": (says(504), Failed),
+    "520": (says(520), Failed),
+    "529": (says(529), Failed),
+    "599": (says(599), Failed),
+    "a page with 200": (outcomes.html(200), Invalid),
+    "an error with 200": (says(200), Invalid),
+    "nothing": (says(200, b""), Invalid),
+    "JSON of another shape": (says(200, b'{"images": []}'), Invalid),
+    "JSON without end": (says(200, b"[" * 100_000), Invalid),
+    "a text": (says(200, CANARY.encode(), Content_Type="text/plain"), Invalid),
+    "an event stream": (says(200, b"event: x\ndata: {}\n\n", Content_Type="text/event-stream"), Invalid),
+    "not HTTP": (outcomes.garbage(), Invalid),
+    "an odd length": (raw("HTTP/1.1 200 OK\nContent-Length: many"), Invalid),
+    "a wrong length": (raw("HTTP/1.1 200 OK\nContent-Length: 99999", b"short"), Invalid),
+    "broken chunks": (raw("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", b"zz\r\nshort"), Invalid),
+    "endless headers": (raw("HTTP/1.1 200 OK\n" + "X: y\n" * 60_000), Invalid),
+    "no answer": (outcomes.hang_up_unanswered(), Invalid),
+    "a reset before the answer": (outcomes.hang_up_unanswered(reset=True), Failed),
+    "the end after no byte of the body": (outcomes.hang_up(), Invalid),
+    "the end in the middle of the body": (outcomes.hang_up(after=500), Invalid),
+    "a reset in the middle of the body": (outcomes.hang_up(after=500, reset=True), Failed),
+    "too much": (outcomes.oversize(MAX_ANSWER + 1), Invalid),
+    "a bomb": (says(200, gzip.compress(bytes(50_000_000)), Content_Encoding="gzip"), Invalid),
+    "no gzip": (says(200, CANARY.encode(), Content_Encoding="gzip"), Invalid),
+    "half a picture": (outcomes.corrupt_picture(), Invalid),
+    "a picture of another shape": (outcomes.wrong_size(256, 1024), Invalid),
+}
+CLIPDROP: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422), errors.ContentRejected),
+    "a forged end": (says(200, truncated(photo_jpeg(100, 64), 0.6, forged_end=True)), Invalid),
+    "a GIF": (says(200, b"GIF89a" + bytes(100), Content_Type="image/gif"), Invalid),
+    "an SVG": (says(200, b"<svg xmlns='http://www.w3.org/2000/svg'/>", Content_Type="image/svg+xml"), Invalid),
+}
+OPENAI: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422, b'{"detail": "canary-7f3a"}'), Rejected),
+    "moderation": (
+        says(400, b'{"error": {"code": "moderation_blocked", "message": "canary-7f3a"}}'),
+        errors.ContentRejected,
+    ),
+    "the safety system": (
+        says(400, b'{"error": {"message": "Your request was rejected by the safety system. canary-7f3a"}}'),
+        errors.ContentRejected,
+    ),
+    "the hard limit": (says(400, b'{"error": {"message": "Billing hard limit has been reached. canary-7f3a"}}'), Spent),
+    "the quota": (says(429, b'{"error": {"code": "insufficient_quota", "message": "canary-7f3a"}}'), Spent),
+    "the model": (says(404, b'{"error": {"code": "model_not_found", "message": "canary-7f3a"}}'), Failed),
+    "no pictures": (says(200, b'{"created": 1, "data": []}'), Invalid),
+    "an address": (says(200, b'{"data": [{"url": "http://127.0.0.1:9/canary-7f3a.png"}]}'), Invalid),
+    "no base64": (says(200, b'{"data": [{"b64_json": "canary-7f3a!"}]}'), Invalid),
+    "base64 of junk": (says(200, base64_of(CANARY.encode())), Invalid),
+    "half a picture in base64": (says(200, base64_of(truncated(photo_png(100, 100)))), Invalid),
+    "a picture, not JSON": (says(200, photo_png(100, 100), Content_Type="image/png"), Invalid),
+}
+MATRIX = [
+    *((provider, fault, *BOTH[fault]) for provider in REMOTE for fault in BOTH),
+    *(("clipdrop", fault, *case) for fault, case in CLIPDROP.items()),
+    *(("openai", fault, *case) for fault, case in OPENAI.items()),
+]
+
+
+@pytest.fixture(scope="module")
+def emulators() -> Iterator[dict[str, Emulator]]:
+    with ClipdropEmulator() as clipdrop, OpenAIEmulator() as openai:
+        yield {"clipdrop": clipdrop, "openai": openai}
+
+
+@pytest.fixture
+async def registry(emulators: dict[str, Emulator]) -> AsyncIterator[Registry]:
+    async with Sender(timeout_s=60, max_answer_bytes=MAX_ANSWER, backoff_s=0) as send:
+        urls = {f"{name}_url": emulator.url for name, emulator in emulators.items()}
+        yield Registry(make_context(send=send, **urls), plugins=())  # type: ignore[arg-type]
+
+
+def task_for(name: str, registry: Registry) -> Task:
+    if name == "clipdrop":
+        request = UncropRequest(provider=name, image=photo_jpeg(96, 64), sides=Sides(left=4))
+    else:
+        request = UncropRequest(provider=name, image=photo_jpeg(96, 64), mask=mask_png(96, 64))
+    return make_task(request, registry.get(name).capabilities)
+
+
+@pytest.mark.parametrize(("name", "fault", "outcome", "kind"), MATRIX, ids=[f"{row[0]}: {row[1]}" for row in MATRIX])
+async def test_each_fault_is_one_error_and_the_next_call_is_well(
+    name: str,
+    fault: str,
+    outcome: Outcome,
+    kind: type[errors.UncropError],
+    emulators: dict[str, Emulator],
+    registry: Registry,
+) -> None:
+    provider, emulator, task = registry.get(name), emulators[name], task_for(name, registry)
+    before = len(emulator.calls)
+    emulator.script(outcome)
+    with pytest.raises(errors.UncropError) as failed:
+        await provider.fill(task, Flight())
+    error = failed.value
+    assert type(error) is kind
+    assert error.message == kind.default_message
+    assert error.details is not None
+    assert error.details["provider"] == name
+    assert set(error.details) <= {"provider", "provider_status", "provider_code"}
+    told = f"{error.message} {error.system_message} {error.details}"
+    for secret in (CANARY, KEY, emulator.origin, "127.0.0.1", "httpx"):
+        assert secret not in told
+    assert len(emulator.calls) == before + 1  # never sent again
+    assert (await provider.fill(task, Flight())).pixels.size
+
+
+@pytest.mark.parametrize("name", REMOTE)
+async def test_a_providers_retry_after_is_passed_on(
+    name: str, emulators: dict[str, Emulator], registry: Registry
+) -> None:
+    emulators[name].script(says(429, Retry_After="7"))
+    with pytest.raises(Limited) as failed:
+        await registry.get(name).fill(task_for(name, registry), Flight())
+    assert failed.value.retry_after == 7
+
+
+@pytest.mark.parametrize("name", REMOTE)
+@pytest.mark.parametrize("outcome", [lambda: outcomes.hold(threading.Event()), lambda: outcomes.drip(0.01)])
+async def test_an_answer_beyond_the_deadline_is_a_timeout(
+    name: str, outcome: Callable[[], Outcome], emulators: dict[str, Emulator]
+) -> None:
+    before = len(emulators[name].calls)
+    async with Sender(timeout_s=0.5) as send:
+        urls = {f"{each}_url": emulator.url for each, emulator in emulators.items()}
+        registry = Registry(make_context(send=send, **urls), plugins=())  # type: ignore[arg-type]
+        task = task_for(name, registry)
+        emulators[name].script(outcome())
+        with pytest.raises(errors.ProviderTimeout) as failed:
+            await registry.get(name).fill(task, Flight())
+    assert failed.value.details == {"provider": name}
+    assert len(emulators[name].calls) == before + 1
+
+
+@pytest.mark.parametrize("name", REMOTE)
+async def test_a_provider_that_cannot_be_reached(name: str) -> None:
+    flight = Flight()
+    async with Sender(timeout_s=60, backoff_s=0) as send:
+        registry = Registry(make_context(send=send), plugins=())  # the context's default addresses are closed ports
+        with pytest.raises(Failed) as failed:
+            await registry.get(name).fill(task_for(name, registry), flight)
+    assert failed.value.details == {"provider": name}
+    assert failed.value.system_message == "No connection to the provider came about"
+    assert flight.sent is False

@@ -1,0 +1,169 @@
+"""What every provider promises, whoever it is: the local one on a double of the engine, the others on emulators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from uncrop.errors import ProviderNotConfigured
+from uncrop.finish.pipeline import finish
+from uncrop.model import Fill, Sides, Task, UncropRequest
+from uncrop.providers.base import Flight, ProviderSettings
+from uncrop.providers.call import Sender
+from uncrop.providers.registry import Registry
+from uncrop.testing import ClipdropEmulator, EdgeEngine, OpenAIEmulator
+from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, photo_webp, rotated
+from uncrop.testing.workbench import make_context, make_task
+
+if TYPE_CHECKING:
+    from uncrop.providers.base import Provider
+
+NAMES = ["clipdrop", "local", "openai"]
+SIDES = Sides(left=24, right=-8, up=0, down=16)
+PHOTOS = {
+    "JPEG": photo_jpeg(96, 64),
+    "grey JPEG": photo_jpeg(96, 64, grey=True),
+    "turned JPEG": rotated("JPEG", 6, width=96, height=64),
+    "PNG": photo_png(96, 64),
+    "grey PNG": photo_png(96, 64, channels=1),
+    "grey PNG with alpha": photo_png(96, 64, channels=2),
+    "PNG with alpha": photo_png(96, 64, channels=4),
+    "PNG of 16 bits": photo_png(96, 64, bits=16),
+    "WebP": photo_webp(96, 64),
+    "WebP with alpha": photo_webp(96, 64, channels=4),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    registry: Registry
+    clipdrop: ClipdropEmulator
+    openai: OpenAIEmulator
+    engine: EdgeEngine
+
+    def calls(self) -> int:
+        return len(self.clipdrop.calls) + len(self.openai.calls) + len(self.engine.calls)
+
+
+@pytest.fixture(scope="module")
+def emulators() -> Iterator[tuple[ClipdropEmulator, OpenAIEmulator]]:
+    with ClipdropEmulator() as clipdrop, OpenAIEmulator() as openai:
+        yield clipdrop, openai
+
+
+@pytest.fixture
+async def world(emulators: tuple[ClipdropEmulator, OpenAIEmulator]) -> AsyncIterator[World]:
+    clipdrop, openai = emulators
+    engine = EdgeEngine()
+    async with Sender(timeout_s=60) as send:
+        context = make_context(send=send, engine=engine, clipdrop_url=clipdrop.url, openai_url=openai.url)
+        yield World(registry=Registry(context, plugins=()), clipdrop=clipdrop, openai=openai, engine=engine)
+
+
+@pytest.fixture(params=NAMES)
+def provider(request: pytest.FixtureRequest, world: World) -> Provider:
+    return world.registry.get(request.param)
+
+
+def task_for(provider: Provider, image: bytes = PHOTOS["PNG"], size: str | None = None) -> Task:
+    facts = provider.capabilities
+    wishes: dict[str, object] = {"sides": SIDES} if facts.takes_sides else {"mask": mask_png(96, 64), "size": size}
+    return make_task(UncropRequest(provider=facts.name, image=image, **wishes), facts)  # type: ignore[arg-type]
+
+
+def test_it_goes_by_its_name(provider: Provider, world: World) -> None:
+    assert world.registry.get(provider.capabilities.name) is provider
+
+
+def test_it_is_configured(provider: Provider) -> None:
+    provider.check_configured()
+
+
+def test_its_facts_agree_with_one_another(provider: Provider) -> None:
+    facts = provider.capabilities
+    assert facts.takes_sides != facts.takes_mask
+    assert bool(facts.sizes) == facts.takes_size
+    assert facts.min_image_side >= 1
+    assert facts.max_image_bytes >= 1_000_000
+
+
+@pytest.mark.parametrize("kind", PHOTOS)
+async def test_every_kind_of_photo_is_filled(provider: Provider, kind: str) -> None:
+    task = task_for(provider, PHOTOS[kind])
+    before = task.photo.copy()
+    fill = await provider.fill(task, Flight())
+    check(task, fill)
+    assert (task.photo == before).all()
+    assert fill.facts.provider == provider.capabilities.name
+    picture = finish(task, fill)
+    assert picture.pixels.shape[:2] == (task.job.canvas.height, task.job.canvas.width)
+
+
+def check(task: Task, fill: Fill) -> None:
+    canvas, pixels = task.job.canvas, fill.pixels
+    assert pixels.ndim == 3
+    assert abs(pixels.shape[1] * canvas.height / (pixels.shape[0] * canvas.width) - 1) <= 0.02
+    assert fill.facts.request_id
+    assert fill.facts.confidence is None or 0 <= fill.facts.confidence <= 1
+    if task.job.capabilities.keeps_depth:
+        assert pixels.dtype == task.photo.dtype
+        assert pixels.shape[2] == task.photo.shape[2]
+    else:
+        assert pixels.dtype == np.uint8
+    if fill.keeps_original:
+        kept, source = canvas.kept, canvas.source
+        assert pixels.shape[:2] == (canvas.height, canvas.width)
+        inside = pixels[kept.y : kept.y + kept.height, kept.x : kept.x + kept.width]
+        used = task.photo[source.y : source.y + source.height, source.x : source.x + source.width]
+        assert (inside == used).all()
+
+
+async def test_a_size_that_was_asked_for_is_met(provider: Provider) -> None:
+    for size in provider.capabilities.sizes:
+        task = task_for(provider, size=size)
+        check(task, await provider.fill(task, Flight()))
+
+
+async def test_only_what_is_billed_is_committed(provider: Provider) -> None:
+    flight = Flight()
+    await provider.fill(task_for(provider), flight)
+    assert flight.sent is provider.capabilities.bills
+
+
+async def test_who_has_left_costs_nothing(provider: Provider, world: World) -> None:
+    flight, before = Flight(), world.calls()
+    flight.abandon()
+    with pytest.raises(asyncio.CancelledError):
+        await provider.fill(task_for(provider), flight)
+    assert (flight.sent, world.calls()) == (False, before)
+
+
+async def test_several_at_once_do_not_disturb_one_another(provider: Provider, world: World) -> None:
+    before = world.calls()
+    tasks = [task_for(provider, PHOTOS[kind]) for kind in ("JPEG", "PNG", "WebP", "PNG with alpha")] * 2
+    fills = await asyncio.gather(*(provider.fill(task, Flight()) for task in tasks))
+    for task, fill in zip(tasks, fills, strict=True):
+        check(task, fill)
+    assert len({fill.facts.request_id for fill in fills}) == len(tasks)
+    assert world.calls() - before == len(tasks)
+
+
+async def test_the_same_seed_gives_the_same_pixels(provider: Provider) -> None:
+    if provider.capabilities.max_seed is None:
+        pytest.skip("takes no seed")
+    first, second = [(await provider.fill(task_for(provider), Flight())).pixels for _ in range(2)]
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize("name", ["clipdrop", "openai"])
+async def test_without_a_key_a_remote_provider_is_not_configured_and_says_so(name: str, world: World) -> None:
+    known = {name: ProviderSettings(base_url="http://127.0.0.1:9", model="gpt-image-2")}
+    provider = Registry(make_context(settings=known), plugins=()).get(name)
+    with pytest.raises(ProviderNotConfigured) as refused:
+        provider.check_configured()
+    assert refused.value.details == {"provider": name}
