@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.errors import InvalidImage
-from uncrop.imaging import png
+from uncrop.imaging import png, png_write
 from uncrop.imaging.inflate import inflate
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def read_pixels(data: bytes, layout: PngLayout) -> Pixels:
     opaque = (samples != key.astype(samples.dtype)).any(axis=-1, keepdims=True)
     alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
     return np.concatenate((pixels, alpha), axis=-1)
+
+
+def warm_up() -> None:
+    """Compile the kernel ahead of the first picture, which otherwise waits some seconds for it."""
+    data = png_write.write(np.zeros((1, 1, 1), np.uint8))
+    read_pixels(data, png.read_layout(data))
 
 
 def _samples(data: bytes, layout: PngLayout) -> Pixels:

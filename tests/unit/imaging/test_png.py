@@ -12,7 +12,7 @@ from fixtures_imaging import ihdr, opened, pillow, png
 from PIL import Image
 
 from uncrop.errors import InvalidImage
-from uncrop.imaging import codec, png_write, unfilter
+from uncrop.imaging import codec, png_read, png_write, unfilter
 from uncrop.imaging.header import read_header
 from uncrop.imaging.png import SIGNATURE, chunk, read_layout
 from uncrop.model import Metadata
@@ -186,6 +186,26 @@ def test_a_filter_that_does_not_exist() -> None:
     with pytest.raises(InvalidImage) as caught:
         decoded(png(ihdr(1, 1), (b"IDAT", zlib.compress(b"\x05\0\0\0"))))
     assert caught.value.system_message == "the PNG has an unknown filter"
+
+
+def test_warming_up_compiles_what_reading_needs() -> None:
+    png_read.warm_up()
+    before = list(unfilter.unfilter.signatures)
+    assert decoded(pictures.photo_png(9, 7, channels=4, bits=16)).shape == (7, 9, 4)
+    assert unfilter.unfilter.signatures == before
+
+
+def test_kernels_are_compiled_without_a_cache_where_there_is_no_place_for_one() -> None:
+    asked: list[dict[str, bool]] = []
+
+    def compiler(**options: bool):
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda kernel: kernel
+
+    assert unfilter.compiled(print, compiler) is print
+    assert asked == [{"nogil": True, "cache": True}, {"nogil": True}]
 
 
 # --- broken files ----------------------------------------------------------------------------------------------------
