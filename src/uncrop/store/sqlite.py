@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import aiosqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BUSY_TIMEOUT_MS = 5000
 
@@ -18,7 +22,70 @@ def journal_mode(version: tuple[int, int, int]) -> str:
     return "WAL" if version >= (3, 51, 3) else "TRUNCATE"
 
 
-async def open_sqlite(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+class BriskConnection(aiosqlite.Connection):
+    """aiosqlite's connection, but with one visit to its thread a statement.
+
+    SQLAlchemy makes four with aiosqlite's own cursor (open, execute, fetch, close), and more to commit and roll back
+    where no transaction is open. Every visit wakes two threads: with them, three short transactions took a third of
+    the CPU time of a whole request. SQLAlchemy fetches all rows at once anyway, so nothing is lost.
+    """
+
+    def cursor(self) -> BriskCursor:  # type: ignore[override]
+        """Return a cursor; nothing is done until it executes."""
+        return BriskCursor(self)
+
+    async def commit(self) -> None:
+        """Commit, if there is anything to commit."""
+        if self.in_transaction:
+            await super().commit()
+
+    async def rollback(self) -> None:
+        """Roll back, if there is anything to roll back."""
+        if self.in_transaction:
+            await super().rollback()
+
+
+class BriskCursor:
+    """Executes and fetches in one go; has what SQLAlchemy asks of a cursor here, which is one statement at a time."""
+
+    arraysize = 1
+
+    def __init__(self, connection: BriskConnection) -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+        self.description: tuple[Any, ...] | None = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    async def __aenter__(self) -> Self:
+        """Be ready at once."""
+        return self
+
+    async def execute(self, operation: str, parameters: Sequence[Any] = ()) -> Self:
+        """Execute one statement and keep all its rows."""
+        visit = partial(self._in_thread, operation, parameters)
+        await self._connection._execute(visit)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        return self
+
+    async def fetchall(self) -> list[Any]:
+        """Return the rows that were kept."""
+        return self._rows
+
+    async def close(self) -> None:
+        """Do nothing: the driver's cursor was closed where it was opened."""
+
+    def _in_thread(self, operation: str, parameters: Sequence[Any]) -> None:
+        cursor = self._connection._conn.cursor()  # noqa: SLF001 - as aiosqlite's own cursor does
+        try:
+            cursor.execute(operation, parameters)
+            self._rows = cursor.fetchall()
+            self.description, self.rowcount = cursor.description, cursor.rowcount
+            self.lastrowid = cursor.lastrowid
+        finally:
+            cursor.close()
+
+
+async def open_sqlite(*arguments: Any, **options: Any) -> BriskConnection:
     """Open one connection; takes what ``sqlite3.connect`` takes.
 
     Raises
@@ -28,7 +95,9 @@ async def open_sqlite(*arguments: Any, **options: Any) -> aiosqlite.Connection:
         report to an event loop that may have been closed meanwhile, which ends in a traceback on the terminal.
     """
     # Python's driver opens transactions late and by guessing; with this the engine does it, at the right moment.
-    connection = aiosqlite.connect(*arguments, isolation_level=None, **options)
+    connection = BriskConnection(
+        partial(sqlite3.connect, *arguments, isolation_level=None, **options), iter_chunk_size=1
+    )
     thread = connection._thread  # noqa: SLF001 - there is no public way to wait for its end
     # As SQLAlchemy does: a program that dies must not wait for the database.
     thread.daemon = True
@@ -42,7 +111,7 @@ async def open_sqlite(*arguments: Any, **options: Any) -> aiosqlite.Connection:
     return connection
 
 
-async def _set_up(connection: aiosqlite.Connection) -> None:
+async def _set_up(connection: BriskConnection) -> None:
     # The time-out comes first, as the journal mode may have to wait for another process.
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
@@ -50,5 +119,4 @@ async def _set_up(connection: aiosqlite.Connection) -> None:
         f"journal_mode = {journal_mode(sqlite3.sqlite_version_info)}",
         "synchronous = FULL",
     ):
-        cursor = await connection.execute(f"PRAGMA {pragma}")
-        await cursor.close()
+        await connection.cursor().execute(f"PRAGMA {pragma}")
