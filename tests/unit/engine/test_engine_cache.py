@@ -1,0 +1,130 @@
+"""Importing the engine is light, and its kernels are kept where they should be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+from uncrop import engine
+from uncrop.engine import cache
+
+
+def python(code: str, **environment: str) -> str:
+    """Run code in a fresh interpreter and return what it prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_importing_loads_neither_numba_nor_numpy():
+    code = "import sys, uncrop.engine; print([name for name in ('numba', 'numpy', 'llvmlite') if name in sys.modules])"
+    assert python(code) == "[]\n"
+
+
+def test_public_names():
+    assert engine.__all__ == ["Extension", "extend", "is_compiled", "use_cache", "warm_up"]
+
+
+@pytest.fixture
+def _restored_setting(monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", numba.config.CACHE_DIR)
+
+
+@pytest.mark.usefixtures("_restored_setting")
+def test_cache_folder_is_named_by_the_sources(tmp_path):
+    engine.use_cache(tmp_path)
+    assert numba.config.CACHE_DIR == str(tmp_path / cache.fingerprint())
+    engine.use_cache(None)
+    assert numba.config.CACHE_DIR == ""
+
+
+@pytest.mark.usefixtures("_restored_setting")
+def test_compiled_only_after_warming_up(tmp_path, monkeypatch):
+    engine.use_cache(tmp_path)
+    assert not engine.is_compiled(tmp_path)
+    monkeypatch.setattr("uncrop.engine.warm.compile_everything", lambda: None)
+    engine.warm_up()
+    assert engine.is_compiled(tmp_path)
+    monkeypatch.setattr("uncrop.engine.cache.fingerprint", lambda: "another")
+    assert not engine.is_compiled(tmp_path)
+
+
+@pytest.mark.usefixtures("_restored_setting")
+def test_warming_up_without_a_folder_marks_none(monkeypatch, tmp_path):
+    engine.use_cache(None)
+    monkeypatch.setattr("uncrop.engine.warm.compile_everything", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    engine.warm_up()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fingerprint_follows_the_sources(monkeypatch):
+    before = cache.fingerprint()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * (self.name == "vote.py"))
+    assert cache.fingerprint() != before
+
+
+@pytest.mark.slow
+def test_nothing_compiles_after_warming_up(tmp_path):
+    code = f"""
+from pathlib import Path
+import numpy as np
+from uncrop import engine
+from uncrop.model import Sides
+folder = Path({str(tmp_path)!r})
+engine.use_cache(folder)
+engine.warm_up()
+count = lambda: sum(1 for path in folder.rglob("*.nbc"))
+before = count()
+rng = np.random.default_rng(0)
+for channels in (1, 2, 3, 4):
+    for dtype in (np.uint8, np.uint16):
+        for quality in ("fast", "standard", "best"):
+            image = rng.integers(200, np.iinfo(dtype).max, (70, 300, channels), dtype=dtype)
+            image[:9, :9, -1] = 0
+            engine.extend(image, Sides(left=150, up=30), seed=1, quality=quality)
+print(before == count(), before > 10)
+"""
+    assert python(code) == "True True\n"
+
+
+@pytest.mark.slow
+def test_no_kernel_leaves_its_arrays(tmp_path):
+    """The same pictures come out with Numba's bounds checks on, and no check fails."""
+    code = """
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from uncrop import engine
+from uncrop.model import Sides
+engine.use_cache(Path(sys.argv[1]))
+rng = np.random.default_rng(0)
+digest = hashlib.sha256()
+for shape, sides in (((40, 50, 3), Sides(left=9, up=4)), ((16, 16, 4), Sides(right=20, down=20)),
+                     ((33, 130, 1), Sides(left=70, right=3)), ((300, 20, 3), Sides(up=25, right=-1))):
+    image = rng.integers(0, 256, shape, dtype=np.uint8)
+    if shape[2] == 4:
+        image[:, :, 3] = 255
+        image[:3, :3, 3] = 0
+    digest.update(engine.extend(image, sides, seed=2).pixels.tobytes())
+print(digest.hexdigest())
+"""
+    script = tmp_path / "small_pictures.py"
+    script.write_text(code)
+    found = []
+    for check in ("0", "1"):
+        answer = subprocess.run(
+            [sys.executable, script, tmp_path / check],
+            env={**os.environ, "NUMBA_BOUNDSCHECK": check},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found.append(answer.stdout)
+    assert found[0] == found[1] != ""

@@ -1,0 +1,133 @@
+"""Every geometry gives a picture of the exact size with the photo's own bytes in place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from uncrop.engine import Extension, extend
+from uncrop.model import Sides
+
+
+def kept(image: np.ndarray, sides: Sides) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """Return what the sides leave of the photo, and where it must stand on the canvas."""
+    rows, cols = image.shape[:2]
+    part = image[max(0, -sides.up) : rows + min(0, sides.down), max(0, -sides.left) : cols + min(0, sides.right)]
+    top, left = max(0, sides.up), max(0, sides.left)
+    return part, np.s_[top : top + part.shape[0], left : left + part.shape[1]]
+
+
+def check(image: np.ndarray, sides: Sides, result: Extension) -> None:
+    """Assert what holds for every result."""
+    rows, cols, channels = image.shape
+    shape = (rows + sides.up + sides.down, cols + sides.left + sides.right)
+    assert result.pixels.shape == (*shape, channels)
+    assert result.pixels.dtype == image.dtype
+    part, window = kept(image, sides)
+    assert np.array_equal(result.pixels[window], part)
+    assert result.confidence_map.shape == shape
+    assert result.confidence_map.dtype == np.uint8
+    assert (result.confidence_map[window] == 255).all()
+    assert 0 <= result.confidence <= 1
+    assert result.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_keeps_every_channel_count_and_depth(draw, channels, dtype):
+    image = draw(48, 64, channels, dtype)
+    sides = Sides(left=9, right=20, up=0, down=13)
+    check(image, sides, extend(image, sides, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [
+        ((64, 64), Sides(left=1)),
+        ((64, 64), Sides(right=1)),
+        ((64, 64), Sides(up=1)),
+        ((64, 64), Sides(down=1)),
+        ((64, 64), Sides(left=40, right=40, up=40, down=40)),
+        ((61, 67), Sides(left=33, down=90)),
+        ((16, 16), Sides(left=5, up=3)),
+        ((16, 16), Sides(right=500, down=10)),
+        ((17, 400), Sides(up=30, left=7)),
+        ((400, 17), Sides(down=30, left=7)),
+        ((90, 120), Sides(left=-20, right=30)),
+        ((90, 120), Sides(left=-50, right=-60, up=4)),
+        ((90, 120), Sides(left=-119, up=30)),
+        ((90, 120), Sides(up=-85, down=12)),
+        ((301, 217), Sides(left=100, right=111, up=50, down=43)),
+    ],
+)
+def test_exact_size_and_bytes(draw, size, sides):
+    image = draw(*size)
+    check(image, sides, extend(image, sides, seed=7, quality="fast"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [
+        ((50, 4000), Sides(left=300, up=40)),
+        ((4000, 50), Sides(right=30, down=300)),
+        ((16, 16), Sides(left=2000, right=2000, up=2000, down=2000)),
+        ((300, 400), Sides(left=2000, right=2000)),
+    ],
+)
+def test_extreme_shapes(draw, size, sides):
+    image = draw(*size)
+    check(image, sides, extend(image, sides, seed=7, quality="fast"))
+
+
+def test_cropping_alone_makes_nothing(draw):
+    image = draw(40, 50)
+    result = extend(image, Sides(left=-10, down=-5), seed=0)
+    assert np.array_equal(result.pixels, image[:35, 10:])
+    assert result.confidence == 1.0
+    assert not np.shares_memory(result.pixels, image)
+
+
+def test_does_not_write_to_the_photo(draw):
+    image = draw(40, 50)
+    before = image.copy()
+    image.flags.writeable = False
+    extend(image, Sides(left=10), seed=0, quality="fast")
+    assert np.array_equal(image, before)
+
+
+def test_takes_views_that_are_not_contiguous(draw):
+    image = draw(40, 100)
+    sides = Sides(left=12)
+    view = image[:, ::2]
+    expected = extend(np.ascontiguousarray(view), sides, seed=0, quality="fast")
+    assert np.array_equal(extend(view, sides, seed=0, quality="fast").pixels, expected.pixels)
+
+
+def test_a_far_extension_repeats_what_was_made(draw):
+    image = draw(16, 20)
+    result = extend(image, Sides(right=700), seed=0, quality="fast")
+    check(image, Sides(right=700), result)
+    near = result.pixels[:, : 20 + 256]
+    assert np.array_equal(result.pixels[:, 276 : 276 + 200], near[:, ::-1][:, :200])
+    assert (result.confidence_map[:, 276:] == 0).all()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.integers(16, 90),
+    cols=st.integers(16, 90),
+    channels=st.integers(1, 4),
+    deep=st.booleans(),
+    sides=st.tuples(*[st.integers(-20, 70)] * 4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_shape_and_sides(draw, rows, cols, channels, deep, sides, seed):
+    left, right, up, down = sides
+    if not any(sides) or rows + min(0, up) + min(0, down) < 1 or cols + min(0, left) + min(0, right) < 1:
+        return
+    image = draw(rows, cols, channels, np.uint16 if deep else np.uint8)
+    asked = Sides(left=left, right=right, up=up, down=down)
+    check(image, asked, extend(image, asked, seed=seed, quality="fast"))
