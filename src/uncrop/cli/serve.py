@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,13 +49,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _require_server() -> None:
-    try:
-        import fastapi
-        import sqlalchemy
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        stop(f"the server needs the extra packages ({error.name} is missing): pip install 'uncrop[server]'")
-    del fastapi, sqlalchemy
+    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    if missing:
+        stop(f"the server needs packages that are missing ({', '.join(missing)}): pip install 'uncrop[server]'")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,197 @@
+"""The Python client of the HTTP API.
+
+>>> from uncrop.client import Client
+>>> with Client("http://127.0.0.1:8000", api_key=key, organization_id="org_shop") as client:  # doctest: +SKIP
+...     picture = client.extend("photo.jpg", left=256, right=256)
+...     open("wide.jpg", "wb").write(picture.image)
+
+It sends each call once: whether a call that broke off was billed only the server's log can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx2
+
+from uncrop._version import __version__
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+    File = bytes | str | os.PathLike[str]
+
+__all__ = ["ApiError", "Client", "ExtendedPicture"]
+
+ROUTE = "/api/v1/images/uncrop"
+
+
+class ApiError(Exception):
+    """The server refused, or its answer was none of its own.
+
+    Attributes
+    ----------
+    status, code, message, details, trace_id
+        As in the error's body; ``code`` is "UNEXPECTED_ANSWER" where something between here and there answered.
+    retry_after
+        Seconds after which the same request may succeed, where the server says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        details: Mapping[str, Any] | None = None,
+        trace_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.message = message
+        self.status = status
+        self.code = code
+        self.details = dict(details or {})
+        self.trace_id = trace_id
+        self.retry_after = retry_after
+        super().__init__(f"{message} ({status} {code}, trace {trace_id})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendedPicture:
+    """A picture and what the server says about it; ``None`` where it says nothing."""
+
+    image: bytes = field(repr=False)
+    media_type: str
+    provider: str
+    provider_request_id: str
+    request_id: str
+    seed: int | None
+    confidence: float | None
+    credits_consumed: str | None
+
+
+class Client:
+    """Calls one server with one key.
+
+    Parameters
+    ----------
+    base_url
+        The server's address, without the route.
+    api_key, organization_id
+        The key, and the organization it belongs to.
+    timeout_s
+        Seconds without a byte after which a call is given up; a picture may take minutes.
+    transport
+        For tests: what sends.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str,
+        organization_id: str,
+        timeout_s: float = 200,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self._organization_id = organization_id
+        self._http = httpx2.Client(
+            base_url=base_url,
+            headers={"X-API-Key": api_key, "User-Agent": f"uncrop-client/{__version__}"},
+            timeout=httpx2.Timeout(timeout_s, connect=10),
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def extend(
+        self,
+        image: File,
+        *,
+        provider: str = "local",
+        left: int = 0,
+        right: int = 0,
+        up: int = 0,
+        down: int = 0,
+        seed: int | None = None,
+        quality: str | None = None,
+        mask: File | None = None,
+        prompt: str | None = None,
+        size: str | None = None,
+    ) -> ExtendedPicture:
+        """Extend one image; the fields are those of the HTTP API.
+
+        Parameters
+        ----------
+        image, mask
+            The files' bytes, or their paths.
+
+        Raises
+        ------
+        ApiError
+            The server refused; nothing was counted.
+        httpx2.TransportError
+            No whole answer came.
+        OSError
+            A file cannot be read.
+        """
+        sides = {"extend_left": left, "extend_right": right, "extend_up": up, "extend_down": down}
+        wishes = {"seed": seed, "quality": quality, "prompt": prompt, "size": size}
+        fields = {"provider": provider, "organization_id": self._organization_id}
+        fields |= {name: str(value) for name, value in sides.items() if value}
+        fields |= {name: str(value) for name, value in wishes.items() if value is not None}
+        files = {"image_file": ("image", _read(image))}
+        if mask is not None:
+            files["mask_file"] = ("mask.png", _read(mask))
+        response = self._http.post(ROUTE, data=fields, files=files)
+        if response.status_code != httpx2.codes.OK:
+            raise _error(response)
+        return _picture(response)
+
+
+def _read(file: File) -> bytes:
+    return file if isinstance(file, bytes) else Path(file).read_bytes()
+
+
+def _picture(response: httpx2.Response) -> ExtendedPicture:
+    headers = response.headers
+    seed, confidence = headers.get("x-seed"), headers.get("x-confidence")
+    return ExtendedPicture(
+        image=response.content,
+        media_type=headers.get("content-type", ""),
+        provider=headers.get("x-provider", ""),
+        provider_request_id=headers.get("x-provider-request-id", ""),
+        request_id=headers.get("x-request-id", ""),
+        seed=None if seed is None else int(seed),
+        confidence=None if confidence is None else float(confidence),
+        credits_consumed=headers.get("x-provider-credits-consumed"),
+    )
+
+
+def _error(response: httpx2.Response) -> ApiError:
+    wait = response.headers.get("retry-after", "")
+    try:
+        error = response.json()["error"]
+        return ApiError(
+            error["message"],
+            status=response.status_code,
+            code=error["code"],
+            details=error.get("details"),
+            trace_id=error.get("trace_id"),
+            retry_after=float(wait) if wait.isdecimal() else None,
+        )
+    except (ValueError, KeyError, TypeError):
+        message = "The answer is not the server's own"
+        return ApiError(message, status=response.status_code, code="UNEXPECTED_ANSWER")
