@@ -55,4 +55,6 @@ def _bend(extent: int, line: NDArray[np.uint8], opacity: NDArray[np.uint8], away
 
 def _smooth(line: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(line, ((SMOOTH // 2, SMOOTH // 2), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, SMOOTH, axis=0).mean(axis=-1, dtype=np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SMOOTH, axis=0)
+    smooth: NDArray[np.float32] = windows.mean(axis=-1, dtype=np.float32)
+    return smooth
