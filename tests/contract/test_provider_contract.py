@@ -153,9 +153,8 @@ async def test_several_at_once_do_not_disturb_one_another(provider: Provider, wo
     assert world.calls() - before == len(tasks)
 
 
+@pytest.mark.parametrize("provider", ["clipdrop", "local"], indirect=True)
 async def test_the_same_seed_gives_the_same_pixels(provider: Provider) -> None:
-    if provider.capabilities.max_seed is None:
-        pytest.skip("takes no seed")
     first, second = [(await provider.fill(task_for(provider), Flight())).pixels for _ in range(2)]
     assert (first == second).all()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -34,11 +35,12 @@ _NOT_STARTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 def open_client() -> httpx2.AsyncClient:
-    """Open the client that a server uses: no redirects, as many connections as there are slots."""
+    """Open the client that a server uses: no redirects, no cookies, as many connections as there can be slots."""
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S),
         limits=httpx2.Limits(max_connections=1024, max_keepalive_connections=20),
         follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # customers share this client: none are kept
         headers={"User-Agent": f"uncrop/{__version__}"},
     )
 

@@ -47,14 +47,15 @@ def underpaint(pixels: NDArray[np.uint8], known: Mask) -> NDArray[np.uint8]:
 def _halve(pixels: NDArray[np.uint8], known: Mask) -> tuple[NDArray[np.uint8], Mask]:
     """Average the known ones of every 2 x 2 pixels."""
     height, width = known.shape
-    odd = ((0, height % 2), (0, width % 2))
-    weights = np.pad(known, odd).astype(np.uint16)
-    colours = np.pad(pixels, (*odd, (0, 0))).astype(np.uint16) * weights[..., None]
-    count = _sum_of_fours(weights[..., None])
-    mean = _sum_of_fours(colours) // np.maximum(count, 1)
+    if height % 2 or width % 2:
+        known = np.pad(known, ((0, height % 2), (0, width % 2)))
+        pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)))
+    count = _sum_of_fours(known.view(np.uint8))[..., None]
+    mean = _sum_of_fours(pixels * known[..., None]) // np.maximum(count, 1)
     return mean.astype(np.uint8), count[..., 0] > 0
 
 
-def _sum_of_fours(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    total: NDArray[np.uint16] = values[0::2, 0::2] + values[1::2, 0::2] + values[0::2, 1::2] + values[1::2, 1::2]
+def _sum_of_fours(values: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    rows = np.add(values[0::2], values[1::2], dtype=np.uint16)
+    total: NDArray[np.uint16] = rows[:, 0::2] + rows[:, 1::2]
     return total

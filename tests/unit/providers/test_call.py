@@ -100,6 +100,14 @@ async def test_redirects_are_not_followed(emulator: ClipdropEmulator, send: Send
     assert [received.path for received in emulator.calls] == ["/uncrop/v1"]
 
 
+async def test_cookies_are_not_kept(emulator: ClipdropEmulator, send: Sender) -> None:
+    emulator.script(outcomes.refuse(429, Set_Cookie="who=me; Path=/"), outcomes.refuse(429))
+    first = await send(call(emulator.url), Flight())
+    await send(call(emulator.url), Flight())
+    assert first.headers["set-cookie"] == "who=me; Path=/"
+    assert ["cookie" in received.headers for received in emulator.calls] == [False, False]
+
+
 async def test_a_compressed_answer_is_decompressed(emulator: ClipdropEmulator, send: Sender) -> None:
     emulator.script(outcomes.refuse(200, gzip.compress(b"made"), content_encoding="gzip"))
     assert (await send(call(emulator.url), Flight())).body == b"made"
