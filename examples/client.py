@@ -1,4 +1,4 @@
-"""Extends the example photo with Python's requests. usage: python examples/client.py [local|clipdrop]"""
+"""Extends the example photo with Python's requests. usage: python examples/client.py PROVIDER."""
 
 import os
 import sys

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The stations that decide about money and trust are covered whole, by branch.
 WHOLE = ("admission", "errors", "finish", "geometry", "intake", "model", "providers", "uncropper")
-FLOOR = {name: 100.0 for name in WHOLE}
+FLOOR = dict.fromkeys(WHOLE, 100.0)
 ELSEWHERE = 85.0
 # Compiled kernels do not run under the interpreter that counts lines; their tests compare them with NumPy twins.
 NOT_COUNTED = ("engine",)

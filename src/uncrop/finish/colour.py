@@ -70,7 +70,8 @@ def _means(pixels: NDArray[np.uint8]) -> Field:
     for row in SAMPLES:
         for column in SAMPLES:
             sums += used[row::BLOCK, column::BLOCK]
-    return sums.astype(np.float32) / len(SAMPLES) ** 2
+    means: Field = sums.astype(np.float32) / np.float32(len(SAMPLES) ** 2)
+    return means
 
 
 def _pull_push(weighted: Field, weight: Field) -> Field:

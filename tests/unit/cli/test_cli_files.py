@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     target = tmp_path / "out.png"
     target.write_bytes(b"before")
     write = files.prepare_output(target)
-    assert os.listdir(tmp_path) == ["out.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
 
     def full(_self: Path, _target: Path) -> Path:
         raise OSError(28, "No space left on device")
@@ -53,7 +52,7 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
         patch.setattr(Path, "replace", full)
         with pytest.raises(typer.Exit):
             write(b"after")
-    assert os.listdir(tmp_path) == ["out.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
     assert target.read_bytes() == b"before"
     write(b"after")
     assert target.read_bytes() == b"after"
