@@ -172,11 +172,14 @@ def test_what_fits_inside_touches_two_edges(width: int, height: int, outer_width
     assert 1 <= inner.height <= outer_height
     assert abs(outer_width - inner.width - 2 * inner.x) <= 1
     assert abs(outer_height - inner.height - 2 * inner.y) <= 1
-    # The shape is the photo's to within half a pixel, or it is a line.
-    if inner.width == outer_width:
-        assert inner.height == 1 or abs(inner.height - height * outer_width / width) <= 0.5
-    else:
-        assert inner.width == 1 or abs(inner.width - width * outer_height / height) <= 0.5
+    # The shape is the photo's to within half a pixel, or it is a line; where two edges touch, seen from one of them.
+    full_width = inner.width == outer_width and _is_near(inner.height, height * outer_width / width)
+    full_height = inner.height == outer_height and _is_near(inner.width, width * outer_height / height)
+    assert full_width or full_height
+
+
+def _is_near(side: int, exact: float) -> bool:
+    return abs(side - exact) <= 0.5 or (side == 1 and exact < 1)
 
 
 def test_sizes() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -45,6 +45,10 @@ def to_rgba8(pixels: Pixels) -> Bytes:
     return result
 
 
+@overload
+def split_alpha(pixels: Bytes) -> tuple[Bytes, Bytes | None]: ...
+@overload
+def split_alpha(pixels: Pixels) -> tuple[Pixels, Pixels | None]: ...
 def split_alpha(pixels: Pixels) -> tuple[Pixels, Pixels | None]:
     """Return views of the colours, (height, width, 1 or 3), and of the alpha, (height, width), if there is any."""
     if not has_alpha(pixels):
@@ -58,6 +62,10 @@ def alpha8(pixels: Pixels) -> Bytes | None:
     return None if alpha is None else np.ascontiguousarray(to_8bit(alpha))
 
 
+@overload
+def flatten(pixels: Bytes) -> Bytes: ...
+@overload
+def flatten(pixels: Pixels) -> Pixels: ...
 def flatten(pixels: Pixels) -> Pixels:
     """Lay the picture on white and return its colours alone, in the same depth."""
     colours, alpha = split_alpha(pixels)
@@ -75,6 +83,10 @@ def flatten(pixels: Pixels) -> Pixels:
     return result
 
 
+@overload
+def upright(pixels: Bytes, orientation: int) -> Bytes: ...
+@overload
+def upright(pixels: Pixels, orientation: int) -> Pixels: ...
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Turn and mirror pixels that lie as EXIF's ``orientation`` says (1..8), so that they stand upright."""
     if orientation == 1:
@@ -95,6 +107,10 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return result
 
 
+@overload
+def resize(pixels: Bytes, width: int, height: int) -> Bytes: ...
+@overload
+def resize(pixels: Pixels, width: int, height: int) -> Pixels: ...
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """Resample to ``width`` x ``height`` with a Lanczos filter of three lobes; alpha is respected, depth kept."""
     if pixels.shape[:2] == (height, width):

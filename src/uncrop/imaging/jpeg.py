@@ -28,14 +28,14 @@ APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 PROGRESSIVE = 0xC2
 KNOWN_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
-WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 ICC_PREFIX = b"ICC_PROFILE\0"
 MAX_SEGMENT_PAYLOAD = 65_533
 # Of a scan with four components: their count, two bytes for each, and three about the coefficients.
 MAX_SCAN_HEADER = 12
-# Inside entropy-coded data a marker is an 0xFF that is followed by neither a stuffed zero, a restart nor a fill byte.
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# A marker that begins a segment: an 0xFF that is followed by neither a stuffed zero, a fill byte, nor the markers
+# without a segment, which are the restarts and one for temporary use.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 _SUBSAMPLINGS: dict[tuple[int, int], Literal["444", "422", "420", "440", "411"]] = {
     (1, 1): "444",
     (2, 1): "422",
@@ -149,9 +149,6 @@ def _segments(data: bytes) -> tuple[Segment, ...]:
         marker, start = data[found.start() + 1], found.start()
         if marker == EOI:
             return tuple(segments)
-        if marker in WITHOUT_LENGTH:
-            at = start + 2
-            continue
         (length,) = struct.unpack_from(">H", data, start + 2)
         end = start + 2 + length
         if length < 2 or end > len(data):

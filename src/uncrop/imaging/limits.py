@@ -18,7 +18,7 @@ MAX_SIDES: Mapping[ImageFormat, int] = MappingProxyType({"JPEG": 65_500, "PNG": 
 # A progressive JPEG costs a full pass over its coefficients for every scan.
 MAX_SCANS = 100
 # Real files have at most a few thousand; more of them only cost time.
-MAX_SEGMENTS = 100_000
+MAX_SEGMENTS = 20_000
 MAX_ICC_BYTES = 4 << 20
 MAX_EXIF_BYTES = 1 << 20
 MAX_XMP_BYTES = 1 << 20

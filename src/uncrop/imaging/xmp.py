@@ -55,16 +55,17 @@ def kept_xmp(packet: bytes | None) -> bytes | None:
         root = fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return None
-    found = {name: items for name, container in KEPT if (items := _find(root, name, container))}
+    descriptions = list(root.iter(f"{{{RDF}}}Description"))
+    found = {name: items for name, container in KEPT if (items := _find(descriptions, name, container))}
     return _packet(found) if found else None
 
 
-def _find(root: Element, name: str, container: str) -> list[_Item]:
+def _find(descriptions: list[Element], name: str, container: str) -> list[_Item]:
     """Collect the property's values from all descriptions: as attribute, as text, or in its container."""
     prefix, _, local = name.partition(":")
     full = f"{{{NAMESPACES[prefix]}}}{local}"
     items: list[_Item] = []
-    for description in root.iter(f"{{{RDF}}}Description"):
+    for description in descriptions:
         items.append(_Item(description.get(full, ""), ""))
         for element in description.findall(full):
             values = element.findall(f"{{{RDF}}}{container}/{{{RDF}}}li") if container else [element]

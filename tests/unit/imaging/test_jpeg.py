@@ -103,7 +103,7 @@ def test_scans_are_counted() -> None:
 
 def test_segments_are_counted() -> None:
     with pytest.raises(InvalidImage) as caught:
-        read_header(b"\xff\xd8" + b"\xff\xfe\x00\x02" * 100_001 + PLAIN[2:])
+        read_header(b"\xff\xd8" + b"\xff\xfe\x00\x02" * 20_001 + PLAIN[2:])
     assert caught.value.system_message == "the JPEG has too many segments"
 
 

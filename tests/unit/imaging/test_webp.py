@@ -84,7 +84,7 @@ def test_alpha_that_the_header_announces_and_the_picture_lacks() -> None:
         riff((b"VP8L", b"\x2f")),
         b"RIFF\xff\xff\xff\x7fWEBP" + LOSSY[12:],
         b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8 " + struct.pack("<I", 100) + PICTURE[1],  # a chunk behind the end
-        riff(*((b"ABCD", b""),) * 100_001),
+        riff(*((b"ABCD", b""),) * 20_001),
     ],
 )
 def test_broken_structure(data: bytes) -> None:
