@@ -94,11 +94,12 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProviderSettings:
-    """How one provider is reached."""
+    """How one provider is reached, and how often an organization may call it in a minute."""
 
     api_key: str | None = field(default=None, repr=False)
     base_url: str
     model: str | None = None
+    requests_per_minute: int | None = None
 
 
 class Send(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,12 +37,14 @@ class RemoteProvider(ABC):
     context
         Its settings are those under the name in ``capabilities``.
     capabilities
-        The row of facts.
+        The row of facts; the rate limit in the settings goes into it.
     """
 
     def __init__(self, context: ProviderContext, capabilities: Capabilities) -> None:
-        self._capabilities = capabilities
         self._settings = context.settings.get(capabilities.name)
+        self._capabilities = capabilities
+        if self._settings is not None and self._settings.requests_per_minute is not None:
+            self._capabilities = replace(capabilities, requests_per_minute=self._settings.requests_per_minute)
         self._send = context.send
         self._threads = context.threads
         self.breaker = Breaker(capabilities.name, clock=context.clock)

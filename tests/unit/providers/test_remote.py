@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,12 @@ def test_without_settings_it_is_not_configured() -> None:
     with pytest.raises(errors.ProviderNotConfigured) as refused:
         Tiny(make_context(settings={})).check_configured()
     assert refused.value.system_message == "The provider tiny has no settings"
+
+
+def test_a_rate_limit_of_its_own_becomes_a_fact() -> None:
+    known = ProviderSettings(api_key="k", base_url="http://tiny", requests_per_minute=5)
+    provider = Tiny(make_context(settings={"tiny": known}))
+    assert provider.capabilities == replace(TINY, requests_per_minute=5)
 
 
 def test_with_a_key_it_is_configured() -> None:
