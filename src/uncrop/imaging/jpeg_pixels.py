@@ -15,6 +15,7 @@ import simplejpeg
 from uncrop.errors import InvalidImage, InvalidRequest, UnsupportedImageFormat
 from uncrop.imaging import jpeg
 from uncrop.imaging.jpeg import read_layout
+from uncrop.imaging.limits import MAX_PADDING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
 # one of these is still unknown, and the mended copy is decoded as strictly as the file was.
 BENIGN = re.compile(
     r"Warning: unknown JFIF revision number|Unknown Adobe color transform code|"
-    r"Invalid SOS parameters for sequential JPEG|\d+ extraneous bytes before marker"
+    r"Invalid SOS parameters for sequential JPEG|bad ICC marker|\d+ extraneous bytes before marker"
 )
 # Padding before the end marker. The decoder comes by here when it has all it wanted, and nothing comes after, so this
 # first warning is the last. More bytes than this mean that it lost its place in the data before.
 PADDED = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
-MAX_PADDING = 1024
 UNKNOWN_SUBSAMPLING = "Could not determine subsampling"
 # What is written when nothing is known about the original, and the least that is written at all: a second generation
 # at less would lose visibly.
@@ -86,6 +86,8 @@ def mended(data: bytes, layout: JpegLayout) -> bytes:
     """Copy the file without what lies between its segments, and with the harmless mistakes put right."""
     parts = [b"\xff\xd8"]
     for segment in layout.segments:
+        if segment.marker == jpeg.APP2:  # a broken profile; nothing there touches the picture
+            continue
         part = bytearray(data[segment.start : segment.end])
         if segment.marker == jpeg.APP0 and part[4:9] == b"JFIF\0":
             part[9:11] = b"\x01\x02"

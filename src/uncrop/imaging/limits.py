@@ -19,6 +19,9 @@ MAX_SIDES: Mapping[ImageFormat, int] = MappingProxyType({"JPEG": 65_500, "PNG": 
 MAX_SCANS = 100
 # Real files have at most a few thousand; more of them only cost time.
 MAX_SEGMENTS = 20_000
+# What some encoders leave behind the compressed data, in bytes. More means that a decoder lost its place, or that
+# something is hidden.
+MAX_PADDING = 1024
 MAX_ICC_BYTES = 4 << 20
 MAX_EXIF_BYTES = 1 << 20
 MAX_XMP_BYTES = 1 << 20

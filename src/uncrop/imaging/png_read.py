@@ -13,6 +13,7 @@ import numpy as np
 from uncrop.errors import InvalidImage
 from uncrop.imaging import png, png_write
 from uncrop.imaging.inflate import inflate
+from uncrop.imaging.limits import MAX_PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +48,8 @@ def read_pixels(data: bytes, layout: PngLayout) -> Pixels:
     pixels = samples if layout.depth >= 8 else samples * np.uint8(255 // ((1 << layout.depth) - 1))
     if not layout.transparent:
         return pixels
-    # The key is in the file's own depth, so it is compared before scaling.
-    key = np.frombuffer(layout.payload(data, b"tRNS") or b"", ">u2")
+    # The key is in the file's own depth, so it is compared before scaling; only as many of its bits count.
+    key = np.frombuffer(layout.payload(data, b"tRNS") or b"", ">u2") & ((1 << layout.depth) - 1)
     opaque = (samples != key.astype(samples.dtype)).any(axis=-1, keepdims=True)
     alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
     return np.concatenate((pixels, alpha), axis=-1)
@@ -92,7 +93,7 @@ def _row_bytes(layout: PngLayout, width: int) -> int:
 
 def _inflate(data: bytes, layout: PngLayout, expected: int) -> bytes:
     packed = b"".join([data[chunk.start : chunk.end] for chunk in layout.chunks if chunk.name == b"IDAT"])
-    raw = inflate(packed, expected)
+    raw = inflate(packed, expected, padding=MAX_PADDING)
     if raw is None or len(raw) != expected:
         raise InvalidImage(system_message="the PNG's picture data is corrupt, incomplete or too long")
     return raw

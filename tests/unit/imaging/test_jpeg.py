@@ -32,7 +32,9 @@ def patched(data: bytes, at: int, new: bytes) -> bytes:
     return data[:at] + new + data[at + len(new) :]
 
 
-@pytest.mark.parametrize("data", [PLAIN, PROGRESSIVE, pictures.photo_jpeg(64, 48, grey=True)])
+@pytest.mark.parametrize(
+    "data", [PLAIN, PROGRESSIVE, pictures.photo_jpeg(64, 48, grey=True), pillow(PHOTO, "JPEG", keep_rgb=True)]
+)
 def test_pixels_are_those_of_another_decoder(data: bytes) -> None:
     pixels = decoded(data)
     assert np.array_equal(pixels.squeeze(), opened(data))
@@ -149,6 +151,9 @@ def test_scans_that_carry_everything() -> None:
         PLAIN[:SCAN] + b"\xff\x01\xff\xd0" + PLAIN[SCAN:],  # markers without a meaning here
         patched(PLAIN, PLAIN.index(b"JFIF") + 5, b"\x09"),  # a JFIF of the future
         patched(PLAIN, SCAN + 11, b"\x01\x00\x00"),  # spectral selection in a sequential scan
+        PLAIN[:SCAN]
+        + jpeg.segment(jpeg.APP2, jpeg.ICC_PREFIX + b"\x02\x01x")
+        + PLAIN[SCAN:],  # a profile's second half
         PLAIN + b"anything at all",  # behind the end
     ],
 )

@@ -98,7 +98,11 @@ def test_black_and_white() -> None:
     assert np.array_equal(decoded(data)[:, :, 0], opened(data, "L"))
 
 
-@pytest.mark.parametrize(("depth", "key", "levels"), [(2, 3, [0, 85, 170, 255]), (4, 15, [0, 17, 34, 255])])
+@pytest.mark.parametrize(
+    ("depth", "key", "levels"),
+    # Of a key that is too large for the depth, the lowest bits count.
+    [(2, 3, [0, 85, 170, 255]), (4, 15, [0, 17, 34, 255]), (4, 255, [0, 17, 34, 255])],
+)
 def test_small_greys_are_scaled_and_their_transparent_level_is_not(depth: int, key: int, levels: list[int]) -> None:
     packed = {2: b"\x1b", 4: b"\x01\x2f"}[depth]
     data = png(ihdr(4, 1, depth, 0), (b"tRNS", struct.pack(">H", key)), (b"IDAT", zlib.compress(b"\0" + packed)))
@@ -258,7 +262,7 @@ def test_broken_structure(data: bytes) -> None:
         zlib.compress(b"\0" * 51),  # a byte too few
         zlib.compress(b"\0" * 53),  # a byte too many
         zlib.compress(b"\0" * 10_000_000),
-        BLACK + b"hidden",
+        BLACK + b"hidden".ljust(1025),
     ],
 )
 def test_broken_picture_data(packed: bytes) -> None:
@@ -266,6 +270,10 @@ def test_broken_picture_data(packed: bytes) -> None:
         decoded(png(ihdr(4, 4), (b"IDAT", packed)))
     assert caught.value.message == "The image is corrupt or incomplete"
     assert caught.value.system_message == "the PNG's picture data is corrupt, incomplete or too long"
+
+
+def test_a_little_padding_is_forgiven() -> None:
+    assert decoded(png(ihdr(4, 4), (b"IDAT", BLACK + b"\0" * 1024))).shape == (4, 4, 3)
 
 
 def test_what_follows_the_end_is_not_looked_at() -> None:
