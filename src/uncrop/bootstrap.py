@@ -128,9 +128,12 @@ async def _registry(settings: Settings, engine: EngineRunner) -> AsyncIterator[R
                         api_key=_secret(settings.openai_api_key),
                         base_url=settings.openai_base_url,
                         model=settings.openai_model,
+                        requests_per_minute=settings.openai_rate_limit_per_minute,
                     ),
                     "clipdrop": ProviderSettings(
-                        api_key=_secret(settings.clipdrop_api_key), base_url=settings.clipdrop_base_url
+                        api_key=_secret(settings.clipdrop_api_key),
+                        base_url=settings.clipdrop_base_url,
+                        requests_per_minute=settings.clipdrop_rate_limit_per_minute,
                     ),
                 },
                 send=send,

@@ -74,6 +74,8 @@ class Uncropper:
         self._max_output_pixels = max_output_pixels
         self._draw_seed = draw_seed
         self._threads = anyio.CapacityLimiter(threads)
+        # One more than there are threads, so that none is idle while the next answer is handed over.
+        self._runway = anyio.CapacityLimiter(threads + 1)
 
     async def run(
         self,
@@ -91,6 +93,7 @@ class Uncropper:
             Any of ``uncrop.errors``; whatever it was, every slot and reservation has been given back.
         """
         flight, watch = flight or Flight(), watch or Stopwatch()
+        flight.use_runway(self._runway)
         with watch.stage("intake"):
             provider = self._registry.get(request.provider)
             job = parse(
@@ -100,6 +103,7 @@ class Uncropper:
                 draw_seed=self._draw_seed,
             )
         async with AsyncExitStack() as stack:
+            stack.callback(flight.leave_runway)
             with watch.stage("admission"):
                 granted = await stack.enter_async_context(self._admission.grant(job, caller))
                 provider.check_configured()

@@ -1,5 +1,6 @@
 """The flow, with a provider that paints everything one colour."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,6 +41,7 @@ class Paint:
         self.configured = True
         self.tasks: list[Task] = []
         self.flights: list[Flight] = []
+        self.landed = self.most_landed = 0
 
     def check_configured(self) -> None:
         if not self.configured:
@@ -50,6 +52,9 @@ class Paint:
         self.flights.append(flight)
         if self.failure:
             raise self.failure
+        await flight.land()
+        self.landed += 1
+        self.most_landed = max(self.most_landed, self.landed)
         canvas = task.job.canvas
         return Fill(pixels=np.full((canvas.height, canvas.width, 3), 90, np.uint8), facts=FACTS)
 
@@ -69,7 +74,8 @@ class Shelf:
 class Door:
     """An admission that lets everybody in and notes who came and went."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: Paint | None = None) -> None:
+        self.provider = provider or Paint()
         self.log: list[str] = []
         self.slots = Slots(2, 0)
 
@@ -82,8 +88,8 @@ class Door:
             self.log.append("out")
 
     async def capture(self, facts: Facts) -> None:
+        self.provider.landed -= 1
         self.log.append(f"booked {facts.request_id}")
-
 
 
 def photo(width: int = 40, height: int = 30) -> bytes:
@@ -100,9 +106,7 @@ def uncropper(provider: Paint, door: Door) -> Uncropper:
 
 async def test_a_photo_passes_all_stations() -> None:
     provider, door, watch, flight = Paint(), Door(), Stopwatch(count().__next__), Flight()
-    result = await uncropper(provider, door).run(
-        request(), Caller(organization_id="org_a"), flight=flight, watch=watch
-    )
+    result = await uncropper(provider, door).run(request(), Caller(organization_id="org_a"), flight=flight, watch=watch)
     assert (result.width, result.height, result.media_type, result.seed) == (48, 30, "image/png", 5)
     pixels = codec.decode_answer(result.image)[0]
     assert np.array_equal(pixels, np.full((30, 48, 3), 90, np.uint8))
@@ -173,3 +177,11 @@ async def test_a_mask_is_opened_with_its_photo() -> None:
     assert opened is not None
     assert np.array_equal(opened, mask[..., 3] == 0)
     assert (result.width, result.height, result.seed) == (40, 30, None)
+
+
+async def test_few_answers_are_unpacked_at_once() -> None:
+    provider = Paint()
+    flow = uncropper(provider, Door(provider))
+    await asyncio.gather(*(flow.run(request()) for _ in range(12)))
+    assert provider.landed == 0
+    assert 1 <= provider.most_landed <= 3

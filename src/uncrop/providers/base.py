@@ -25,6 +25,8 @@ class Flight:
     def __init__(self) -> None:
         self._sent = False
         self._abandoned = False
+        self._runway: anyio.CapacityLimiter | None = None
+        self._landed = False
 
     @property
     def sent(self) -> bool:
@@ -61,6 +63,26 @@ class Flight:
         """Say that the one who asked has left; ``True`` when nothing was sent, so that the call can be cancelled."""
         self._abandoned = True
         return not self._sent
+
+    def use_runway(self, runway: anyio.CapacityLimiter) -> None:
+        """Let only as many flights land at once as the runway takes."""
+        self._runway = runway
+
+    async def land(self) -> None:
+        """Wait for a place on the runway, before an answer is unpacked.
+
+        A picture's pixels take ten times the room of its file. Answers wait as files, therefore, until those before
+        them have been finished and encoded.
+        """
+        if self._runway is not None and not self._landed:
+            await self._runway.acquire_on_behalf_of(self)
+            self._landed = True
+
+    def leave_runway(self) -> None:
+        """Make room for the next one; does nothing for a flight that never landed."""
+        if self._runway is not None and self._landed:
+            self._runway.release_on_behalf_of(self)
+            self._landed = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,6 +29,8 @@ CAPABILITIES = Capabilities(
     max_seed=100_000,
     max_image_bytes=30_000_000,
     max_image_pixels=10_000_000,
+    # 10 megapixels with 2000 more on every side; no limit of its own is known.
+    max_output_pixels=60_000_000,
     answer_format="JPEG",
     bills=True,
 )

@@ -94,6 +94,7 @@ class RemoteProvider(ABC):
         call = await self._in_thread(self.build_call, task, self._key())
         answer = await self._send(call, flight)
         if answer.status == HTTPStatus.OK:
+            await flight.land()
             return await self._in_thread(self.read_answer, answer, task)
         if 400 <= answer.status < 500:  # the provider is well; the request, the key or the account is not
             watch.excuse()
