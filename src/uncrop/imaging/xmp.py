@@ -7,6 +7,7 @@ again. Any doubt drops them all. Structure: ISO 16684-1; names: IPTC Photo Metad
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape, quoteattr
@@ -37,6 +38,8 @@ KEPT = (
     ("xmpRights:WebStatement", ""),
 )
 MAX_ITEMS = 50
+# Writers use one description, or one for every namespace.
+MAX_DESCRIPTIONS = 100
 BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 END = '<?xpacket end="r"?>'
 
@@ -55,7 +58,7 @@ def kept_xmp(packet: bytes | None) -> bytes | None:
         root = fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return None
-    descriptions = list(root.iter(f"{{{RDF}}}Description"))
+    descriptions = list(islice(root.iter(f"{{{RDF}}}Description"), MAX_DESCRIPTIONS))
     found = {name: items for name, container in KEPT if (items := _find(descriptions, name, container))}
     return _packet(found) if found else None
 

@@ -142,6 +142,18 @@ def test_values_are_bounded() -> None:
     assert b"<rdf:li>0</rdf:li>" in kept
 
 
+def test_descriptions_are_bounded() -> None:
+    empty = '<rdf:Description rdf:about=""/>'
+    credit = '<rdf:Description rdf:about="" photoshop:Credit="Ada"/>'
+    source = packet("").decode().replace("</rdf:RDF>", "{}</rdf:RDF>")
+    assert b"Ada" in (kept_xmp(source.format(empty * 98 + _declared(credit)).encode()) or b"")
+    assert kept_xmp(source.format(empty * 99 + _declared(credit)).encode()) is None
+
+
+def _declared(description: str) -> str:
+    return description.replace(" rdf:about", ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" rdf:about')
+
+
 BILLION_LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
     "<x>&c;</x>"
