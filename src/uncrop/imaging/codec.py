@@ -46,8 +46,8 @@ def decode(data: bytes, header: ImageHeader) -> Pixels:
     Returns
     -------
     Pixels
-        (header.height, header.width, header.channels), ``uint8`` or, where ``header.bits`` is 16, ``uint16``. Not always
-        writable.
+        (header.height, header.width, header.channels), ``uint8`` or, where ``header.bits`` is 16, ``uint16``;
+        not always writable.
 
     Raises
     ------
