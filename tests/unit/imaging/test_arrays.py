@@ -41,6 +41,14 @@ def test_to_rgba(pixel: list[int], expected: list[int]) -> None:
     assert arrays.to_rgba8(np.array([[pixel]], np.uint8)).tolist() == [[expected]]
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_parts_of_a_picture_become_whole_arrays(channels: int) -> None:
+    part = pictures.photo(9, 7, channels=channels)[1:6, 2:8]
+    for converted in (arrays.to_rgb8(part), arrays.to_rgba8(part)):
+        assert converted.flags.c_contiguous
+        assert np.array_equal(converted[:, :, 0], part[:, :, 0])
+
+
 def test_alpha_is_split_off() -> None:
     pixels = pictures.photo(5, 4, channels=4, bits=16)
     colours, alpha = arrays.split_alpha(pixels)
