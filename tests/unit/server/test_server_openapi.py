@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from uncrop import errors
+from uncrop.server import wire
+from uncrop.server.form import BodyLimits
+from uncrop.server.openapi import UNCROP_PATHS, document
+from uncrop.server.openapi_errors import raised
+
+
+@pytest.fixture(scope="module")
+def spec() -> dict[str, Any]:
+    return document(limits=BodyLimits())
+
+
+def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[str, Any]) -> None:
+    form = spec["components"]["schemas"]["UncropForm"]
+    assert set(form["properties"]) == set(wire.FIELDS)
+    assert form["required"] == list(wire.REQUIRED)
+    assert all(field["description"] for field in form["properties"].values())
+    assert {name for name, field in form["properties"].items() if field["type"] == "integer"} == set(wire.NUMBERS)
+    assert {name for name, field in form["properties"].items() if field.get("format") == "binary"} == set(wire.FILES)
+
+
+def test_every_code_is_documented_under_its_status_with_an_example(spec: dict[str, Any]) -> None:
+    for path in UNCROP_PATHS:
+        responses = spec["paths"][path]["post"]["responses"]
+        for kind in raised():
+            if kind.code in {"NOT_FOUND", "NOT_READY"}:
+                continue
+            content = responses[str(kind.status)]["content"]["application/json"]
+            assert kind.code in content["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
+            example = content["examples"][kind.code]["value"]["error"]
+            assert (example["code"], example["status"], example["type"]) == (kind.code, kind.status, kind.type)
+
+
+def test_the_tree_is_told_whole_and_without_bases() -> None:
+    kinds = raised()
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    assert errors.ValidationError in kinds
+    assert errors.CallerError not in kinds
+    assert errors.SettingsError not in kinds
+    assert errors.InternalError in kinds
+
+
+def test_the_published_example_is_the_example(spec: dict[str, Any]) -> None:
+    content = spec["paths"][UNCROP_PATHS[0]]["post"]["responses"]["422"]["content"]["application/json"]
+    error = content["examples"]["INVALID_EXTEND_PARAMETERS"]["value"]["error"]
+    assert error["message"] == "Extend parameters exceed 2000px"
+    assert error["details"] == {"extend_left": 2500, "max_allowed": 2000}
+
+
+def test_operations_have_names_of_their_own_and_references_lead_somewhere(spec: dict[str, Any]) -> None:
+    names = [operation["operationId"] for item in spec["paths"].values() for operation in item.values()]
+    assert len(set(names)) == len(names)
+    for reference in _references(spec):
+        node: Any = spec
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step]
+        assert node
+
+
+def _references(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [reference for value in node.values() for reference in _references(value)]
+    if isinstance(node, list):
+        return [reference for value in node for reference in _references(value)]
+    return []
+
+
+def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -> None:
+    assert spec["paths"][UNCROP_PATHS[0]]["post"]["security"] == [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}]
+    assert set(spec["components"]["securitySchemes"]) == {"XApiKey", "ApiKey", "Bearer"}
+    assert all(not spec["paths"][path]["get"]["security"] for path in ("/livez", "/readyz", "/metrics"))

@@ -1,0 +1,386 @@
+"""The routes and the middleware around them, over real HTTP, with a service of fakes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from fixtures_http import Form, Refusal, ask, check, clipdrop_form
+from fixtures_server import (
+    KEY,
+    ORGANIZATION,
+    PATH,
+    FakeStore,
+    FakeUncropper,
+    Running,
+    already_open,
+    fake_service,
+    picture,
+    running,
+    wait_until,
+)
+from uncrop import engine
+from uncrop.errors import InternalError
+from uncrop.model import Facts, TokenUsage
+from uncrop.server.app import create_app
+from uncrop.server.metrics import Metrics
+from uncrop.server.middleware import SAFE_HEADERS, ExchangeMiddleware
+from uncrop.server.openapi import UNCROP_PATHS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from uncrop.bootstrap import Service
+    from uncrop.providers.base import Flight
+
+FORM = clipdrop_form(b"photo").but(prompt="CANARY prompt")
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "uncrop.server"]
+
+
+# --- one handler, two addresses --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", UNCROP_PATHS)
+def test_both_addresses_are_one_route(fake_server: Running, path: str) -> None:
+    response = httpx2.post(
+        fake_server.url + path,
+        headers={"X-API-Key": KEY},
+        data=dict(FORM.fields),
+        files={"image_file": b"photo"},
+    )
+    assert (response.status_code, response.content) == (200, picture().image)
+
+
+@pytest.mark.parametrize(
+    "header", ["X-API-Key: {}", "x-api-key: {}", "api-key: {}", "Authorization: Bearer {}", "authorization: BEARER {}"]
+)
+def test_every_kind_of_credentials_opens_it(fake_server: Running, header: str) -> None:
+    name, value = header.format(KEY).split(": ")
+    assert ask(fake_server.url, FORM, key=None, headers={name: value}).status_code == 200
+
+
+def test_every_answer_has_the_safe_headers_and_no_software_name(fake_server: Running) -> None:
+    for response in (
+        ask(fake_server.url, FORM, key=KEY),
+        ask(fake_server.url, FORM, key=None),
+        httpx2.get(fake_server.url + "/livez"),
+        httpx2.get(fake_server.url + "/nope"),
+        httpx2.get(fake_server.url + "/openapi.json"),
+    ):
+        assert {name: response.headers[name] for name in SAFE_HEADERS} == SAFE_HEADERS
+        assert "server" not in response.headers
+        assert "content-disposition" not in response.headers
+        assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed"),
+    [("abc-1.2:3~_", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("é", False), ("", False)],
+)
+def test_a_sane_request_id_is_echoed_and_any_other_replaced(fake_server: Running, sent: str, echoed: bool) -> None:
+    headers: Any = {"X-Request-Id": sent.encode()}
+    response = httpx2.get(fake_server.url + "/nope", headers=headers)
+    answered = response.headers["x-request-id"]
+    trace_id = response.json()["error"]["trace_id"]
+    assert answered == (sent if echoed else trace_id)
+    assert str(uuid.UUID(trace_id)) == trace_id
+
+
+# --- the log line and the figures ------------------------------------------------------------------------------------
+
+
+def test_a_request_is_one_line_with_what_was_done_and_no_secret(
+    fake_server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts = Facts(
+        provider="clipdrop",
+        request_id="req_abc123",
+        model="m",
+        credits_consumed=Decimal(1),
+        usage=TokenUsage(total_tokens=7),
+        warnings=("a warning",),
+    )
+
+    async def made(*_: object) -> Any:
+        return picture(facts=facts)
+
+    uncropper: Any = fake_server.service.uncropper
+    uncropper.action = made
+    with caplog.at_level("INFO", "uncrop.server"):
+        response = ask(fake_server.url, FORM, key=KEY, headers={"X-Request-Id": "mine"})
+        wait_until(lambda: bool(events(caplog)))
+    (line,) = events(caplog)
+    assert line.pop("milliseconds") >= 0
+    assert uuid.UUID(line.pop("trace_id"))
+    assert line.pop("stages").keys() == {"intake"}
+    assert line.pop("bytes_in") == int(response.request.headers["content-length"])
+    assert line == {
+        "event": "request",
+        "request_id": "mine",
+        "method": "POST",
+        "route": PATH,
+        "status": 200,
+        "outcome": "OK",
+        "bytes_out": len(picture().image),
+        "organization": ORGANIZATION,
+        "key": "key_1",
+        "provider": "clipdrop",
+        "provider_request_id": "req_abc123",
+        "model": "m",
+        "credits": "1",
+        "tokens": 7,
+        "warnings": ["a warning"],
+    }
+    assert KEY not in caplog.text
+    assert "CANARY" not in caplog.text
+
+
+def test_metrics_count_by_known_labels_only(fake_server: Running) -> None:
+    ask(fake_server.url, FORM, key=KEY)
+    ask(fake_server.url, FORM.but(provider="made-up-by-a-client"), key=KEY)
+    ask(fake_server.url, FORM, key="wrong")
+    httpx2.request("BREW", fake_server.url + "/a/b/c")
+    httpx2.request("PROPFIND", fake_server.url + "/a/b/c")
+    text = httpx2.get(fake_server.url + "/metrics").text
+    for line in (
+        'uncrop_requests_total{method="POST",outcome="OK",route="/api/v1/images/uncrop",status="200"} 2.0',
+        'uncrop_requests_total{method="POST",outcome="INVALID_API_KEY",route="/api/v1/images/uncrop",status="401"} 1.0',
+        'uncrop_requests_total{method="OTHER",outcome="NOT_FOUND",route="unmatched",status="404"} 1.0',
+        'uncrop_provider_outcomes_total{outcome="OK",provider="clipdrop"} 1.0',
+        'uncrop_provider_outcomes_total{outcome="OK",provider="unknown"} 1.0',
+        'uncrop_stage_seconds_count{stage="intake"} 2.0',
+        'uncrop_slots{state="running"} 0.0',
+        'uncrop_slots{state="waiting"} 0.0',
+        'uncrop_breaker_state{provider="clipdrop"} 2.0',
+        'uncrop_breaker_state{provider="openai"} 0.0',
+    ):
+        assert line in text.splitlines()
+    assert "made-up" not in text
+    assert "process_resident_memory_bytes" in text
+
+
+# --- operation -------------------------------------------------------------------------------------------------------
+
+
+def test_livez_answers(fake_server: Running) -> None:
+    response = httpx2.get(fake_server.url + "/livez")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_readyz_when_all_is_well(fake_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
+    response = httpx2.get(fake_server.url + "/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "checks": {"database": True, "engine": True}}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("failure", [None, InternalError(system_message="no such table")])
+def test_readyz_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool, failure: Exception | None
+) -> None:
+    if compiled and failure is None:
+        failure = InternalError()
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: compiled)
+    service = fake_service(tmp_path, store=FakeStore(failure=failure))
+    with running(already_open(service)) as server:
+        check(
+            httpx2.get(server.url + "/readyz"),
+            Refusal(
+                status=503,
+                code="NOT_READY",
+                message="The server is not ready",
+                details={"checks": {"database": failure is None, "engine": compiled}},
+                type="server_error",
+            ),
+        )
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/", "text/html"), ("/page/uncrop.css", "text/css"), ("/page/uncrop.js", "text/javascript")],
+)
+def test_the_page_is_served_with_its_own_policy(fake_server: Running, path: str, kind: str) -> None:
+    response = httpx2.get(fake_server.url + path)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == f"{kind}; charset=utf-8"
+    assert "script-src 'self'" in response.headers["content-security-policy"]
+    assert "unsafe" not in response.headers["content-security-policy"]
+    assert response.headers["cache-control"] == "no-cache"
+    again = httpx2.get(fake_server.url + path, headers={"If-None-Match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    only_head = httpx2.head(fake_server.url + path)
+    assert (only_head.status_code, only_head.content) == (200, b"")
+    assert only_head.headers["content-length"] == str(len(response.content))
+
+
+# --- the one top handler ---------------------------------------------------------------------------------------------
+
+
+def test_an_unexpected_error_is_logged_once_and_told_nothing_of(
+    fake_server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> Any:
+        raise KeyError("CANARY")
+
+    uncropper: Any = fake_server.service.uncropper
+    uncropper.action = fail
+    response = ask(fake_server.url, FORM, key=KEY)
+    check(
+        response,
+        Refusal(
+            status=500,
+            code="INTERNAL_ERROR",
+            message="Something went wrong. Please try again later.",
+            type="server_error",
+        ),
+    )
+    wait_until(lambda: any(line["event"] == "request" for line in events(caplog)))
+    unexpected = [line for line in events(caplog) if line["event"] == "unexpected error"]
+    assert [line["trace_id"] for line in unexpected] == [response.json()["error"]["trace_id"]]
+    assert "Exception in ASGI application" not in caplog.text
+
+
+async def test_an_error_after_the_answer_began_cannot_change_it() -> None:
+    async def broken(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    middleware = ExchangeMiddleware(broken, metrics=Metrics(slots=dict, breakers=dict))
+    scope: Any = {"type": "http", "method": "GET", "headers": []}
+    await middleware(scope, _nothing, send)
+    assert sent == ["http.response.start"]
+
+
+async def test_other_traffic_passes_through() -> None:
+    seen: list[str] = []
+
+    async def inner(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["type"])
+
+    middleware = ExchangeMiddleware(inner, metrics=Metrics(slots=dict, breakers=dict))
+    await middleware({"type": "lifespan"}, _nothing, _nothing)
+    assert seen == ["lifespan"]
+
+
+async def _nothing(*_: Any) -> Any:
+    raise AssertionError
+
+
+# --- clients that leave ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sends", "ended"), [(True, "made"), (False, "cancelled")])
+def test_a_client_that_leaves_ends_its_own_work_but_no_billed_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, sends: bool, ended: str
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    how: list[str] = []
+
+    async def act(_request: object, flight: Flight) -> Any:
+        if sends:
+            flight.commit()
+        begun.set()
+        try:
+            await go_on.wait()
+        except asyncio.CancelledError:
+            how.append("cancelled")
+            raise
+        how.append("made")
+        return picture()
+
+    service = fake_service(tmp_path, uncropper=FakeUncropper(action=act))
+    with caplog.at_level("INFO", "uncrop.server"), running(already_open(service)) as server:
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(
+                server.url + PATH,
+                headers={"X-API-Key": KEY},
+                data=dict(FORM.fields),
+                files={"image_file": b"photo"},
+                timeout=httpx2.Timeout(10, read=0.2),
+            )
+        server.do(begun.wait())
+        wait_until(lambda: not server.connections)
+        server.loop.call_soon_threadsafe(go_on.set)
+        wait_until(lambda: bool(how))
+    assert how == [ended]
+    lines = {line["event"]: line for line in events(caplog)}
+    assert (lines["request"]["status"], lines["request"]["outcome"]) == (499, "CLIENT_LEFT")
+    left = lines["the client left"]
+    assert (left["sent"], left["outcome"]) == (sends, "OK" if sends else "CANCELLED")
+
+
+def test_the_server_waits_for_a_billed_call_before_it_stops(tmp_path: Path) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    how: list[str] = []
+
+    async def act(_request: object, flight: Flight) -> Any:
+        flight.commit()
+        begun.set()
+        await go_on.wait()
+        how.append("made")
+        return picture()
+
+    service = fake_service(tmp_path, uncropper=FakeUncropper(action=act))
+    with running(already_open(service)) as server:
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(
+                server.url + PATH,
+                headers={"X-API-Key": KEY},
+                data=dict(FORM.fields),
+                files={"image_file": b"photo"},
+                timeout=httpx2.Timeout(10, read=0.2),
+            )
+        server.do(begun.wait())
+        server.loop.call_soon_threadsafe(server.loop.call_later, 0.2, go_on.set)
+    assert how == ["made"]
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_memory_of_all_bodies_is_bounded(tmp_path: Path) -> None:
+    with running(already_open(fake_service(tmp_path)), body_memory=2000) as server:
+        assert ask(server.url, FORM, key=KEY).status_code == 200
+        busy = ask(server.url, FORM.but(image_file=bytes(3000)), key=KEY)
+        assert (busy.status_code, busy.json()["error"]["code"]) == (503, "SERVER_BUSY")
+        assert busy.headers["retry-after"] == "5"
+        assert ask(server.url, FORM, key=KEY).status_code == 200
+
+
+def test_the_rate_limit_is_told_on_every_answer_past_the_key(tmp_path: Path) -> None:
+    with running(already_open(fake_service(tmp_path, rate_limit=2))) as server:
+        answers = [ask(server.url, form, key=KEY) for form in (FORM, Form(files={"a": b""}), FORM)]
+    assert [answer.status_code for answer in answers] == [200, 422, 429]
+    limits = [[answer.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining", "reset")] for answer in answers]
+    assert limits == [["2", "1", "1700000060"], ["2", "0", "1700000060"], ["2", "0", "1700000060"]]
+
+
+# --- the document ----------------------------------------------------------------------------------------------------
+
+
+def test_every_route_is_in_the_document_and_no_other(fake: Service) -> None:
+    app = create_app(fake)
+    document = app.openapi()
+    described = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
+    routes = {(route.path, method) for route in app.routes for method in route.methods}  # type: ignore[attr-defined]
+    page = {(path, method) for path in ("/", "/page/uncrop.css", "/page/uncrop.js") for method in ("GET", "HEAD")}
+    itself = {("/openapi.json", "GET"), ("/openapi.json", "HEAD")}
+    assert routes - page - itself == described
