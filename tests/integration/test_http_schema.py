@@ -1,0 +1,79 @@
+"""What the server does is what ``/openapi.json`` says, as far as schemathesis can tell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from fixtures_http import ask, clipdrop_form
+from fixtures_server import Real, real
+from uncrop import engine
+from uncrop.testing import EdgeEngine
+from uncrop.testing.pictures import photo_jpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+# A flat schema cannot say which fields go with which provider, nor which bytes are an image: a request that fits it may
+# be refused all the same, with a documented error.
+ALL_BUT = ["--exclude-checks", "positive_data_acceptance", "--max-examples", "15"]
+# The hooks turn forms into ones that make a picture, and so into others than the checks of requests believe.
+ANSWERS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
+    "response_schema_conformance"
+)
+
+
+def schemathesis(house: Real, folder: Path, *options: str, hooks: str | None = None) -> None:
+    """Run it against the server; everything that it says is shown when it finds something."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{house.url}/openapi.json"),
+        *("--header", f"X-API-Key: {house.key}", "--generation-deterministic", "--continue-on-failure", "--no-color"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+    if hooks is not None:
+        environment["SCHEMATHESIS_HOOKS"] = hooks
+    done = subprocess.run(
+        [*command, *options], env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=250
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: " in done.stdout, done.stdout
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
+    with real(tmp_path, settings={"rate_limit_per_minute": 1_000_000}) as running:
+        yield running
+
+
+def test_no_answer_is_outside_the_document(house: Real, tmp_path: Path) -> None:
+    schemathesis(house, tmp_path, *ALL_BUT)
+
+
+def test_no_picture_is_outside_the_document(house: Real, tmp_path: Path) -> None:
+    double = EdgeEngine()
+    local: Any = house.server.service.registry.get("local")
+    local._engine = double
+    only = ["--include-method", "POST", "--phases", "fuzzing", "--mode", "positive", "--max-examples", "15"]
+    schemathesis(house, tmp_path, *only, "--checks", ANSWERS, hooks="schemathesis_hooks")
+    assert double.calls, "no form was good enough for a picture"
+
+
+def test_a_picture_has_every_documented_header(tmp_path: Path) -> None:
+    with real(tmp_path) as house:
+        document = httpx2.get(f"{house.url}/openapi.json").json()
+        response = ask(house.url, clipdrop_form(photo_jpeg(64, 48)), key=house.key)
+        operation = document["paths"]["/api/v1/images/uncrop"]["post"]
+        documented = {name.lower() for name in operation["responses"]["200"]["headers"]}
+        assert response.headers["content-type"] in operation["responses"]["200"]["content"]
+        ours = {name for name in response.headers if name.startswith("x-") or name == "server-timing"}
+        assert ours - {"x-content-type-options", "x-frame-options"} <= documented
+        assert documented - ours == {"x-confidence"}
