@@ -6,10 +6,11 @@ added is cropped at the end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 
-COARSEST_SIDE = 256  # pixels on the canvas's long side where the layout is decided
+from uncrop.model import Sides
+
 COARSEST_PHOTO = 12  # pixels that the photo's short side keeps at the coarsest level, enough for some patches
 
 
@@ -35,6 +36,10 @@ class Frame:
             cols=self.cols >> level,
         )
 
+    def strip(self, first: int, last: int) -> Frame:
+        """Return the rows ``first`` to ``last`` of this canvas as a canvas; the photo may reach beyond it."""
+        return replace(self, height=last - first, top=self.top - first)
+
     @property
     def bottom(self) -> int:
         """The first row below the photo."""
@@ -46,17 +51,21 @@ class Frame:
         return self.left + self.cols
 
 
-def count_levels(height: int, width: int, rows: int, cols: int) -> int:
-    """Choose the number of levels for a canvas of ``height`` x ``width`` around a photo of ``rows`` x ``cols``."""
-    wanted = 1 + max(0, round(log2(max(height, width) / COARSEST_SIDE)))
+def count_levels(height: int, width: int, rows: int, cols: int, coarsest: int) -> int:
+    """Choose the number of levels for a canvas of ``height`` x ``width`` around a photo of ``rows`` x ``cols``.
+
+    At the last level the canvas's long side is to have about ``coarsest`` pixels.
+    """
+    wanted = 1 + max(0, round(log2(max(height, width) / coarsest)))
     while wanted > 1 and min(rows, cols) >> (wanted - 1) < COARSEST_PHOTO:
         wanted -= 1
     return wanted
 
 
-def align(rows: int, cols: int, *, up: int, down: int, left: int, right: int) -> tuple[Frame, int]:
+def align(rows: int, cols: int, sides: Sides, coarsest: int) -> tuple[Frame, int]:
     """Return the grown frame at full size and the number of levels for a photo and what is to be added to it."""
-    levels = count_levels(rows + up + down, cols + left + right, rows, cols)
+    up, down, left, right = sides.up, sides.down, sides.left, sides.right
+    levels = count_levels(rows + up + down, cols + left + right, rows, cols, coarsest)
     unit = 1 << (levels - 1)
     top, start = -(-up // unit) * unit, -(-left // unit) * unit
     frame = Frame(

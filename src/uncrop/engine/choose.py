@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncrop.engine.align import Frame
-from uncrop.engine.crew import Crew
+from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
 from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, visiting_order
 from uncrop.engine.match import sweep
@@ -20,6 +20,7 @@ from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
 
 CHUNK = 4096  # pixels grown between two looks at the clock
+SHARE = 128  # pixels of one phase that one thread grows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,34 +36,45 @@ def target_mask(frame: Frame) -> NDArray[np.bool_]:
     """Return (H, W): the centres of patches that lie on the canvas and reach beyond the photo."""
     mask = np.zeros((frame.height, frame.width), np.bool_)
     mask[RADIUS : frame.height - RADIUS, RADIUS : frame.width - RADIUS] = True
-    mask[frame.top + RADIUS : frame.bottom - RADIUS, frame.left + RADIUS : frame.right - RADIUS] = False
+    mask[max(0, frame.top + RADIUS) : max(0, frame.bottom - RADIUS), frame.left + RADIUS : frame.right - RADIUS] = False
     return mask
 
 
 def make_layout(
-    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, level: int, seed: int, watch: Watch
+    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, level: int, seed: int, crew: Crew
 ) -> Layout:
-    """Grow one layout, and refine it at its own level, in the calling thread."""
-    photo = atlas.pixels
-    field, prior = make_field(frame, photo), make_prior(frame, strictness)
+    """Grow one layout, and refine it at its own level."""
+    field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
     phase, order = visiting_order(frame)
     field.labels[:] = usable_place(atlas)
     canvas, weights = field.flat[: 4 * field.costs.size].reshape(frame.height, frame.width, 4), context_weights()
-    for first in range(0, order.size, CHUNK):
-        watch.check()
-        last = min(order.size, first + CHUNK)
-        grow(order, first, last, phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed)
+
+    def work(part: tuple[int, int]) -> None:
+        grow(order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed)
+
+    for parts in shares(phase, order, crew):
+        crew.each(work, parts)
     targets = target_mask(frame)
     field.labels[~targets] = -1
-    alone = Crew(1)
     clamp_labels(field, atlas, targets)
     effort = plan.effort(level)
     for turn in range(effort.rounds * effort.sweeps):
-        watch.check()
-        sweep(field, atlas, prior, alone, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
-        if turn % effort.sweeps == effort.sweeps - 1:
-            vote(field, atlas, alone, targets)
+        sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
+        if effort.votes_after(turn):
+            vote(field, atlas, crew, targets)
     return Layout(field=field, strictness=strictness, energy=float(field.costs[targets].mean(dtype=np.float64)))
+
+
+def shares(phase: NDArray[np.int32], order: NDArray[np.int32], crew: Crew) -> list[list[tuple[int, int]]]:
+    """Cut the visiting order into lists of parts that may be grown side by side.
+
+    Pixels of one phase do not read one another; a single thread just takes them in their order.
+    """
+    if crew.alone:
+        return [[part] for part in bands(0, order.size, CHUNK)]
+    starts = np.flatnonzero(np.diff(phase.reshape(-1)[order], prepend=-1))
+    ends = np.append(starts[1:], order.size)
+    return [bands(int(first), int(last), SHARE) for first, last in zip(starts, ends, strict=True)]
 
 
 def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None:
@@ -80,7 +92,11 @@ def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None
 
 def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch) -> Layout:
     """Make every layout of the plan, each in one thread, and return the one of the least mean cost."""
+    alone = Crew(1, watch.check)
+    if len(plan.layouts) == 1:
+        return make_layout(frame, atlas, plan.layouts[0], plan, level, seed, crew)
     layouts = crew.each(
-        lambda strictness: make_layout(frame, atlas, strictness, plan, level, seed, watch), plan.layouts
+        lambda strictness: make_layout(frame, atlas, strictness, plan, level, seed, alone),
+        plan.layouts,
     )
     return min(layouts, key=lambda layout: layout.energy)

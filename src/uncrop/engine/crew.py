@@ -17,9 +17,14 @@ T = TypeVar("T")
 
 
 class Crew:
-    """A pool of threads for the length of one call; one thread means the caller's own."""
+    """A pool of threads for the length of one call; one thread means the caller's own.
 
-    def __init__(self, threads: int) -> None:
+    ``check`` is called before every piece of work and stops everything by raising.
+    """
+
+    def __init__(self, threads: int, check: Callable[[], None]) -> None:
+        self._check = check
+        self.alone = threads <= 1
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="uncrop-engine") if threads > 1 else None
 
     def __enter__(self) -> Self:
@@ -34,8 +39,12 @@ class Crew:
     def each(self, work: Callable[..., T], items: Iterable[Any]) -> list[T]:
         """Call ``work(item)`` for every item, and return the answers in the items' order."""
         if self._pool is None:
-            return [work(item) for item in items]
-        return list(self._pool.map(work, items))
+            return [self._checked(work, item) for item in items]
+        return list(self._pool.map(lambda item: self._checked(work, item), items))
+
+    def _checked(self, work: Callable[..., T], item: Any) -> T:
+        self._check()
+        return work(item)
 
 
 def bands(start: int, stop: int, rows: int, shift: int = 0) -> list[tuple[int, int]]:

@@ -38,9 +38,13 @@ class Field(NamedTuple):
 
 
 def make_field(frame: Frame, photo: Any) -> Field:
-    """Return the state before any search: the photo (rows, cols, 4) in place, the rest black, no sources."""
+    """Return the state before any search.
+
+    The photo (rows, cols, 4) is in place as far as the frame shows it, the rest is black, and nothing has a source.
+    """
     canvas = np.zeros((frame.height, frame.width, 4), np.uint8)
-    canvas[frame.top : frame.bottom, frame.left : frame.right] = photo
+    first, last = max(0, frame.top), max(0, min(frame.height, frame.bottom))
+    canvas[first:last, frame.left : frame.right] = photo[first - frame.top : last - frame.top]
     return Field(
         flat=padded(canvas),
         labels=np.full((frame.height, frame.width, 2), -1, np.int32),

@@ -15,10 +15,10 @@ from uncrop.engine.choose import Layout, choose_layout, target_mask
 from uncrop.engine.confidence import confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
 from uncrop.engine.correct import correct, write_colour
-from uncrop.engine.crew import Crew
+from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
 from uncrop.engine.match import sweep
-from uncrop.engine.plan import PLANS, Effort
+from uncrop.engine.plan import PLANS, Effort, Plan
 from uncrop.engine.prior import make_prior
 from uncrop.engine.pyramid import Atlas, erode, make_pyramid
 from uncrop.engine.reach import mirror_on, within_reach
@@ -29,6 +29,10 @@ from uncrop.model import Quality, Sides
 
 if TYPE_CHECKING:
     from uncrop.model import Pixels
+
+STRIP_PIXELS = 2_000_000  # of the canvas, refined at a time at the finest level
+MIN_STRIP = 128  # rows
+HALO = 32  # rows
 
 
 class Result(TypedDict):
@@ -46,7 +50,7 @@ def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watc
         return Result(pixels=photo, confidence=1.0, confidence_map=np.full(photo.shape[:2], 255, np.uint8))
     watch.step(0.0, "prepare")
     near = within_reach(photo.shape[0], photo.shape[1], sides)
-    with Crew(threads or allowed_threads()) as crew:
+    with Crew(threads or allowed_threads(), watch.check) as crew:
         made, confidence = make(photo, near, seed, quality, crew, watch)
     pixels, trust = mirror_on(made, near, sides), continue_map(confidence, near, sides)
     return finish(photo, pixels, trust, max(0, sides.up), max(0, sides.left), watch)
@@ -83,9 +87,10 @@ def make(
     """Return the canvas (H, W, channels) with all pixels made, and their confidence (H, W)."""
     colour, alpha = split_alpha(photo)
     solid = solid_part(photo.shape, alpha)
-    frame, levels = align(*solid.shape, up=sides.up, down=sides.down, left=sides.left, right=sides.right)
+    plan = PLANS[quality]
+    frame, levels = align(solid.shape[0], solid.shape[1], sides, plan.coarsest)
     if erode(solid).any():
-        made, confidence = make_colour(colour, solid, frame, levels, seed, quality, crew, watch)
+        made, confidence = make_colour(colour, solid, frame, levels, seed, plan, crew, watch)
         top, left = frame.top - sides.up, frame.left - sides.left
         window = np.s_[top : top + solid.shape[0] + sides.up + sides.down,
                        left : left + solid.shape[1] + sides.left + sides.right]  # fmt: skip
@@ -101,11 +106,11 @@ def make(
 
 
 def make_colour(
-    colour: NDArray[Any], solid: NDArray[np.bool_], frame: Frame, levels: int, seed: int, quality: Quality, crew: Crew,
+    colour: NDArray[Any], solid: NDArray[np.bool_], frame: Frame, levels: int, seed: int, plan: Plan, crew: Crew,
     watch: Watch,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:  # fmt: skip
     """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W)."""
-    plan, scale = PLANS[quality], np.iinfo(colour.dtype).max / 255
+    scale = np.iinfo(colour.dtype).max / 255
     rgb = paint_under(to_eight_bits(colour), solid)
     pyramid = make_pyramid(channels(rgb, 1 << (levels - 1), crew), solid, levels, crew)
     while not pyramid[-1].usable.any():
@@ -114,16 +119,39 @@ def make_colour(
     watch.step(0.05, "layout")
     layout = choose_layout(frame.at_level(level), pyramid[level], plan, level, seed, crew, watch)
     field = layout.field
-    for finer in range(level - 1, -1, -1):
-        watch.step(0.8 - 0.35 * (finer + 1) / level, f"level {finer}")
-        field = refine(field, pyramid[finer], frame.at_level(finer), layout, plan.effort(finer), seed, crew, watch)
-    watch.step(0.8, "copy")
-    origin = choose_origins(field, pyramid[0], crew)
+    for finer in range(level - 1, 0, -1):
+        watch.step(0.5 - 0.2 * (finer + 1) / level, f"level {finer}")
+        field = refine(field, pyramid[finer], frame.at_level(finer), 0, layout, plan.effort(finer), seed, crew)
+    if level > 0:
+        origin, trust = finest(field, pyramid[0], frame, layout, plan.finest, seed, crew, watch)
+    else:
+        origin, trust = choose_origins(field, pyramid[0], crew), confidence_map(field)
+    del pyramid, field
     watch.step(0.85, "seams")
-    corrections = correct(colour, scale, solid.view(np.uint8), origin, field.box, crew, watch)
+    box = np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64)
+    corrections = correct(colour, scale, solid.view(np.uint8), origin, box, crew, watch)
     watch.step(0.95, "write")
-    made = write_colour(colour, scale, origin, corrections, crew)
-    return made, confidence_map(field)
+    return write_colour(colour, scale, origin, corrections, crew), trust
+
+
+def finest(
+    coarse: Field, atlas: Atlas, frame: Frame, layout: Layout, effort: Effort, seed: int, crew: Crew, watch: Watch
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Refine the finest level strip by strip, so that only one strip's state is kept; return origins and confidence.
+
+    Strips overlap by ``HALO`` rows on either side, of which nothing is kept.
+    """
+    origin = np.full((frame.height, frame.width), -1, np.int32)
+    trust = np.empty((frame.height, frame.width), np.uint8)
+    strips = bands(0, frame.height, max(MIN_STRIP, STRIP_PIXELS // frame.width))
+    for n, (first, last) in enumerate(strips):
+        watch.step(0.5 + 0.35 * n / len(strips), "level 0")
+        start, stop = max(0, first - HALO) // 2 * 2, min(frame.height, last + HALO)
+        field = refine(coarse, atlas, frame.strip(start, stop), start, layout, effort, seed + n, crew)
+        inner = np.s_[first - start : last - start]
+        origin[first:last] = choose_origins(field, atlas, crew)[inner]
+        trust[first:last] = confidence_map(field)[inner]
+    return origin, trust
 
 
 def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
@@ -133,15 +161,17 @@ def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def refine(
-    coarse: Field, atlas: Atlas, frame: Frame, layout: Layout, effort: Effort, seed: int, crew: Crew, watch: Watch
+    coarse: Field, atlas: Atlas, frame: Frame, offset: int, layout: Layout, effort: Effort, seed: int, crew: Crew
 ) -> Field:
-    """Take one level from the one below it, then alternate between better sources and a new picture."""
+    """Take one level from the one below it, then alternate between better sources and a new picture.
+
+    ``frame`` may be a strip of the level's canvas, from its row ``offset`` on.
+    """
     field, prior, targets = make_field(frame, atlas.pixels), make_prior(frame, layout.strictness), target_mask(frame)
-    double(coarse, field, atlas, crew)
+    double(coarse, field, atlas, offset, crew)
     vote(field, atlas, crew, targets)
     for turn in range(effort.rounds * effort.sweeps):
-        watch.check()
         sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
-        if turn % effort.sweeps == effort.sweeps - 1:
+        if effort.votes_after(turn):
             vote(field, atlas, crew, targets)
     return field

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uncrop.engine.prior import Strictness
 from uncrop.model import Quality
@@ -17,17 +17,34 @@ class Effort:
     tries: int
     radius: int
 
+    def votes_after(self, turn: int) -> bool:
+        """Tell whether a new picture is made after sweep ``turn``; after the last one nobody would look at it."""
+        return turn % self.sweeps == self.sweeps - 1 and turn < self.rounds * self.sweeps - 1
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What one quality does."""
+    """What one quality does.
+
+    Attributes
+    ----------
+    layouts
+        The priors of the layouts that are tried; the one that fits best is kept.
+    coarsest
+        Pixels on the canvas's long side, about, where layouts are made.
+    grid
+        A layout's search compares every ``grid``-th source in both directions.
+    finest, second, third, coarser
+        The effort at each level.
+    """
 
     layouts: tuple[Strictness, ...]
+    coarsest: int
+    grid: int
     finest: Effort
     second: Effort
     third: Effort
     coarser: Effort
-    grid: int  # the layout search compares every grid-th source in both directions
 
     def effort(self, level: int) -> Effort:
         """Return the effort at a level, 0 being the finest."""
@@ -35,20 +52,27 @@ class Plan:
 
 
 WHOLE = 1 << 15
+LOOSE = Strictness(vertical=300)
+STRICT = Strictness(vertical=12000)
+NARROW = Strictness(vertical=4000, dead_rows=0.05, outward_rows=0.3)
+COLUMNS = Strictness(vertical=4000, horizontal=1000, dead_cols=0.1)
 STANDARD = Plan(
-    layouts=(Strictness(vertical=300), Strictness(vertical=1600), Strictness(vertical=4000)),
+    layouts=(LOOSE, STRICT, NARROW, COLUMNS),
+    coarsest=256,
+    grid=4,
     finest=Effort(rounds=2, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=3, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=5, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=6, sweeps=2, tries=8, radius=WHOLE),
-    grid=4,
 )
 FAST = Plan(
-    layouts=(Strictness(vertical=1600),),
+    layouts=(NARROW,),
+    coarsest=256,
+    grid=4,
     finest=Effort(rounds=1, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=2, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=4, sweeps=2, tries=8, radius=WHOLE),
-    grid=4,
 )
-PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": STANDARD}
+BEST = replace(STANDARD, coarsest=512, grid=5)
+PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": BEST}

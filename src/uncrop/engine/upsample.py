@@ -16,10 +16,11 @@ BAND = 64
 
 
 @njit(nogil=True, cache=True)
-def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, first: int, last: int) -> None:
+def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, offset: int, first: int, last: int) -> None:
     """Write labels, costs and shifts of the rows ``first`` to ``last`` of ``fine``.
 
-    s_fine = 2 s_coarse + (t_fine - 2 t_coarse), moved into the photo where it falls outside.
+    s_fine = 2 s_coarse + (t_fine - 2 t_coarse), moved into the photo where it falls outside. ``fine`` may be a strip of
+    the finer canvas that begins at its row ``offset``, an even number.
     """
     height, width = fine.costs.shape
     coarse_height, coarse_width = coarse.costs.shape
@@ -29,14 +30,14 @@ def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, first: int, l
             if not is_target(y, x, height, width, fine.box):
                 continue
             cy, cx = (
-                min(coarse_height - RADIUS - 1, max(RADIUS, y >> 1)),
+                min(coarse_height - RADIUS - 1, max(RADIUS, (y + offset) >> 1)),
                 min(coarse_width - RADIUS - 1, max(RADIUS, x >> 1)),
             )
             if coarse.labels[cy, cx, 0] < 0:
                 # The photo's last odd row or column is dropped on coarse levels, so that a fine target may lie beside
                 # the coarse ones: the next patch outward stands in.
                 cy, cx = nearest_target(coarse, cy, cx)
-            sy = max(RADIUS, min(bottom, 2 * coarse.labels[cy, cx, 0] + y - 2 * cy))
+            sy = max(RADIUS, min(bottom, 2 * coarse.labels[cy, cx, 0] + y + offset - 2 * cy))
             sx = max(RADIUS, min(right, 2 * coarse.labels[cy, cx, 1] + x - 2 * cx))
             if not can_copy(atlas, sy, sx):
                 sy, sx = fallback[0], fallback[1]
@@ -64,8 +65,8 @@ def usable_place(atlas: Atlas) -> Any:
     return np.array(np.unravel_index(places[places.size // 2], atlas.usable.shape), np.int64)
 
 
-def double(coarse: Field, fine: Field, atlas: Atlas, crew: Crew) -> None:
-    """Fill the labels, costs and shifts of ``fine`` from the level below."""
+def double(coarse: Field, fine: Field, atlas: Atlas, offset: int, crew: Crew) -> None:
+    """Fill the labels, costs and shifts of ``fine``, a strip from row ``offset`` on, from the level below."""
     fallback = usable_place(atlas)
     cuts = bands(0, fine.costs.shape[0], BAND)
-    crew.each(lambda band: double_rows(coarse, fine, atlas, fallback, *band), cuts)
+    crew.each(lambda band: double_rows(coarse, fine, atlas, fallback, offset, *band), cuts)

@@ -38,7 +38,7 @@ def _restored_setting(monkeypatch):
 @pytest.mark.usefixtures("_restored_setting")
 def test_cache_folder_is_named_by_the_sources(tmp_path):
     engine.use_cache(tmp_path)
-    assert numba.config.CACHE_DIR == str(tmp_path / cache.fingerprint())
+    assert str(tmp_path / cache.fingerprint()) == numba.config.CACHE_DIR
     engine.use_cache(None)
     assert numba.config.CACHE_DIR == ""
 

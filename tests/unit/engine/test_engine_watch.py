@@ -18,19 +18,19 @@ class Cancelled(Exception):
 
 def test_progress_rises_from_0_to_1(draw):
     seen: list[tuple[float, str]] = []
-    extend(draw(300, 300), SIDES, seed=0, quality="fast", progress=lambda *step: seen.append(step))
+    extend(draw(380, 380), SIDES, seed=0, quality="fast", progress=lambda *step: seen.append(step))
     fractions = [fraction for fraction, _ in seen]
     assert fractions[0] == 0.0
     assert fractions[-1] == 1.0
     assert fractions == sorted(fractions)
     names = [name for _, name in seen]
     assert names[:2] == ["prepare", "layout"]
-    assert names[-4:] == ["copy", "seams", "write", "done"]
+    assert names[-4:] == ["level 0", "seams", "write", "done"]
 
 
 def test_what_progress_raises_cancels(draw):
     def stop(fraction: float, step: str) -> None:
-        if step == "copy":
+        if step == "seams":
             raise Cancelled
 
     with pytest.raises(Cancelled):
