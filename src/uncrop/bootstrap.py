@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uncrop import engine
 from uncrop import settings as configuration
 from uncrop.admission.admission import Admission
 from uncrop.admission.slots import Slots
@@ -119,7 +120,9 @@ def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
 
 
 @asynccontextmanager
-async def _registry(settings: Settings, engine: EngineRunner) -> AsyncIterator[Registry]:
+async def _registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
+    # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
+    await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
     async with Sender(timeout_s=settings.provider_timeout_s) as send:
         yield Registry(
             ProviderContext(
@@ -137,7 +140,7 @@ async def _registry(settings: Settings, engine: EngineRunner) -> AsyncIterator[R
                     ),
                 },
                 send=send,
-                engine=engine,
+                engine=runner,
                 max_output_pixels=settings.max_output_pixels,
             )
         )

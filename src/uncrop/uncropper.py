@@ -128,7 +128,10 @@ def _open(job: Job) -> Task:
 
 
 def _encode(job: Job, picture: Picture) -> bytes:
-    return codec.encode(picture.pixels, job.answer_format, jpeg=job.header.jpeg, metadata=job.header.metadata)
+    header = job.header
+    return codec.encode(
+        picture.pixels, job.answer_format, jpeg=header.jpeg, metadata=header.metadata, lossless=header.lossless
+    )
 
 
 def _result(job: Job, fill: Fill, picture: Picture, image: bytes, watch: Stopwatch) -> UncropResult:

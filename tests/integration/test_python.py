@@ -36,6 +36,14 @@ def test_one_call_extends_a_file(configured: settings.Settings, tmp_path: Path) 
     assert again.image == result.image
 
 
+def test_a_lossless_webp_stays_lossless(configured: settings.Settings) -> None:
+    pixels = pictures.photo(64, 48)
+    photo = codec.encode(pixels, "WEBP", lossless=True)
+    result = uncrop.extend(photo, left=8, seed=1, settings=configured)
+    assert result.media_type == "image/webp"
+    assert np.array_equal(codec.decode_answer(result.image)[0][:, 8:], codec.decode_answer(photo)[0])
+
+
 def test_what_is_wrong_with_the_request_is_a_value_error(configured: settings.Settings) -> None:
     with pytest.raises(ValueError, match="exceed 2000px") as caught:
         uncrop.extend(pictures.photo_png(64, 48), left=3000, settings=configured)

@@ -1,4 +1,4 @@
-"""`uncrop warm-up`: compiles the engine, so that no user waits for it."""
+"""`uncrop warm-up`: compiles what is compiled, so that no user waits for it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import typer
 
 
 def warm_up() -> None:
-    """Compile the local engine into its cache; takes a moment the first time only."""
+    """Compile the local engine and the PNG reader into their cache; takes a moment the first time only."""
     from uncrop import engine, settings
     from uncrop.cli.exits import explained
+    from uncrop.imaging import png_read
 
     with explained():
         configured = settings.load()
     started = time.perf_counter()
     engine.use_cache(configured.kernel_cache)
+    png_read.warm_up()
     engine.warm_up()
     typer.echo(f"engine ready in {time.perf_counter() - started:.1f} s; kernels in {configured.kernel_cache}")
