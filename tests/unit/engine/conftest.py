@@ -40,7 +40,7 @@ def landscape(height: int, width: int, channels: int = 3, dtype: type = np.uint8
     return np.ascontiguousarray(picture.astype(np.uint8) if dtype is np.uint8 else picture * 257)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw() -> Callable[..., np.ndarray]:
     """Return the function that draws generated photos."""
     return landscape

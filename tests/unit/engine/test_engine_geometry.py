@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncrop.engine import Extension, extend
@@ -115,7 +115,7 @@ def test_a_far_extension_repeats_what_was_made(draw):
     assert (result.confidence_map[:, 276:] == 0).all()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(
     rows=st.integers(16, 90),
     cols=st.integers(16, 90),
