@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from uncrop.finish.work import bands, runs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     Field: TypeAlias = NDArray[np.float32]
 
 BLOCK = 16  # pixels; side of the blocks that are compared
-BAND = 64  # rows that are corrected at once, to stay within the cache
 SAMPLES = (2, 6, 10, 14)  # rows and columns of a block whose crossings stand for all of it
 TRUST = 24.0  # grey levels; a block that differs by more is probably other content, not another colour
 LIMIT = 32.0  # grey levels; no correction is larger
@@ -105,12 +106,9 @@ def _made(work: Work) -> Iterator[tuple[slice, slice]]:
     """Yield rectangles that hold all made pixels, each grown by one pixel into the original for the seam."""
     made = np.ones((work.canvas.height, work.canvas.width), np.bool_)
     made[work.inside] = False if work.opacity is None else work.opacity < 255
-    for top in range(0, made.shape[0], BAND):
-        rows = slice(top, min(top + BAND, made.shape[0]))
-        columns = made[max(rows.start - 1, 0) : rows.stop + 1].any(axis=0)
-        edges = np.flatnonzero(np.diff(columns, prepend=False, append=False)).tolist()
-        for left, right in zip(edges[::2], edges[1::2], strict=True):
-            yield rows, slice(max(left - 1, 0), min(right + 1, made.shape[1]))
+    for rows in bands(made.shape[0]):
+        for run in runs(made[max(rows.start - 1, 0) : rows.stop + 1].any(axis=0)):
+            yield rows, slice(max(run.start - 1, 0), min(run.stop + 1, made.shape[1]))
 
 
 def _add(pixels: NDArray[np.uint8], field: Field, rows: slice, columns: slice, origin: tuple[int, int]) -> None:

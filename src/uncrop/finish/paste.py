@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uncrop.finish.work import bands, runs
+
 if TYPE_CHECKING:
     from uncrop.finish.work import Work
 
@@ -17,7 +19,12 @@ def paste_original(work: Work) -> Work:
         place[...] = work.original
         return work
     stays = work.opacity == 255
-    np.copyto(place, work.original, where=stays[..., None])
+    for rows in bands(stays.shape[0]):
+        whole = stays[rows].all(axis=0)
+        for run in runs(whole):
+            place[rows, run] = work.original[rows, run]
+        for run in runs(stays[rows].any(axis=0) & ~whole):
+            np.copyto(place[rows, run], work.original[rows, run], where=stays[rows, run, None])
     partly = (work.opacity > 0) & ~stays
     if partly.any():
         share = work.opacity[partly][:, None].astype(np.float32) / 255

@@ -10,9 +10,13 @@ import numpy as np
 from uncrop.imaging import arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from uncrop.model import Canvas, Fill, Rect, Task
+
+BAND = 64  # rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +51,17 @@ class Work:
     def inside(self) -> tuple[slice, slice]:
         """Index of the original's place on the canvas."""
         return _index(self.canvas.kept)
+
+
+def bands(height: int) -> Iterator[slice]:
+    """Cut so many rows into bands that stay within the processor's cache."""
+    return (slice(top, min(top + BAND, height)) for top in range(0, height, BAND))
+
+
+def runs(flags: NDArray[np.bool_]) -> Iterator[slice]:
+    """Yield each unbroken run of ``True`` in a line."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
+    return (slice(*ends) for ends in zip(edges[::2], edges[1::2], strict=True))
 
 
 def begin(task: Task, fill: Fill) -> Work:

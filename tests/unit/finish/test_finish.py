@@ -238,3 +238,14 @@ def test_a_photo_without_mask_can_be_scaled_to_a_size() -> None:
     photo = np.full((40, 40, 3), 100, np.uint8)
     picture = finish(task_of(photo, canvas_of_size(40, 40, (120, 60))), fill_of(np.full((60, 120, 3), 90, np.uint8)))
     assert (picture.pixels[:, 30:90] == 100).all()
+
+
+def test_a_ragged_mask_keeps_every_pixel_that_stays() -> None:
+    photo = scene(100, 100)
+    mask = np.random.default_rng(5).random((100, 100)) < 0.5
+    mask[:10] = True
+    mask[:, :10] = False
+    made = np.random.default_rng(6).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    picture = finish(task_of(photo, canvas_of_size(100, 100, None), mask, OPENAI), fill_of(made)).pixels
+    assert np.array_equal(picture[~mask], photo[~mask])
+    assert not np.array_equal(picture[mask], photo[mask])
