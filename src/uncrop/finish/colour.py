@@ -107,7 +107,7 @@ def _made(work: Work) -> Iterator[tuple[slice, slice]]:
     made = np.ones((work.canvas.height, work.canvas.width), np.bool_)
     made[work.inside] = False if work.opacity is None else work.opacity < 255
     for rows in bands(made.shape[0]):
-        columns: NDArray[np.bool_] = made[max(rows.start - 1, 0) : rows.stop + 1].any(axis=0)
+        columns = np.asarray(made[max(rows.start - 1, 0) : rows.stop + 1].any(axis=0))
         for run in runs(columns):
             yield rows, slice(max(run.start - 1, 0), min(run.stop + 1, made.shape[1]))
 
