@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.imaging import arrays
+from uncrop.imaging import codec
 
 if TYPE_CHECKING:
     from uncrop.finish.work import Work
@@ -23,7 +23,7 @@ def fit(work: Work) -> Work:
     if (height, width) != (canvas.height, canvas.width):
         if work.exact_size:
             warnings += (f"the provider sent {width}x{height}; resized to {canvas.width}x{canvas.height}",)
-        pixels = arrays.resize(pixels, canvas.width, canvas.height)
+        pixels = codec.resize(pixels, canvas.width, canvas.height)
     if not pixels.flags.writeable:
         pixels = pixels.copy()
     work = replace(work, pixels=pixels, warnings=warnings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.imaging import arrays
+from uncrop.imaging import arrays, codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +72,9 @@ def begin(task: Task, fill: Fill) -> Work:
     original = arrays.to_rgb8(photo)
     kept = canvas.kept
     if original.shape[:2] != (kept.height, kept.width):
-        original = arrays.resize(original, kept.width, kept.height)
+        original = codec.resize(original, kept.width, kept.height)
         if opacity is not None:
-            opacity = arrays.resize(opacity[..., None], kept.width, kept.height)[..., 0]
+            opacity = codec.resize(opacity[..., None], kept.width, kept.height)[..., 0]
     return Work(
         canvas=canvas,
         original=original,

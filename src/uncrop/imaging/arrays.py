@@ -110,20 +110,6 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return result
 
 
-@overload
-def resize(pixels: Bytes, width: int, height: int) -> Bytes: ...
-@overload
-def resize(pixels: Pixels, width: int, height: int) -> Pixels: ...
-def resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resample to ``width`` x ``height`` with a Lanczos filter of three lobes; alpha is respected, depth kept."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    # The codec itself imports this module.
-    from uncrop.imaging.codec import resample
-
-    return resample(pixels, width, height)
-
-
 def _stacked(*planes: Bytes) -> Bytes:
     """Put planes together, one after the other: three times as fast as numpy with all of them at once."""
     result = np.empty((*planes[0].shape, len(planes)), np.uint8)

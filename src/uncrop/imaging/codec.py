@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from PIL import Image
@@ -113,8 +113,14 @@ def encode(
     return _encode_webp(pixels, metadata, lossless=lossless)
 
 
-def resample(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resample with Pillow's Lanczos filter; see ``arrays.resize``."""
+@overload
+def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]: ...
+@overload
+def resize(pixels: Pixels, width: int, height: int) -> Pixels: ...
+def resize(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Resample to ``width`` x ``height`` with a Lanczos filter of three lobes; alpha is respected, depth kept."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
     if pixels.dtype == np.uint8:
         return np.asarray(_image(pixels).resize((width, height), Image.Resampling.LANCZOS)).reshape(height, width, -1)
     planes = [

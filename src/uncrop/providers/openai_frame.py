@@ -78,7 +78,7 @@ def _draw(pixels: NDArray[np.uint8], frame: Canvas) -> NDArray[np.uint8]:
     """Draw the photo, scaled, at its place in the frame and continue its colours around it."""
     drawn = np.zeros((frame.height, frame.width, 3), np.uint8)
     known = np.zeros((frame.height, frame.width), np.bool_)
-    drawn[_inside(frame)] = arrays.resize(pixels, frame.kept.width, frame.kept.height)
+    drawn[_inside(frame)] = codec.resize(pixels, frame.kept.width, frame.kept.height)
     known[_inside(frame)] = True
     return underpaint(drawn, known)
 

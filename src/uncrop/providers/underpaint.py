@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.imaging import arrays
+from uncrop.imaging import arrays, codec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def underpaint(pixels: NDArray[np.uint8], known: Mask) -> NDArray[np.uint8]:
         return pixels
     if max(height, width) == 1:
         return np.full_like(pixels, GREY)
-    coarse = arrays.to_8bit(arrays.resize(underpaint(*_halve(pixels, known)), width, height))
+    coarse = arrays.to_8bit(codec.resize(underpaint(*_halve(pixels, known)), width, height))
     return np.where(known[..., None], pixels, coarse)
 
 

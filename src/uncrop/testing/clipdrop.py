@@ -163,7 +163,7 @@ class ClipdropEmulator(Emulator):
             return known
         pixels = _extend(arrays.to_rgb8(_decode(data, header)), sides, seed)
         if size is not None:
-            pixels = arrays.to_8bit(arrays.resize(pixels, *size))
+            pixels = arrays.to_8bit(codec.resize(pixels, *size))
         made = codec.encode(pixels, "JPEG")
         with self._account:
             self._made[name] = made

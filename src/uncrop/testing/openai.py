@@ -127,7 +127,7 @@ class OpenAIEmulator(Emulator):
 
 def _redraw(photo: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Stretch the whole frame to the size and shift its colours."""
-    resized = arrays.to_8bit(arrays.resize(photo, *size))
+    resized = arrays.to_8bit(codec.resize(photo, *size))
     drift = np.array(DRIFT, np.uint8)
     return np.minimum(resized, 255 - drift) + drift
 

@@ -107,9 +107,3 @@ def test_upright(orientation: int, expected: list[list[int]], channels: int, kin
 def test_upright_of_a_view() -> None:
     pixels = pictures.photo(9, 7)[1:6, 2:8]
     assert np.array_equal(arrays.upright(pixels, 6), np.rot90(pixels, -1))
-
-
-def test_resize() -> None:
-    pixels = pictures.photo(40, 30)
-    assert arrays.resize(pixels, 40, 30) is pixels
-    assert arrays.resize(pixels, 20, 15).shape == (15, 20, 3)

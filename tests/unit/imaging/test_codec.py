@@ -113,7 +113,7 @@ def test_resampling(channels: int, bits: int) -> None:
     pixels = pictures.photo(120, 90, channels=channels, bits=bits)
     if channels in (2, 4):
         pixels[:, :, -1] = 255 if bits == 8 else 65535
-    small = codec.resample(pixels, 40, 30)
+    small = codec.resize(pixels, 40, 30)
     assert (small.shape, small.dtype) == ((30, 40, channels), pixels.dtype)
     blocks = pixels.reshape(30, 3, 40, 3, channels).mean(axis=(1, 3))
     assert psnr(small, blocks.astype(pixels.dtype)) > 27
@@ -122,7 +122,13 @@ def test_resampling(channels: int, bits: int) -> None:
 def test_transparent_pixels_do_not_bleed() -> None:
     pixels = np.zeros((20, 20, 4), np.uint8)
     pixels[:, :10] = (200, 100, 50, 255)
-    small = codec.resample(pixels, 7, 7)
+    small = codec.resize(pixels, 7, 7)
     opaque = small[small[:, :, 3] > 30]
     # The black of transparent pixels would make them darker.
     assert (opaque[:, :3] >= (198, 98, 48)).all()
+
+
+def test_resizing_to_the_same_extent_does_nothing() -> None:
+    pixels = pictures.photo(40, 30)
+    assert codec.resize(pixels, 40, 30) is pixels
+    assert codec.resize(pixels, 20, 15).shape == (15, 20, 3)

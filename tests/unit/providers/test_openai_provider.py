@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from uncrop import errors
-from uncrop.imaging import arrays, codec
+from uncrop.imaging import codec
 from uncrop.imaging.compare import drift
 from uncrop.imaging.header import read_header
 from uncrop.imaging.mask import decode_mask, encode_mask
@@ -116,7 +116,7 @@ def test_another_shape_is_padded_and_never_distorted() -> None:
     sent, mask = image_of(call), mask_of(call)
     assert fields(call)["size"] == "1536x1024"
     assert sent.shape == (1024, 1536, 3)
-    original = arrays.resize(photo(300, 300), 1024, 1024)
+    original = codec.resize(photo(300, 300), 1024, 1024)
     assert (sent[:, 256:1280] == original).all()
     # The border's colours continue; nothing is black or white.
     left_border = original[:, :1].astype(int)

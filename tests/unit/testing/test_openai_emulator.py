@@ -11,7 +11,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from uncrop.imaging import arrays, codec
+from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
 from uncrop.testing import OpenAIEmulator
 from uncrop.testing.openai import DRIFT
@@ -72,7 +72,7 @@ def test_a_good_call_gets_a_picture_of_the_size_asked_for(openai: OpenAIEmulator
 
 def test_the_whole_frame_is_redrawn_with_a_drift(openai: OpenAIEmulator) -> None:
     made = picture(post(openai)).astype(int)
-    stretched = arrays.resize(photo(64, 64), 1024, 1024).astype(int)
+    stretched = codec.resize(photo(64, 64), 1024, 1024).astype(int)
     assert tuple((made - stretched).reshape(-1, 3).mean(axis=0).round()) == DRIFT
 
 
