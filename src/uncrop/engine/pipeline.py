@@ -157,7 +157,7 @@ def finest(
 def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a photo (h, w, 1 or 3) of 8 or 16 bits as (h, w, 3) of 8 bits, which is what patches are compared by."""
     eight = colour if colour.dtype == np.uint8 else ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(eight, (*eight.shape[:2], 3)))
+    return eight if eight.shape[2] == 3 else eight.repeat(3, axis=2)
 
 
 def refine(

@@ -1,0 +1,208 @@
+"""Time, memory and quality of the local engine, with peers from PyPI where they are installed, in the same run.
+
+``python benchmarks/engine.py`` prints three tables:
+
+* seconds for each quality at 1024 px and for a large picture, by step, with the peak memory of a process of its own;
+* how generated pictures, whose surroundings are known, are extended: how visible the border is (seam, in standard
+  deviations of the same measure inside the photo; under 1 is invisible), the correlation of what was made with the
+  photo's reflection (mirror; over 0.6 is a kaleidoscope), its grain over the truth's, and the mean difference
+  from the truth in the first 16 pixels;
+* the same for the peers: reflection, OpenCV's Telea, PyPatchMatch.
+
+The photographs by which the engine was tuned cannot be shipped; ``docs/engine.md`` has their figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncrop.engine import extend, warm_up
+from uncrop.model import Quality, Sides
+
+Picture = NDArray[np.uint8]
+Maker = Callable[[Picture, Sides], Picture]
+QUALITIES: tuple[Quality, ...] = ("fast", "standard", "best")
+
+
+def waves(height: int, width: int, seed: int) -> NDArray[np.float64]:
+    """Return smooth noise, 0 to 1, from 40 waves of random direction and length."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    total = np.zeros((height, width))
+    for _ in range(40):
+        length, angle, phase = 8 * 2 ** rng.uniform(0, 5), rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
+        total += np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / length + phase) * length**0.5
+    scaled: NDArray[np.float64] = (total - total.min()) / (total.max() - total.min())
+    return scaled
+
+
+def pictures(height: int = 384, width: int = 512) -> Iterator[tuple[str, Picture]]:
+    """Yield generated pictures: a landscape, a facade, a texture and a gradient."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:height, 0:width]
+    noise, grain = waves(height, width, 1), rng.normal(0, 6, (height, width, 1))
+    ground = np.stack([90 + 80 * noise, 110 + 70 * noise, 60 + 40 * noise], -1) + 4 * grain
+    sky = np.stack([110 + 60 * y / height, 150 + 50 * y / height, 215 + 20 * y / height], -1)
+    yield "landscape", to_bytes(np.where((y < height * 0.55 + 30 * noise)[..., None], sky, ground) + grain / 6)
+    window = ((x % 48 > 14) & (y % 64 > 22))[..., None]
+    yield "facade", to_bytes(np.where(window, (60, 75, 95), (190, 170, 150)) + grain)
+    yield "texture", to_bytes(np.stack([255 * waves(height, width, seed) for seed in (2, 3, 4)], -1))
+    yield "gradient", to_bytes(np.stack([40 + 150 * x / width, 60 + 120 * y / height, 200 - 90 * x / width], -1))
+
+
+def to_bytes(values: NDArray[np.float64]) -> Picture:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def seam(made: Picture, sides: Sides) -> float:
+    """Return the visibility of the border, in standard deviations of the same measure on lines inside the photo."""
+    light = made.mean(axis=2)
+    inner = light[sides.up : light.shape[0] - sides.down, sides.left : light.shape[1] - sides.right]
+
+    def excess(lines: NDArray[np.float64]) -> float:
+        steps = np.abs(np.diff(lines, axis=0))
+        return float(np.maximum(0, steps[1] - (steps[0] + steps[2]) / 2).mean())
+
+    found = []
+    top, left = sides.up, sides.left
+    for lines, within, at in (
+        (light[:, left : left + inner.shape[1]], inner, top),
+        (light.T[:, top : top + inner.shape[0]], inner.T, left),
+    ):
+        null = [excess(within[n : n + 4]) for n in range(8, 64, 2)]
+        found.append((excess(lines[at - 2 : at + 2]) - np.mean(null)) / (np.std(null) + 0.02))
+    return float(np.mean(found))
+
+
+def scores(made: Picture, truth: Picture, sides: Sides) -> dict[str, float]:
+    height, width = truth.shape[:2]
+    hole = np.ones((height, width), bool)
+    inner = np.s_[sides.up : height - sides.down, sides.left : width - sides.right]
+    hole[inner] = False
+    near = hole.copy()
+    near[: sides.up - 16] = near[height - sides.down + 16 :] = False
+    near[:, : sides.left - 16] = near[:, width - sides.right + 16 :] = False
+    reflected = reflect(np.ascontiguousarray(truth[inner]), sides)
+    grain = [np.abs(np.diff(p.astype(int), axis=1)).mean(axis=2)[hole[:, 1:]].mean() for p in (made, truth)]
+    flat = [p[hole].astype(float).ravel() - truth[inner].mean() for p in (made, reflected)]
+    return {
+        "seam": seam(made, sides),
+        "mirror": float(np.corrcoef(*flat)[0, 1]),
+        "grain": float(grain[0] / max(grain[1], 1e-6)),
+        "near": float(np.abs(made[near].astype(int) - truth[near]).mean()),
+    }
+
+
+def reflect(photo: Picture, sides: Sides) -> Picture:
+    return np.pad(photo, ((sides.up, sides.down), (sides.left, sides.right), (0, 0)), mode="reflect")
+
+
+def on_canvas(photo: Picture, sides: Sides) -> tuple[Picture, Picture]:
+    """Return the photo on a black canvas, and a mask (height, width, 1), 255 where pixels are to be made."""
+    pad = ((sides.up, sides.down), (sides.left, sides.right))
+    mask = np.pad(np.zeros((*photo.shape[:2], 1), np.uint8), (*pad, (0, 0)), constant_values=255)
+    return np.pad(photo, (*pad, (0, 0))), mask
+
+
+def telea(photo: Picture, sides: Sides) -> Picture:
+    cv2: Any = importlib.import_module("cv2")
+    made: Picture = cv2.inpaint(*on_canvas(photo, sides), 3, cv2.INPAINT_TELEA)
+    return made
+
+
+def patchmatch(photo: Picture, sides: Sides) -> Picture:
+    module: Any = importlib.import_module("patchmatch")
+    made: Picture = module.patch_match.inpaint(*on_canvas(photo, sides), patch_size=5)
+    return made
+
+
+def uncrop(photo: Picture, sides: Sides, *, quality: Quality) -> Picture:
+    return extend(photo, sides, seed=0, quality=quality).pixels.astype(np.uint8, copy=False)
+
+
+def makers() -> dict[str, Maker]:
+    """Return uncrop in every quality, and the peers that can be imported."""
+    found: dict[str, Maker] = {f"uncrop {quality}": partial(uncrop, quality=quality) for quality in QUALITIES}
+    found["reflect"] = reflect
+    if find_spec("cv2"):
+        found["opencv telea"] = telea
+    if find_spec("patchmatch"):
+        found["pypatchmatch"] = patchmatch
+    return found
+
+
+def compare() -> None:
+    sides = Sides(left=64, right=64, up=48, down=48)
+    print(f"\n{'picture':<12}{'maker':<18}{'seam':>8}{'mirror':>8}{'grain':>8}{'near':>8}{'seconds':>9}")
+    for name, truth in pictures():
+        photo = np.ascontiguousarray(truth[48:-48, 64:-64])
+        for maker, make in makers().items():
+            start = time.perf_counter()
+            made = make(photo, sides)
+            seconds = time.perf_counter() - start
+            values = scores(made, truth, sides)
+            print(f"{name:<12}{maker:<18}" + "".join(f"{v:8.2f}" for v in values.values()) + f"{seconds:9.2f}")
+
+
+def measure(height: int, width: int, quality: Quality) -> None:
+    """Time one extension by 15 % a side in this process, and print the result as JSON."""
+    photo = to_bytes(255 * np.stack([waves(height // 4, width // 4, n) for n in range(3)], -1))
+    photo = np.ascontiguousarray(photo.repeat(4, axis=0).repeat(4, axis=1))
+    tiny = np.zeros((64, 64, 3), np.uint8)
+    extend(tiny, Sides(left=30), seed=0)  # loads the kernels
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    marks: list[tuple[float, str]] = []
+    sides = Sides(left=width * 3 // 20, right=width * 3 // 20, up=height * 3 // 20, down=height * 3 // 20)
+    extend(photo, sides, seed=0, quality=quality, progress=lambda _, step: marks.append((time.perf_counter(), step)))
+    steps: dict[str, float] = {}
+    for (start, step), (end, _) in pairwise(marks):
+        steps[step] = steps.get(step, 0) + end - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"steps": steps, "peak": peak / 1024, "before": before / 1024}))
+
+
+def times() -> None:
+    sizes: tuple[tuple[int, int, tuple[Quality, ...]], ...] = (
+        (512, 788, QUALITIES),
+        (2592, 3872, ("fast", "standard")),
+    )
+    for height, width, qualities in sizes:
+        for quality in qualities:
+            command = [sys.executable, __file__, "--measure", str(height), str(width), quality]
+            answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            total = sum(answer["steps"].values())
+            print(f"\n{width}x{height} +15 % a side, {quality}: {total:.2f} s, peak {answer['peak']:.0f} MB", end=" ")
+            print(f"({answer['before']:.0f} MB of them the interpreter and the compiler)")
+            print("  " + ", ".join(f"{step} {seconds:.2f}" for step, seconds in answer["steps"].items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--measure", nargs=3, metavar=("HEIGHT", "WIDTH", "QUALITY"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        measure(int(asked.measure[0]), int(asked.measure[1]), asked.measure[2])
+        return
+    start = time.perf_counter()
+    warm_up()
+    print(f"compiling or loading the kernels: {time.perf_counter() - start:.1f} s")
+    times()
+    compare()
+
+
+if __name__ == "__main__":
+    main()
