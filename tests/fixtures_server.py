@@ -169,9 +169,10 @@ def running(
     open_service: Callable[[], AbstractAsyncContextManager[Service]],
     *,
     protocol: type[BoundedProtocol] = BoundedProtocol,
+    make_app: Callable[..., Any] = create_app,
     **options: Any,
 ) -> Iterator[Running]:
-    """Serve in a thread until the block ends; ``options`` go to ``create_app``."""
+    """Serve in a thread until the block ends; ``options`` go to ``make_app``."""
     listener = socket.create_server(("127.0.0.1", 0))
     ready = threading.Event()
     handles: list[Any] = []
@@ -179,7 +180,7 @@ def running(
 
     async def serve() -> None:
         async with open_service() as service:
-            server = make_server(create_app(service, **options), protocol=protocol)
+            server = make_server(make_app(service, **options), protocol=protocol)
             started = Running(service, listener.getsockname()[1], asyncio.get_running_loop(), server)
             handles.extend((started, server))
             server.startup = _then(server.startup, ready.set)
@@ -259,7 +260,7 @@ class Real:
 
 
 @contextmanager
-def real(folder: Path, *, settings: dict[str, Any] | None = None, **options: Any) -> Iterator[Real]:
+def real(folder: Path, *, settings: dict[str, Any] | None = None, key: bool = True, **options: Any) -> Iterator[Real]:
     """Serve the real service over emulators; ``settings`` come on top, ``options`` go to ``running``."""
     with ClipdropEmulator(api_key=PROVIDER_KEY) as clipdrop, OpenAIEmulator(api_key=PROVIDER_KEY) as openai:
         values = {
@@ -271,8 +272,10 @@ def real(folder: Path, *, settings: dict[str, Any] | None = None, **options: Any
         }
         configured = Settings(_env_file=None, **{**values, **(settings or {})})
         with running(lambda: open_service(configured), **options) as server:
-            created: NewKey = server.do(server.service.store.keys.create(ORGANIZATION))
-            yield Real(server=server, key=created.key, clipdrop=clipdrop, openai=openai)
+            house = Real(server=server, key="", clipdrop=clipdrop, openai=openai)
+            if key:
+                house.key = house.new_key().key
+            yield house
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ Nothing that is refused reaches a provider or is booked.
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,6 @@ import pytest
 
 from fixtures_http import Form, Refusal, ask, check, clipdrop_form, openai_form
 from fixtures_server import ORGANIZATION, PATH, Real, real
-from uncrop.server.form import BodyLimits
 from uncrop.server.openapi_errors import raised
 from uncrop.testing import outcomes
 from uncrop.testing.pictures import animated_png, mask_png, photo_jpeg, photo_png, truncated
@@ -431,138 +428,7 @@ def test_what_a_provider_answers_becomes_one_code(house: Real, name: str) -> Non
     assert response.headers["x-ratelimit-limit"] == "100000"
 
 
-# --- what needs a server of its own ----------------------------------------------------------------------------------
-
-
-def test_too_many_requests(tmp_path: Any) -> None:
-    with real(tmp_path, settings={"rate_limit_per_minute": 2}) as house:
-        first = ask(house.url, CLIPDROP, key=house.key)
-        assert (first.status_code, first.headers["x-ratelimit-remaining"]) == (200, "1")
-        refused = ask(house.url, CLIPDROP.but(provider="nonsense"), key=house.key)
-        assert (refused.status_code, refused.headers["x-ratelimit-remaining"]) == (422, "0")
-        over = ask(house.url, CLIPDROP, key=house.key)
-        check(
-            over,
-            Refusal(
-                status=429,
-                code="RATE_LIMIT_EXCEEDED",
-                message="Too many requests; try again later",
-                details={"limit": 2, "window_seconds": 60},
-            ),
-        )
-        assert 1 <= int(over.headers["retry-after"]) <= 60
-        assert over.headers["x-ratelimit-limit"] == "2"
-        assert over.headers["x-ratelimit-remaining"] == "0"
-        assert int(over.headers["x-ratelimit-reset"]) > datetime.now(UTC).timestamp()
-        assert (house.calls(), house.booked()) == (1, 1)
-        other = house.new_key("org_other")
-        assert ask(house.url, CLIPDROP.but(organization_id="org_other"), key=other.key).status_code == 200
-
-
-def test_too_many_pictures(tmp_path: Any) -> None:
-    with real(tmp_path, settings={"usage_limit_per_day": 1}) as house:
-        house.clipdrop.script(outcomes.refuse(500))
-        assert ask(house.url, CLIPDROP, key=house.key).status_code == 502
-        assert ask(house.url, CLIPDROP, key=house.key).status_code == 200
-        over = ask(house.url, CLIPDROP, key=house.key)
-        check(
-            over,
-            Refusal(
-                status=429,
-                code="USAGE_LIMIT_EXCEEDED",
-                message="The organization's usage limit is reached",
-                details={"limit": 1, "used": 1, "window": "UTC day"},
-            ),
-        )
-        assert 1 <= int(over.headers["retry-after"]) <= 86_400
-        assert (house.calls(), house.booked()) == (2, 1)
-
-
-def test_a_provider_without_a_key(tmp_path: Any) -> None:
-    with real(tmp_path, settings={"clipdrop_api_key": None}) as house:
-        check(
-            ask(house.url, CLIPDROP, key=house.key),
-            Refusal(
-                status=503,
-                code="PROVIDER_NOT_CONFIGURED",
-                message="This provider is not configured on this server",
-                details={"provider": "clipdrop"},
-                system_message="The provider clipdrop has no API key",
-                type="server_error",
-            ),
-        )
-        assert (house.calls(), house.booked()) == (0, 0)
-
-
-def test_a_provider_that_does_not_answer(tmp_path: Any) -> None:
-    with real(tmp_path, settings={"provider_timeout_s": 0.3}) as house:
-        house.clipdrop.script(outcomes.hold(threading.Event()))
-        check(
-            ask(house.url, CLIPDROP, key=house.key),
-            Refusal(
-                status=504,
-                code="PROVIDER_TIMEOUT",
-                message="The provider did not answer in time",
-                details={"provider": "clipdrop"},
-                system_message="The provider did not answer within the deadline",
-                type="server_error",
-            ),
-        )
-        assert (house.calls(), house.booked()) == (1, 0)
-
-
-def test_a_provider_that_keeps_failing_is_given_a_pause(tmp_path: Any) -> None:
-    with real(tmp_path) as house:
-        house.clipdrop.script(*[outcomes.refuse(500)] * 10)
-        for _ in range(10):
-            assert ask(house.url, CLIPDROP, key=house.key).status_code == 502
-        paused = ask(house.url, CLIPDROP, key=house.key)
-        check(
-            paused,
-            Refusal(
-                status=503,
-                code="PROVIDER_UNAVAILABLE",
-                message="The provider is unavailable at the moment",
-                details={"provider": "clipdrop"},
-                type="server_error",
-            ),
-        )
-        assert 1 <= int(paused.headers["retry-after"]) <= 15
-        assert (house.calls(), house.booked()) == (10, 0)
-        metrics = httpx2.get(house.url + "/metrics").text
-        assert 'uncrop_breaker_state{provider="clipdrop"} 2.0' in metrics
-
-
-def test_a_full_server(tmp_path: Any) -> None:
-    release = threading.Event()
-    settings = {"max_running": 1, "max_waiting": 0}
-    with real(tmp_path, settings=settings) as house, ThreadPoolExecutor(1) as pool:
-        house.clipdrop.script(outcomes.hold(release))
-        first = pool.submit(ask, house.url, CLIPDROP, key=house.key)
-        house.clipdrop.wait_for_calls(1)
-        busy = ask(house.url, CLIPDROP, key=house.key)
-        release.set()
-        check(
-            busy,
-            Refusal(status=503, code="SERVER_BUSY", message="The server is busy; try again later", type="server_error"),
-        )
-        assert busy.headers["retry-after"] == "5"
-        assert first.result().status_code == 200
-        assert (house.calls(), house.booked()) == (1, 1)
-
-
-def test_a_body_too_large(tmp_path: Any) -> None:
-    with real(tmp_path, limits=BodyLimits(max_bytes=1000)) as house:
-        check(
-            ask(house.url, CLIPDROP, key=house.key),
-            Refusal(
-                status=413,
-                code="REQUEST_TOO_LARGE",
-                message="The request body exceeds 1000 bytes",
-                details={"max_bytes": 1000},
-            ),
-        )
-        assert (house.calls(), house.booked()) == (0, 0)
+# --- our own faults ---------------------------------------------------------------------------------------------------
 
 
 def test_a_fault_of_our_own_tells_nothing(house: Real) -> None:
@@ -588,27 +454,6 @@ def test_a_fault_of_our_own_tells_nothing(house: Real) -> None:
     )
     assert response.headers["x-ratelimit-limit"] == "100000"
     assert ask(house.url, CLIPDROP, key=house.key).status_code == 200
-
-
-# --- the order of the checks -----------------------------------------------------------------------------------------
-
-
-def test_the_order_of_the_checks(tmp_path: Any) -> None:
-    """Each request is wrong in every later way as well; only the first is told."""
-    everything = {"provider": "clipdrop", "organization_id": "org_other", "extend_left": "9999"}
-    with real(tmp_path, settings={"rate_limit_per_minute": 3}, limits=BodyLimits(max_bytes=20_000)) as house:
-
-        def code(form: Form, key: str | None) -> str:
-            return str(ask(house.url, form, key=key).json()["error"]["code"])
-
-        too_large = Form(fields=everything, files={"image_file": bytes(30_000)})
-        assert code(too_large, "wrong") == "INVALID_API_KEY"
-        assert code(too_large, house.key) == "REQUEST_TOO_LARGE"
-        assert code(Form(fields=everything, files={"image_file": b"x"}), house.key) == "INVALID_EXTEND_PARAMETERS"
-        legal_elsewhere = Form(fields={**everything, "extend_left": "9"}, files={"image_file": PHOTO})
-        assert code(legal_elsewhere, house.key) == "ORGANIZATION_ACCESS_DENIED"
-        assert code(too_large, house.key) == "RATE_LIMIT_EXCEEDED"
-        assert (house.calls(), house.booked()) == (0, 0)
 
 
 # --- the table is complete -------------------------------------------------------------------------------------------

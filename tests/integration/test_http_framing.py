@@ -1,45 +1,19 @@
-"""Raw sockets against the real protocol: framing, heads, slow clients, early answers. Bounds are cut to fractions of a
-second, so that no test waits."""
+"""Raw sockets against the real protocol: framing and heads. Bounds are cut to fractions of a second."""
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures_http import Refusal, check_refusal
-from fixtures_server import (
-    KEY,
-    ORGANIZATION,
-    PATH,
-    FakeUncropper,
-    Running,
-    already_open,
-    fake_service,
-    picture,
-    running,
-    wait_until,
-)
+from fixtures_http import Refusal
+from fixtures_server import KEY, Running, already_open, fake_service, picture, running
+from fixtures_wire import FORM_TYPE, LIVEZ, TE, Hasty, Wire, chunked, form, head, requests_seen, send_what_goes, whole
 from uncrop.server.form import BodyLimits
-from uncrop.server.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-BOUNDARY = "frontier"
-
-
-class Hasty(BoundedProtocol):
-    """The real bounds, in less time."""
-
-    head_s = 0.3
-    linger_s = 0.5
-    write_stall_s = 0.2
 
 
 @pytest.fixture(scope="module")
@@ -48,95 +22,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     limits = BodyLimits(max_bytes=200_000, stall_s=0.2, total_s=0.6)
     with running(already_open(service), protocol=Hasty, limits=limits) as started:
         yield started
-
-
-def requests_seen(server: Running) -> int:
-    uncropper: Any = server.service.uncropper
-    return len(uncropper.requests)
-
-
-class Answer:
-    """One answer off a raw connection."""
-
-    def __init__(self, head: bytes, body: bytes) -> None:
-        lines = head.decode().split("\r\n")
-        self.status = int(lines[0].split(" ")[1])
-        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
-        self.body = body
-
-    def check(self, expected: Refusal) -> None:
-        check_refusal(self.status, self.headers, json.loads(self.body), expected)
-
-
-class Wire:
-    """A raw connection that is read answer by answer."""
-
-    def __init__(self, server: Running) -> None:
-        self.socket = server.connect()
-        self._read = self.socket.makefile("rb")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._read.close()
-        self.socket.close()
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def line(self) -> bytes:
-        return self._read.readline()
-
-    def answer(self) -> Answer:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            line = self._read.readline()
-            assert line, f"the connection ended within a head: {head!r}"
-            head += line
-        answer = Answer(head.removesuffix(b"\r\n\r\n"), b"")
-        answer.body = self._read.read(int(answer.headers.get("content-length", "0")))
-        return answer
-
-    def is_closed(self) -> bool:
-        """Wait for the end; anything else that comes is an answer too many."""
-        try:
-            rest = self._read.read()
-        except ConnectionResetError:
-            return True
-        assert rest == b"", rest
-        return True
-
-
-def head(*lines: str, method: str = "POST", path: str = PATH, host: str | None = "a.example", key: str = KEY) -> bytes:
-    first = [f"{method} {path} HTTP/1.1", *([] if host is None else [f"Host: {host}"]), f"X-API-Key: {key}"]
-    return "\r\n".join([*first, *lines, "", ""]).encode("latin-1")
-
-
-def form(image: bytes = b"photo", *, end: bool = True) -> bytes:
-    texts = {"provider": "clipdrop", "organization_id": ORGANIZATION}
-    parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in texts.items()
-    ]
-    file_head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image_file"; filename="a.jpg"\r\n\r\n'
-    return b"".join([*parts, file_head.encode(), image, b"\r\n", f"--{BOUNDARY}--\r\n".encode() if end else b""])
-
-
-FORM_TYPE = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
-
-
-def whole(body: bytes | None = None, *lines: str, **options: Any) -> bytes:
-    body = form() if body is None else body
-    return head(FORM_TYPE, f"Content-Length: {len(body)}", *lines, **options) + body
-
-
-def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
-    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + end
-
-
-LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
-TE = "Transfer-Encoding: chunked"
 
 
 def malformed(system_message: str = "Invalid HTTP request received.") -> Refusal:
@@ -206,7 +91,7 @@ def test_chunk_framing_that_brings_no_body_is_refused(server: Running) -> None:
     with Wire(server) as wire:
         wire.send(head(FORM_TYPE, TE) + b"3;")
         for _ in range(300):
-            _send_what_goes(wire.socket, b"x" * 1000)
+            send_what_goes(wire.socket, b"x" * 1000)
         wire.answer().check(malformed("chunked framing without a body"))
         assert wire.is_closed()
 
@@ -235,7 +120,7 @@ TOO_LARGE = Refusal(
 )
 def test_a_head_beyond_the_limits_is_refused(server: Running, lines: list[str]) -> None:
     with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(_send_what_goes, wire.socket, head(*lines))
+        sending = pool.submit(send_what_goes, wire.socket, head(*lines))
         answer = wire.answer()
         sending.result()
         answer.check(TOO_LARGE if answer.status == 431 and b"max_bytes" in answer.body else _without_details(TOO_LARGE))
@@ -245,13 +130,6 @@ def test_a_head_beyond_the_limits_is_refused(server: Running, lines: list[str]) 
 def _without_details(refusal: Refusal) -> Refusal:
     # A header that never ends is stopped before its line is whole, so that nothing is known about lines.
     return Refusal(status=refusal.status, code=refusal.code, message=refusal.message)
-
-
-def _send_what_goes(connection: socket.socket, data: bytes) -> None:
-    try:
-        connection.sendall(data)
-    except OSError:
-        return  # the server has heard enough
 
 
 def test_a_head_of_just_the_limits_is_served(server: Running) -> None:
@@ -265,7 +143,7 @@ def test_a_head_of_just_the_limits_is_served(server: Running) -> None:
 
 def test_a_long_address_is_refused(server: Running) -> None:
     with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(_send_what_goes, wire.socket, head(path="/" + "x" * 1_000_000))
+        sending = pool.submit(send_what_goes, wire.socket, head(path="/" + "x" * 1_000_000))
         assert wire.answer().status == 431
         sending.result()
         assert wire.is_closed()
@@ -375,217 +253,3 @@ def test_nonsense_after_a_whole_request_does_not_take_its_answer_away(server: Ru
         wire.send(whole() + b"nonsense\r\n\r\n" + LIVEZ)
         assert wire.answer().body == picture().image
         assert wire.is_closed()
-
-
-# --- bodies ----------------------------------------------------------------------------------------------------------
-
-
-def body_late(received: int) -> Refusal:
-    return Refusal(
-        status=408,
-        code="REQUEST_TIMEOUT",
-        message="The request body did not arrive in time",
-        details={"received_bytes": received, "seconds": 0.6, "stall_seconds": 0.2},
-    )
-
-
-def test_a_body_that_stalls_is_ended(server: Running) -> None:
-    before = requests_seen(server)
-    with Wire(server) as wire:
-        wire.send(whole()[:-10])
-        wire.answer().check(body_late(len(form()) - 10))
-        assert wire.is_closed()
-    assert requests_seen(server) == before
-
-
-def test_a_body_that_drips_is_ended(server: Running) -> None:
-    stop = threading.Event()
-    with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
-        wire.send(head(FORM_TYPE, "Content-Length: 100000"))
-
-        def drip() -> None:
-            while not stop.wait(0.02):
-                _send_what_goes(wire.socket, b"-")
-
-        wire.send(form(end=False)[:-2])
-        dripping = pool.submit(drip)
-        answer = wire.answer()
-        stop.set()
-        dripping.result()
-        assert answer.status == 408
-        assert wire.is_closed()
-
-
-@pytest.mark.parametrize("cut", [1, 4, 30, 60, 200])
-def test_a_form_without_its_closing_boundary_is_not_half_a_request(server: Running, cut: int) -> None:
-    before = requests_seen(server)
-    with Wire(server) as wire:
-        wire.send(whole(form().rstrip()[:-cut]))
-        answer = wire.answer()
-        assert (answer.status, json.loads(answer.body)["error"]["code"]) == (422, "VALIDATION_ERROR")
-    assert requests_seen(server) == before
-
-
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-def test_a_client_that_leaves_within_its_body_is_not_served(server: Running, share: float) -> None:
-    before = requests_seen(server)
-    with Wire(server) as wire:
-        data = whole()
-        wire.send(data[: int(len(data) * share)])
-        wire.socket.shutdown(socket.SHUT_WR)
-        assert wire.is_closed()
-    assert requests_seen(server) == before
-
-
-def test_a_body_longer_than_declared_is_another_request(server: Running) -> None:
-    with Wire(server) as wire:
-        wire.send(whole() + b"5 more bytes\r\n\r\n")
-        assert wire.answer().status == 200
-        assert wire.is_closed()
-
-
-TOO_LONG = Refusal(
-    status=413,
-    code="REQUEST_TOO_LARGE",
-    message="The request body exceeds 200000 bytes",
-    details={"max_bytes": 200_000},
-)
-
-
-def test_a_declared_length_beyond_the_limit_is_refused_before_the_body(server: Running) -> None:
-    with Wire(server) as wire:
-        wire.send(head(FORM_TYPE, "Content-Length: 99999999999"))
-        answer = wire.answer()
-        answer.check(TOO_LONG)
-        assert answer.headers["connection"] == "close"
-        assert wire.is_closed()
-
-
-def test_chunks_beyond_the_limit_are_refused_while_they_come(server: Running) -> None:
-    with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
-        start = head(FORM_TYPE, TE) + chunked(form(end=False), end=b"")
-        sending = pool.submit(_send_what_goes, wire.socket, start + chunked(*[b"x" * 10_000] * 2_000, end=b""))
-        answer = wire.answer()
-        answer.check(TOO_LONG)
-        sending.result()
-        assert wire.is_closed()
-
-
-# --- early answers ---------------------------------------------------------------------------------------------------
-
-WRONG_KEY = Refusal(status=401, code="INVALID_API_KEY", message="The API key is not valid")
-
-
-def test_the_key_is_judged_before_a_byte_of_the_body(server: Running) -> None:
-    with Wire(server) as wire:
-        wire.send(head(FORM_TYPE, "Content-Length: 150000", key="wrong"))
-        answer = wire.answer()
-        answer.check(WRONG_KEY)
-        assert answer.headers["connection"] == "close"
-
-
-def test_a_client_that_asks_first_is_not_told_to_go_on_with_a_wrong_key(server: Running) -> None:
-    with Wire(server) as wire:
-        wire.send(head(FORM_TYPE, "Content-Length: 150000", "Expect: 100-continue", key="wrong"))
-        wire.answer().check(WRONG_KEY)
-        assert wire.is_closed()
-
-
-def test_a_client_that_asks_first_is_told_to_go_on_with_a_right_key(server: Running) -> None:
-    with Wire(server) as wire:
-        body = form()
-        wire.send(head(FORM_TYPE, f"Content-Length: {len(body)}", "Expect: 100-continue"))
-        assert (wire.line(), wire.line()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
-        wire.send(body)
-        assert wire.answer().status == 200
-
-
-def test_a_client_that_sends_all_before_it_reads_gets_its_early_answer(server: Running) -> None:
-    """Closing at once would reset the connection, and the answer would be lost."""
-    body = form(b"x" * 5_000_000)
-    with Wire(server) as wire:
-        wire.send(whole(body, key="wrong"))
-        wire.answer().check(WRONG_KEY)
-        assert wire.is_closed()
-
-
-def test_a_client_that_never_stops_sending_after_its_answer_is_cut_off(server: Running) -> None:
-    with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
-        wire.send(head(FORM_TYPE, TE, key="wrong"))
-        assert wire.answer().status == 401
-
-        def pour() -> bool:
-            try:
-                while True:
-                    wire.socket.sendall(b"400\r\n" + bytes(1024) + b"\r\n")
-            except OSError:
-                return True
-
-        assert pool.submit(pour).result(timeout=30)
-
-
-def test_the_rest_of_a_refused_body_is_no_request(server: Running) -> None:
-    with Wire(server) as wire:
-        wire.send(head(FORM_TYPE, f"Content-Length: {len(LIVEZ)}", key="wrong") + LIVEZ)
-        assert wire.answer().status == 401
-        assert wire.is_closed()
-
-
-def test_a_get_with_a_body_does_not_keep_its_connection(server: Running) -> None:
-    with Wire(server) as wire:
-        wire.send(b"GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + LIVEZ)
-        answer = wire.answer()
-        assert (answer.status, answer.headers["connection"]) == (200, "close")
-        assert wire.is_closed()
-
-
-# --- slow readers ----------------------------------------------------------------------------------------------------
-
-
-def test_a_client_that_does_not_take_its_picture_is_dropped(tmp_path: Path) -> None:
-    async def huge(*_: Any) -> Any:
-        return picture(image=bytes(50_000_000))
-
-    uncropper = FakeUncropper(action=huge)
-    service = fake_service(tmp_path, uncropper=uncropper)
-    with running(already_open(service), protocol=Hasty) as server, Wire(server) as wire:
-        wire.send(whole())
-        wait_until(lambda: bool(uncropper.requests))
-        wait_until(lambda: not server.connections)
-        assert len(_all_that_comes(wire.socket)) < 50_000_000
-
-
-def test_a_client_that_takes_its_picture_slowly_gets_it(tmp_path: Path) -> None:
-    async def large(*_: Any) -> Any:
-        return picture(image=bytes(30_000_000))
-
-    class Watchful(Hasty):
-        """Looks so often that it looks several times."""
-
-        write_stall_s = 0.3
-        write_bytes = 1
-        looks = 0
-
-        def _check_writing(self) -> None:
-            Watchful.looks += 1
-            super()._check_writing()
-
-    service = fake_service(tmp_path, uncropper=FakeUncropper(action=large))
-    with running(already_open(service), protocol=Watchful) as server, Wire(server) as wire:
-        wire.send(whole())
-        taken = 0
-        while taken < 30_000_000 and (chunk := wire.socket.recv(131_072)):
-            taken += len(chunk)
-            threading.Event().wait(0.003)
-        assert taken >= 30_000_000
-        assert Watchful.looks > 0
-
-
-def _all_that_comes(connection: socket.socket) -> bytes:
-    taken = b""
-    try:
-        while chunk := connection.recv(65_536):
-            taken += chunk
-    except ConnectionResetError:
-        pass
-    return taken

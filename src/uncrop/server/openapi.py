@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
 from uncrop.geometry import MAX_SIDE
+from uncrop.intake.fields import ORGANIZATION_ID
 from uncrop.server.openapi_errors import error_responses, error_schema
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _form() -> Json:
             },
             "organization_id": {
                 "type": "string",
-                "minLength": 1,
+                "pattern": f"^{ORGANIZATION_ID.pattern}$",
                 "description": "The organization that the key belongs to, `org_` prefixed.",
                 "examples": ["org_123abc"],
             },

@@ -79,8 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all timers."""
         for timer in (self._head_timer, self._write_timer, self._linger_timer, self.timeout_keep_alive_task):
-            if timer is not None:
-                timer.cancel()
+            _cancel(timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -189,8 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
-        if self._linger_timer is None:
-            self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
+        self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
 
     # --- slow clients ---
 
@@ -203,9 +201,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return between and self.timeout_keep_alive_task is None and self._head_timer is None
 
     def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        _cancel(self._head_timer)
+        self._head_timer = None
 
     def _head_is_late(self) -> None:
         if self._begun:
@@ -221,8 +218,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Stop watching: the client took most of it."""
         super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
+        _cancel(self._write_timer)
 
     def _watch_writing(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
@@ -252,6 +248,11 @@ class _LingeringTransport:
             self._protocol.linger()
         else:
             self._transport.close()
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def _refusal_message(refusal: UncropError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
