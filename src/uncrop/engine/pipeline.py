@@ -118,15 +118,15 @@ def make_colour(
     level = len(pyramid) - 1
     watch.step(0.05, "layout")
     layout = choose_layout(frame.at_level(level), pyramid[level], plan, level, seed, crew, watch)
-    field = layout.field
+    field, trust = layout.field, confidence_map(layout.field, frame)
     for finer in range(level - 1, 0, -1):
         watch.step(0.5 - 0.2 * (finer + 1) / level, f"level {finer}")
         field = refine(field, pyramid[finer], frame.at_level(finer), 0, layout, plan.effort(finer), seed, crew)
     if level > 0:
-        origin, trust = finest(field, pyramid[0], frame, layout, plan.finest, seed, crew, watch)
+        origin = finest(field, pyramid[0], frame, layout, plan.finest, seed, crew, watch)
     else:
-        origin, trust = choose_origins(field, pyramid[0], crew), confidence_map(field)
-    del pyramid, field
+        origin = choose_origins(field, pyramid[0], crew)
+    del pyramid, field, layout
     watch.step(0.85, "seams")
     box = np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64)
     corrections = correct(colour, scale, solid.view(np.uint8), origin, box, crew, watch)
@@ -136,22 +136,19 @@ def make_colour(
 
 def finest(
     coarse: Field, atlas: Atlas, frame: Frame, layout: Layout, effort: Effort, seed: int, crew: Crew, watch: Watch
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Refine the finest level strip by strip, so that only one strip's state is kept; return origins and confidence.
+) -> NDArray[np.int32]:
+    """Refine the finest level strip by strip, so that only one strip's state is kept; return the origins (H, W).
 
     Strips overlap by ``HALO`` rows on either side, of which nothing is kept.
     """
     origin = np.full((frame.height, frame.width), -1, np.int32)
-    trust = np.empty((frame.height, frame.width), np.uint8)
     strips = bands(0, frame.height, max(MIN_STRIP, STRIP_PIXELS // frame.width))
     for n, (first, last) in enumerate(strips):
         watch.step(0.5 + 0.35 * n / len(strips), "level 0")
         start, stop = max(0, first - HALO) // 2 * 2, min(frame.height, last + HALO)
         field = refine(coarse, atlas, frame.strip(start, stop), start, layout, effort, seed + n, crew)
-        inner = np.s_[first - start : last - start]
-        origin[first:last] = choose_origins(field, atlas, crew)[inner]
-        trust[first:last] = confidence_map(field)[inner]
-    return origin, trust
+        origin[first:last] = choose_origins(field, atlas, crew)[first - start : last - start]
+    return origin
 
 
 def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
