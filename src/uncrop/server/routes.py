@@ -49,6 +49,7 @@ class Routes:
         self._budget = budget
         self.limits = limits
         self._providers = frozenset(service.registry.names())
+        self._compiled = False
 
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
@@ -113,4 +114,6 @@ class Routes:
         return True
 
     def _engine_is_compiled(self) -> bool:
-        return engine.is_compiled(self._service.settings.kernel_cache)
+        # Once compiled, kernels stay; looking means reading all of the engine's sources.
+        self._compiled = self._compiled or engine.is_compiled(self._service.settings.kernel_cache)
+        return self._compiled

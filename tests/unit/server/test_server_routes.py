@@ -181,6 +181,9 @@ def test_readyz_when_all_is_well(fake_server: Running, monkeypatch: pytest.Monke
     response = httpx2.get(fake_server.url + "/readyz")
     assert response.status_code == 200
     assert response.json() == {"status": "ready", "checks": {"database": True, "engine": True}}
+    # Once compiled it stays so, and the engine's sources are not read again at every question.
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: False)
+    assert httpx2.get(fake_server.url + "/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("compiled", [True, False])
