@@ -68,7 +68,7 @@ def create_app(service: Service, *, limits: BodyLimits | None = None, body_memor
     app.add_exception_handler(UncropError, _refuse)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _refuse_for_framework)  # type: ignore[arg-type]
     _add_routes(app, routes)
-    app.openapi = partial(openapi.document, limits=routes.limits)  # type: ignore[method-assign]
+    app.openapi = partial(openapi.document, limits=routes.limits, providers=service.registry.names())  # type: ignore[method-assign]
     return app
 
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
 from uncrop.geometry import MAX_SIDE
-from uncrop.intake.fields import ORGANIZATION_ID
+from uncrop.intake.fields import DEFAULT_QUALITY, ORGANIZATION_ID, QUALITIES
 from uncrop.server.openapi_errors import error_responses, error_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from uncrop.server.form import BodyLimits
 
 Json = dict[str, Any]
@@ -29,13 +31,15 @@ _DESCRIPTION = (
 )
 
 
-def document(*, limits: BodyLimits) -> Json:
+def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
     """Return the whole document.
 
     Parameters
     ----------
     limits
         What the server takes as a body.
+    providers
+        The names of all makers of pixels, those of plug-ins among them.
     """
     return {
         "openapi": "3.1.0",
@@ -54,7 +58,7 @@ def document(*, limits: BodyLimits) -> Json:
         },
         "components": {
             "securitySchemes": _security_schemes(),
-            "schemas": {"UncropForm": _form(), "Error": error_schema()},
+            "schemas": {"UncropForm": _form(providers), "Error": error_schema()},
             "headers": _headers(),
         },
     }
@@ -91,14 +95,14 @@ def _uncrop(path: str, limits: BodyLimits) -> Json:
     }
 
 
-def _form() -> Json:
+def _form(providers: Sequence[str]) -> Json:
     return {
         "type": "object",
         "required": ["provider", "organization_id", "image_file"],
         "properties": {
             "provider": {
                 "type": "string",
-                "enum": ["clipdrop", "local", "openai"],
+                "enum": list(providers),
                 "description": "Who makes the pixels. `local` is the embedded engine: no key, no network.",
             },
             "organization_id": {
@@ -135,8 +139,8 @@ def _form() -> Json:
             },
             "quality": {
                 "type": "string",
-                "enum": ["fast", "standard", "best"],
-                "default": "standard",
+                "enum": list(QUALITIES),
+                "default": DEFAULT_QUALITY,
                 "description": "`local` only: how much time the engine takes.",
             },
         },

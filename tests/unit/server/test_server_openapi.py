@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from uncrop import errors
+from uncrop.imaging.mask import MAX_MASK_BYTES
+from uncrop.providers import clipdrop, openai
+from uncrop.providers.registry import BUILT_IN
 from uncrop.server import wire
 from uncrop.server.form import BodyLimits
 from uncrop.server.openapi import UNCROP_PATHS, document
@@ -13,7 +16,7 @@ from uncrop.server.openapi_errors import raised
 
 @pytest.fixture(scope="module")
 def spec() -> dict[str, Any]:
-    return document(limits=BodyLimits())
+    return document(limits=BodyLimits(), providers=sorted(BUILT_IN))
 
 
 def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[str, Any]) -> None:
@@ -76,3 +79,18 @@ def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -
     assert spec["paths"][UNCROP_PATHS[0]]["post"]["security"] == [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}]
     assert set(spec["components"]["securitySchemes"]) == {"XApiKey", "ApiKey", "Bearer"}
     assert all(not spec["paths"][path]["get"]["security"] for path in ("/livez", "/readyz", "/metrics"))
+
+
+def test_the_document_states_the_providers_own_facts(spec: dict[str, Any]) -> None:
+    fields = spec["components"]["schemas"]["UncropForm"]["properties"]
+    assert fields["provider"]["enum"] == ["clipdrop", "local", "openai"]
+    assert fields["size"]["enum"] == list(openai.CAPABILITIES.sizes)
+    assert f"0 to {clipdrop.CAPABILITIES.max_seed}" in fields["seed"]["description"]
+    assert fields["prompt"]["maxLength"] == openai.CAPABILITIES.max_prompt_characters
+
+
+def test_the_largest_request_that_a_provider_takes_fits_into_a_body() -> None:
+    limits = BodyLimits()
+    largest = openai.CAPABILITIES.max_image_bytes + MAX_MASK_BYTES + limits.max_field_bytes
+    assert largest < limits.max_bytes < 1.1 * largest
+    assert limits.max_field_bytes > 4 * openai.CAPABILITIES.max_prompt_characters
