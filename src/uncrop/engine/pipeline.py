@@ -14,7 +14,7 @@ from uncrop.engine.channels import channels
 from uncrop.engine.choose import Layout, choose_layout, target_mask
 from uncrop.engine.confidence import confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
-from uncrop.engine.correct import correct, write_colour
+from uncrop.engine.correct import Seams, correct, opponent_planes
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
 from uncrop.engine.match import sweep
@@ -25,6 +25,7 @@ from uncrop.engine.reach import mirror_on, within_reach
 from uncrop.engine.upsample import double
 from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
+from uncrop.engine.write import write_colour
 from uncrop.model import Quality, Sides
 
 if TYPE_CHECKING:
@@ -110,7 +111,6 @@ def make_colour(
     watch: Watch,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:  # fmt: skip
     """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W)."""
-    scale = np.iinfo(colour.dtype).max / 255
     rgb = paint_under(to_eight_bits(colour), solid)
     pyramid = make_pyramid(channels(rgb, 1 << (levels - 1), crew), solid, levels, crew)
     while not pyramid[-1].usable.any():
@@ -129,9 +129,11 @@ def make_colour(
     del pyramid, field, layout
     watch.step(0.85, "seams")
     box = np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64)
-    corrections = correct(colour, scale, solid.view(np.uint8), origin, box, crew, watch)
+    planes = opponent_planes(colour, np.iinfo(colour.dtype).max / 255)
+    seams = Seams(planes=planes, usable=solid.view(np.uint8), origin=origin, box=box)
+    corrections = correct(seams, crew, watch)
     watch.step(0.95, "write")
-    return write_colour(colour, scale, origin, corrections, crew), trust
+    return write_colour(seams, corrections, colour.dtype, crew), trust
 
 
 def finest(

@@ -9,6 +9,7 @@ the screen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -35,16 +36,15 @@ class Grid:
 
 
 @njit(nogil=True, cache=True)
-def lack_rows(plane: Any, usable: Any, origin: Any, box: Any, out: Any, first: int, last: int) -> None:
-    """Write the divergence that the copies lack into ``out`` (H, W) float32.
+def lack(plane: Any, usable: Any, origin: Any, box: Any, out: Any) -> None:
+    """Write the divergence that the copies lack into ``out`` (H, W) float32, all zero before.
 
     ``plane`` (h, w) float32 holds the photo's values, ``origin`` (H, W) the flat index of every made pixel's source.
     """
     height, width = origin.shape
     rows, cols = plane.shape
-    for y in range(first, last):
+    for y in range(height):
         for x in range(width):
-            out[y, x] = np.float32(0)
             if origin[y, x] < 0:
                 continue
             sy, sx = origin[y, x] // cols, origin[y, x] % cols
@@ -176,9 +176,19 @@ def cycle(grids: list[Grid]) -> None:
         smooth(fine.unknown, fine.wanted, fine.box, fine.screen, SMOOTHINGS)
 
 
-def solve(wanted: NDArray[np.float32], box: NDArray[np.int64], cycles: int = CYCLES) -> NDArray[np.float32]:
-    """Return the correction (H, W) for the lacking divergence ``wanted`` around the photo's ``box``."""
+def solve(
+    wanted: NDArray[np.float32],
+    box: NDArray[np.int64],
+    *,
+    cycles: int = CYCLES,
+    check: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """Return the correction (H, W) for the lacking divergence ``wanted`` around the photo's ``box``.
+
+    ``check`` is called between the cycles.
+    """
     grids = make_grids(wanted, box)
     for _ in range(cycles):
+        check()
         cycle(grids)
     return grids[0].unknown

@@ -13,18 +13,20 @@ from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_al
 from uncrop.engine.chance import below, chance
 from uncrop.engine.channels import channels, mean_rows, slope_rows
 from uncrop.engine.copy import COST_FLOOR, choose_origins
-from uncrop.engine.correct import limit_rows, limits, opponent_planes, write_colour
+from uncrop.engine.correct import STEPS, Seams, correct, limit, limits, opponent_planes
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import is_made, is_target, make_field
 from uncrop.engine.layout import context_weights, visiting_order
 from uncrop.engine.match import free_shift, patch_cost, row_sums, sweep
-from uncrop.engine.poisson import SCREEN, lack_rows, prolong, restrict, solve
+from uncrop.engine.poisson import SCREEN, lack, prolong, restrict, solve
 from uncrop.engine.prior import FRACTION_BITS, Strictness, make_prior, penalty
 from uncrop.engine.pyramid import erode, halve, make_atlas, make_pyramid
 from uncrop.engine.reach import mirror_on, within_reach
 from uncrop.engine.rows import PADDING, RUN, patch_difference, weighted_difference
 from uncrop.engine.upsample import double
 from uncrop.engine.vote import FIT_STEPS, FIT_TABLE, TRUST_TABLE, typical_cost, vote
+from uncrop.engine.watch import Watch
+from uncrop.engine.write import write_colour
 from uncrop.model import Sides
 
 RNG = np.random.default_rng(4)
@@ -445,9 +447,9 @@ def test_coherent_copies_lack_nothing():
     plane = RNG.random((20, 20)).astype(np.float32)
     origin = np.full((10, 18), -1, np.int32)
     origin[:, 12:] = np.arange(10)[:, None] * 20 + np.arange(10, 16)[None, :]
-    wanted = np.empty((10, 18), np.float32)
+    wanted = np.zeros((10, 18), np.float32)
     box = np.array([0, 10, 0, 12])
-    lack_rows(plane, np.ones((20, 20), np.uint8), origin, box, wanted, 0, 10)
+    lack(plane, np.ones((20, 20), np.uint8), origin, box, wanted)
     assert (wanted[:, 13:] == 0).all()
     expected = plane[:10, 11] - plane[:10, 9]
     assert np.allclose(wanted[:, 12], expected, atol=1e-6)
@@ -458,8 +460,8 @@ def test_a_seam_is_shared_by_both_sides():
     origin = np.full((5, 12), -1, np.int32)
     origin[:, 4:8] = np.arange(5)[:, None] * 20 + np.arange(4, 8)
     origin[:, 8:] = (np.arange(5)[:, None] + 10) * 20 + np.arange(4, 8)
-    wanted = np.empty((5, 12), np.float32)
-    lack_rows(plane, np.ones((20, 20), np.uint8), origin, np.array([0, 5, 0, 4]), wanted, 0, 5)
+    wanted = np.zeros((5, 12), np.float32)
+    lack(plane, np.ones((20, 20), np.uint8), origin, np.array([0, 5, 0, 4]), wanted)
     assert np.allclose(wanted[:, 7], -wanted[:, 8], atol=1e-6)
     expected = 0.5 * ((plane[10:15, 4] - plane[:5, 8]) + (plane[10:15, 3] - plane[:5, 7]))
     assert np.allclose(wanted[:, 7], expected, atol=1e-6)
@@ -510,20 +512,44 @@ def test_prolongation_keeps_constants_and_the_photo():
 def test_limits_are_wide_near_the_photo():
     correction = np.full((1, 200), 1000, np.float32)
     correction[:, 100:] = -1000
-    limit_rows(correction, np.array([0, 1, 0, 1]), limits(12.0), 0, 1)
-    assert correction[0, 1] == np.float32(12 + 255 * math.exp(-1 / 8))
-    assert correction[0, 99] == np.float32(12 + 255 * math.exp(-63 / 8))
-    assert correction[0, 199] == -correction[0, 99]
+    out = np.empty((1, 200), np.int16)
+    limit(correction, np.array([0, 1, 0, 1]), limits(12.0), out)
+    assert out[0, 1] == round(64 * (12 + 255 * math.exp(-1 / 8)))
+    assert out[0, 99] == round(64 * (12 + 255 * math.exp(-63 / 8)))
+    assert out[0, 199] == -out[0, 99]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1.0), (np.uint16, 257.0)])
-def test_corrections_add_up_to_the_colour_they_were_made_of(dtype, scale):
-    colour = RNG.integers(0, np.iinfo(dtype).max + 1, (4, 6, 3)).astype(dtype)
-    planes = opponent_planes(colour, scale)
+def test_corrections_add_up_to_the_colour_they_were_made_of(dtype, scale, channels):
+    colour = RNG.integers(0, np.iinfo(dtype).max + 1, (4, 6, channels)).astype(dtype)
     origin = np.zeros((4, 6), np.int32)  # everything copies the first pixel, the corrections make up for it
-    corrections = [plane - plane[0, 0] for plane in planes]
-    made = write_colour(colour, scale, origin, corrections, ALONE)
-    assert np.abs(made.astype(int) - colour).max() <= scale / 100 + 0.5
+    seams = Seams(
+        planes=opponent_planes(colour, scale),
+        usable=np.ones((4, 6), np.uint8),
+        origin=origin,
+        box=np.array([0, 4, 0, 6]),
+    )
+    corrections = [np.rint((plane - plane[0, 0]) * STEPS).astype(np.int16) for plane in seams.planes]
+    made = write_colour(seams, corrections, np.dtype(dtype), ALONE)
+    assert made.dtype == dtype
+    assert np.abs(made.astype(int) - colour).max() <= scale / 20
+
+
+def test_a_step_at_the_border_is_corrected_at_once():
+    planes = [np.full((20, 30), 100, np.float32)]
+    planes[0][:, 20:] = 180  # what is copied is brighter than the border that it meets
+    origin = np.full((20, 40), -1, np.int32)
+    origin[:, 30:] = np.arange(20)[:, None] * 30 + np.arange(10)
+    planes[0][:, :20] = 150
+    seams = Seams(planes=planes, usable=np.ones((20, 30), np.uint8), origin=origin, box=np.array([0, 20, 0, 30]))
+    (found,) = correct(seams, ALONE, Watch(progress=None, deadline=None, clock=lambda: 0.0))
+    # The first copied pixel has no left neighbour inside the photo, so that only the others' gradients speak.
+    assert (found[:, :30] == 0).all()
+    assert np.abs(found[:, 30:]).max() <= 1
+    origin[:, 30:] += 5
+    (found,) = correct(seams, ALONE, Watch(progress=None, deadline=None, clock=lambda: 0.0))
+    assert np.abs(found[:, 30:38] - 30 * STEPS).max() < 2 * STEPS
 
 
 # --- transparency and reach ---------------------------------------------------------------------------------------
