@@ -67,6 +67,7 @@ BROKEN: dict[str, tuple[bytes, Refusal]] = {
     "unknown version": (b"GET /livez HTTP/3.7\r\nHost: a\r\n\r\n", malformed()),
     "http/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", malformed()),
     "unknown method": (b"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", malformed()),
+    "connect": (b"CONNECT a.example:80 HTTP/1.1\r\nHost: a\r\n\r\n", malformed()),
     "no absolute path": (b"GET @google.com HTTP/1.1\r\nHost: a\r\n\r\n", malformed()),
     "bytes beyond ascii": ("GET /\u00fc HTTP/1.1\r\nHost: a\r\n\r\n".encode(), malformed()),
 }
@@ -205,6 +206,7 @@ def test_blank_lines_do_not_hold_a_connection(server: Running) -> None:
         (b"GET /..;/livez HTTP/1.1\r\nHost: a\r\n\r\n", 404),
         (b"GET /%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", 404),
         (b"TRACE /livez HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     ],
 )
 def test_odd_but_legal_requests_are_routed_by_their_path_alone(server: Running, first: bytes, status: int) -> None:

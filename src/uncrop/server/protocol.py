@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
     head_bytes = 32_768
     head_lines = 100
     head_s = 10.0
-    linger_s = 5.0
+    linger_s = 30.0
     padding_bytes = 16_384
     write_stall_s = 60.0
     write_bytes = 32_768
@@ -189,6 +189,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
+
+    def shutdown(self) -> None:
+        """End the connection when the server stops, at once if it only lingers."""
+        if self._linger_timer is None:
+            super().shutdown()
+        else:
+            self.transport.close()
 
     # --- slow clients ---
 

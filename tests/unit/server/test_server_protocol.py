@@ -67,6 +67,24 @@ async def test_a_refusal_over_tls_waits_a_moment_and_closes(connection: tuple[Bo
     protocol.connection_lost(None)
 
 
+async def test_a_connection_that_lingers_does_not_hold_up_the_end_of_the_server(
+    connection: tuple[BoundedProtocol, TlsTransport],
+) -> None:
+    protocol, transport = connection
+    protocol.data_received(b"nonsense\r\n\r\n")
+    assert not transport.closed
+    protocol.shutdown()
+    assert transport.closed
+    protocol.connection_lost(None)
+
+
+async def test_an_idle_connection_is_closed_with_the_server(connection: tuple[BoundedProtocol, TlsTransport]) -> None:
+    protocol, transport = connection
+    protocol.shutdown()
+    assert transport.closed
+    protocol.connection_lost(None)
+
+
 async def test_a_lost_connection_leaves_no_timer(connection: tuple[BoundedProtocol, TlsTransport]) -> None:
     protocol, transport = connection
     timer = protocol._head_timer
