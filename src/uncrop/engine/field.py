@@ -43,7 +43,7 @@ def make_field(frame: Frame, photo: Any) -> Field:
     The photo (rows, cols, 4) is in place as far as the frame shows it, the rest is black, and nothing has a source.
     """
     canvas = np.zeros((frame.height, frame.width, 4), np.uint8)
-    first, last = max(0, frame.top), max(0, min(frame.height, frame.bottom))
+    first, last = (min(frame.height, max(0, row)) for row in (frame.top, frame.bottom))
     canvas[first:last, frame.left : frame.right] = photo[first - frame.top : last - frame.top]
     return Field(
         flat=padded(canvas),

@@ -82,6 +82,17 @@ def test_extreme_shapes(draw, size, sides):
     check(image, sides, extend(image, sides, seed=7, quality="fast"))
 
 
+@pytest.mark.parametrize("sides", [Sides(up=200, left=30), Sides(down=200, right=30), Sides(left=100)])
+def test_many_strips_fit_together(draw, monkeypatch, sides):
+    monkeypatch.setattr("uncrop.engine.pipeline.STRIP_PIXELS", 1)
+    monkeypatch.setattr("uncrop.engine.pipeline.MIN_STRIP", 32)
+    image = draw(250, 300)
+    result = extend(image, sides, seed=7, quality="fast")
+    check(image, sides, result)
+    made = result.pixels[result.confidence_map < 255]
+    assert made.max(axis=1).min() > 40  # nothing is left black
+
+
 def test_cropping_alone_makes_nothing(draw):
     image = draw(40, 50)
     result = extend(image, Sides(left=-10, down=-5), seed=0)
