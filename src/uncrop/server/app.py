@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from uncrop.errors import UncropError
+from uncrop.errors import InternalError, UncropError
 from uncrop.server import openapi
 from uncrop.server.budget import BodyBudget
 from uncrop.server.disconnect import Works
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from uncrop.bootstrap import Service
 
+_log = structlog.stdlib.get_logger("uncrop.server")
 BODY_MEMORY = 512_000_000
 
 
@@ -88,12 +90,15 @@ async def _lifespan(works: Works, _app: FastAPI) -> AsyncIterator[None]:
 
 async def _refuse(request: Request, error: UncropError) -> Response:
     exchange = exchange_of(request.scope)
-    exchange.outcome = error.code
+    exchange.fail(error)
+    if isinstance(error, InternalError):
+        # Ours to mend, so the log gets all of it.
+        _log.error("internal error", exc_info=error)
     return error_response(error, trace_id=exchange.trace_id)
 
 
 async def _refuse_for_framework(request: Request, error: HTTPException) -> Response:
     refusal = from_framework(error)
     exchange = exchange_of(request.scope)
-    exchange.outcome = refusal.code
+    exchange.fail(refusal)
     return error_response(refusal, trace_id=exchange.trace_id, headers=error.headers)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from uncrop.admission.rate_limits import RateLimitState
+    from uncrop.errors import UncropError
     from uncrop.model import Caller, Facts, StageTime
 
 _KEY = "uncrop.exchange"
@@ -33,6 +34,8 @@ class Exchange:
         The client's own id when it sent a sane one, else the trace id.
     outcome
         ``"OK"``, or the code of the error that was answered.
+    reason, cause
+        The error's technical text, and the kind of the foreign error behind it, for the log alone.
     """
 
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -44,6 +47,8 @@ class Exchange:
     facts: Facts | None = None
     stages: Iterable[StageTime] = ()
     outcome: str = "OK"
+    reason: str | None = None
+    cause: str | None = None
     status: int | None = None
     bytes_in: int = 0
     bytes_out: int = 0
@@ -51,6 +56,11 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self.request_id = self.request_id or self.trace_id
+
+    def fail(self, error: UncropError) -> None:
+        """Note what the request ended with. Of what lies behind it only the kind: its text may hold anything."""
+        self.outcome, self.reason = error.code, error.system_message
+        self.cause = None if error.__cause__ is None else type(error.__cause__).__name__
 
 
 def begin_exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:

@@ -67,7 +67,7 @@ class ExchangeMiddleware:
         except Exception as error:  # noqa: BLE001 (this is the one top handler)
             await _log.aexception("unexpected error", exc_info=error)
             failure = InternalError()
-            exchange.outcome = failure.code
+            exchange.fail(failure)
             if exchange.status is None:
                 await error_response(failure, trace_id=exchange.trace_id)(scope, receive, send)
 
@@ -106,6 +106,10 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
     if exchange.caller is not None:
         yield "organization", exchange.caller.organization_id
         yield "key", exchange.caller.key_id
+    if exchange.reason is not None:
+        yield "reason", exchange.reason
+    if exchange.cause is not None:
+        yield "cause", exchange.cause
     if exchange.provider is not None:
         yield "provider", exchange.provider
     if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.stages}:

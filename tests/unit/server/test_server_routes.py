@@ -26,7 +26,7 @@ from fixtures_server import (
     wait_until,
 )
 from uncrop import engine
-from uncrop.errors import InternalError
+from uncrop.errors import InternalError, ProviderError, UncropError
 from uncrop.model import Facts, TokenUsage
 from uncrop.server.app import create_app
 from uncrop.server.metrics import Metrics
@@ -254,6 +254,28 @@ def test_an_unexpected_error_is_logged_once_and_told_nothing_of(
     unexpected = [line for line in events(caplog) if line["event"] == "unexpected error"]
     assert [line["trace_id"] for line in unexpected] == [response.json()["error"]["trace_id"]]
     assert "Exception in ASGI application" not in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "told"), [(InternalError, True), (ProviderError, False)])
+def test_what_lies_behind_an_error_is_for_the_log_alone(
+    fake_server: Running, caplog: pytest.LogCaptureFixture, kind: type[UncropError], told: bool
+) -> None:
+    async def fail(*_: object) -> Any:
+        try:
+            raise OSError("disk CANARY is full")
+        except OSError as error:
+            raise kind(system_message="It could not be written") from error
+
+    uncropper: Any = fake_server.service.uncropper
+    uncropper.action = fail
+    response = ask(fake_server.url, FORM, key=KEY)
+    wait_until(lambda: any(line["event"] == "request" for line in events(caplog)))
+    lines = {line["event"]: line for line in events(caplog)}
+    assert response.json()["error"]["system_message"] == "It could not be written"
+    assert "CANARY" not in response.text
+    assert lines["request"]["reason"] == "It could not be written"
+    assert lines["request"]["cause"] == "OSError"
+    assert ("internal error" in lines) is told
 
 
 async def test_an_error_after_the_answer_began_cannot_change_it() -> None:
