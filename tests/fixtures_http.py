@@ -6,6 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -69,6 +70,15 @@ def ask(url: str, form: Form, *, key: str | None, headers: Mapping[str, str] | N
     sent = {**({} if key is None else {"X-API-Key": key}), **(headers or {})}
     files = [(name, ("photo", data)) for name, data in form.files.items()]
     return httpx2.post(url + PATH, headers=sent, data=dict(form.fields), files=files or None, timeout=60)
+
+
+def send(url: str, form: Form, *, key: str) -> HTTPConnection:
+    """Send the form and do not wait for the answer; the connection is the caller's to close."""
+    files = [(name, ("photo", data)) for name, data in form.files.items()]
+    request = httpx2.Request("POST", url + PATH, headers={"X-API-Key": key}, data=dict(form.fields), files=files)
+    connection = HTTPConnection(request.url.host, request.url.port, timeout=60)
+    connection.request("POST", PATH, body=request.read(), headers=dict(request.headers))
+    return connection
 
 
 def check_refusal(status: int, headers: Mapping[str, str], body: Any, expected: Refusal) -> None:

@@ -19,7 +19,7 @@ BOUNDARY = "frontier"
 class Hasty(BoundedProtocol):
     """The real bounds, in less time."""
 
-    head_s = 0.3
+    head_s = 0.6
     linger_s = 0.5
     write_stall_s = 0.2
 

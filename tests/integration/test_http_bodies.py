@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     service = fake_service(tmp_path_factory.mktemp("framing"), rate_limit=100_000)
-    limits = BodyLimits(max_bytes=200_000, stall_s=0.2, total_s=0.6)
+    limits = BodyLimits(max_bytes=200_000, stall_s=0.5, total_s=1.0)
     with running(already_open(service), protocol=Hasty, limits=limits) as started:
         yield started
 
@@ -36,7 +36,7 @@ def body_late(received: int) -> Refusal:
         status=408,
         code="REQUEST_TIMEOUT",
         message="The request body did not arrive in time",
-        details={"received_bytes": received, "seconds": 0.6, "stall_seconds": 0.2},
+        details={"received_bytes": received, "seconds": 1.0, "stall_seconds": 0.5},
     )
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import httpx2
-import pytest
-
-from fixtures_http import ask, clipdrop_form
-from fixtures_server import Real, real, wait_until
+from fixtures_http import ask, clipdrop_form, send
+from fixtures_server import real, wait_until
 from uncrop.server.form import BodyLimits
 from uncrop.testing import outcomes
 from uncrop.testing.pictures import photo_jpeg
@@ -20,23 +17,14 @@ if TYPE_CHECKING:
 FORM = clipdrop_form(photo_jpeg(64, 48))
 
 
-def ask_and_leave(house: Real, after: float) -> None:
-    with pytest.raises(httpx2.ReadTimeout):
-        httpx2.post(
-            house.url + "/v1/images/uncrop",
-            headers={"X-API-Key": house.key},
-            data=dict(FORM.fields),
-            files=dict(FORM.files),
-            timeout=httpx2.Timeout(30, read=after),
-        )
-
-
 def test_a_billed_call_is_booked_although_nobody_takes_its_picture(tmp_path: Path) -> None:
     release = threading.Event()
     with real(tmp_path) as house:
         house.clipdrop.script(outcomes.hold(release))
-        ask_and_leave(house, after=0.5)
+        leaving = send(house.url, FORM, key=house.key)
         house.clipdrop.wait_for_calls(1)
+        leaving.close()
+        wait_until(lambda: not house.server.connections)
         assert house.booked() == 0
         release.set()
         wait_until(lambda: house.booked() == 1)
@@ -53,7 +41,9 @@ def test_what_waits_for_a_slot_is_not_sent_when_its_client_leaves(tmp_path: Path
         first = threading.Thread(target=ask, args=(house.url, FORM), kwargs={"key": house.key})
         first.start()
         house.clipdrop.wait_for_calls(1)
-        ask_and_leave(house, after=0.3)
+        leaving = send(house.url, FORM, key=house.key)
+        wait_until(lambda: house.server.service.slots.waiting == 1)
+        leaving.close()
         wait_until(lambda: house.server.service.slots.waiting == 0)
         release.set()
         first.join()
@@ -65,8 +55,9 @@ def test_a_server_that_is_stopped_finishes_what_is_billed(tmp_path: Path) -> Non
     release = threading.Event()
     with real(tmp_path) as house:
         house.clipdrop.script(outcomes.hold(release))
-        ask_and_leave(house, after=0.5)
+        leaving = send(house.url, FORM, key=house.key)
         house.clipdrop.wait_for_calls(1)
+        leaving.close()
         threading.Timer(0.3, release.set).start()
     with real(tmp_path, key=False) as again:
         assert again.booked() == 1
