@@ -59,7 +59,8 @@ class Registry:
         if name not in self._targets:
             raise InvalidFieldValue(
                 f"Unknown provider; allowed are {', '.join(self.names())}",
-                details={"provider": name, "allowed": list(self.names())},
+                # As much of it as tells a slip; a client may have sent any amount.
+                details={"provider": name[:64], "allowed": list(self.names())},
             )
         if name not in self._loaded:
             self._loaded[name] = self._load(self._targets[name])

@@ -13,7 +13,6 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from uncrop.errors import RequestTimeout, RequestTooLarge, ValidationError
-from uncrop.server.wire import IS_REQUIRED, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,6 +28,8 @@ FormItem: TypeAlias = "tuple[str, str | bytes]"
 _MEGABYTE = 1_000_000
 _MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 _IN_MEMORY = 1 << 62
+REQUIRED = ("provider", "organization_id", "image_file")
+IS_REQUIRED = "is required"
 _REQUIRED = {"fields": dict.fromkeys(REQUIRED, IS_REQUIRED)}
 
 

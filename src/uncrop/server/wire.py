@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from uncrop.errors import ValidationError
 from uncrop.model import Sides, UncropRequest
+from uncrop.server.form import IS_REQUIRED, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from uncrop.model import StageTime, UncropResult
     from uncrop.server.form import FormItem
 
-REQUIRED = ("provider", "organization_id", "image_file")
-IS_REQUIRED = "is required"
 TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
 NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
 FILES = ("image_file", "mask_file")

@@ -36,6 +36,12 @@ def test_an_unknown_name_is_refused_with_those_that_are_allowed() -> None:
     assert refused.value.message == "Unknown provider; allowed are clipdrop, local, openai"
 
 
+def test_a_long_name_is_not_repeated_whole() -> None:
+    with pytest.raises(InvalidFieldValue) as refused:
+        Registry(make_context(), plugins=()).get("x" * 1000)
+    assert (refused.value.details or {})["provider"] == "x" * 64
+
+
 def test_a_plugin_takes_the_same_road() -> None:
     plugin = EntryPoint("mirror", "uncrop.providers.local:Local", GROUP)
     registry = Registry(make_context(), plugins=[plugin])

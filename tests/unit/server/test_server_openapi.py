@@ -9,7 +9,7 @@ from uncrop.imaging.mask import MAX_MASK_BYTES
 from uncrop.providers import clipdrop, openai
 from uncrop.providers.registry import BUILT_IN
 from uncrop.server import wire
-from uncrop.server.form import BodyLimits
+from uncrop.server.form import REQUIRED, BodyLimits
 from uncrop.server.openapi import UNCROP_PATHS, document
 from uncrop.server.openapi_errors import raised
 
@@ -22,7 +22,7 @@ def spec() -> dict[str, Any]:
 def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[str, Any]) -> None:
     form = spec["components"]["schemas"]["UncropForm"]
     assert set(form["properties"]) == set(wire.FIELDS)
-    assert form["required"] == list(wire.REQUIRED)
+    assert form["required"] == list(REQUIRED)
     assert all(field["description"] for field in form["properties"].values())
     assert {name for name, field in form["properties"].items() if field["type"] == "integer"} == set(wire.NUMBERS)
     assert {name for name, field in form["properties"].items() if field.get("format") == "binary"} == set(wire.FILES)

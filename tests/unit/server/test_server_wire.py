@@ -12,6 +12,7 @@ from uncrop.admission.rate_limits import RateLimitState
 from uncrop.errors import ValidationError
 from uncrop.model import Facts, Sides, StageTime, UncropRequest
 from uncrop.server import wire
+from uncrop.server.form import REQUIRED
 
 LEGAL = [("provider", "clipdrop"), ("organization_id", "org_123abc"), ("image_file", b"photo")]
 
@@ -128,7 +129,7 @@ def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_document()
 def test_nothing_sent_names_the_three_required_fields() -> None:
     assert refused([]) == (
         "provider is required; organization_id is required; image_file is required",
-        {"fields": dict.fromkeys(wire.REQUIRED, "is required")},
+        {"fields": dict.fromkeys(REQUIRED, "is required")},
     )
 
 
