@@ -1,6 +1,7 @@
 """Step 7c: the corrections of lightness and colour, limited with the distance from the photo.
 
-Without the limit, coloured stains grow where sources disagree; near the photo it is wide, so that no seam shows there.
+The limits are wide: they only stop the coloured stains that could grow where sources disagree wildly. A narrow limit
+cuts steps into smooth gradients, because the correction has to jump where two copies meet.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from uncrop.engine.poisson import lack, solve
 from uncrop.engine.watch import Watch
 
 STEPS = 64  # corrections are kept in 64ths of an 8-bit level
-LUMA_LIMIT, CHROMA_LIMIT = 50.0, 12.0  # far from the photo, in 8-bit levels
+LUMA_LIMIT, CHROMA_LIMIT = 100.0, 60.0  # far from the photo, in 8-bit levels
 NEAR_LIMIT, NEAR_REACH = 255.0, 8.0  # added next to the photo, falling by 1/e in so many pixels
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 
