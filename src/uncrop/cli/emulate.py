@@ -26,6 +26,7 @@ def emulate(
         emulator = kind(host=host, port=port)
     except OSError as error:
         stop(f"cannot listen on {host} port {port} ({(error.strerror or 'unknown reason').lower()}); try --port")
+    emulator.keeps_calls = False
     with emulator:
         prefix = f"UNCROP_{provider.upper()}"
         typer.echo(f"export {prefix}_BASE_URL={emulator.url}")

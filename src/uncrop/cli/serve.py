@@ -75,8 +75,8 @@ async def _serve(configured: Settings, listener: socket.socket) -> None:
 
     configure_logs(configured)
     url = _address(listener)
-    await asyncio.to_thread(_compile_engine, configured)
     async with open_service(configured) as service:
+        await asyncio.to_thread(_compile_engine, configured)
         key = await ensure_first_key(service.store)
         if key is not None:
             typer.echo(_welcome(url, key))
@@ -92,7 +92,9 @@ def _compile_engine(configured: Settings) -> None:
         typer.echo("uncrop: compiling the engine for this data folder (once; about half a minute)", err=True)
         # In a process of its own: this one shall not carry the compiler's memory along.
         command = [sys.executable, "-m", "uncrop", "warm-up"]
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - nothing of it is anyone's input
+        done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - nothing of it is anyone's input
+        if done.returncode:
+            typer.echo("uncrop: the engine could not be compiled ahead; its first picture will take longer", err=True)
 
 
 def _address(listener: socket.socket) -> str:

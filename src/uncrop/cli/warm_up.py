@@ -10,11 +10,15 @@ import typer
 def warm_up() -> None:
     """Compile the local engine and the PNG reader into their cache; takes a moment the first time only."""
     from uncrop import engine, settings
-    from uncrop.cli.exits import explained
+    from uncrop.cli.exits import explained, stop
     from uncrop.imaging import png_read
 
     with explained():
         configured = settings.load()
+    try:
+        configured.kernel_cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        stop(f"UNCROP_DATA_DIR: {configured.kernel_cache} cannot be made ({(error.strerror or 'unknown').lower()})")
     started = time.perf_counter()
     engine.use_cache(configured.kernel_cache)
     png_read.warm_up()

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ContentRejected
+from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import Capabilities, Facts, Fill
 from uncrop.providers.base import Call, Part
 from uncrop.providers.picture import photo_part, read_picture
@@ -29,11 +30,13 @@ CAPABILITIES = Capabilities(
     max_seed=100_000,
     max_image_bytes=30_000_000,
     max_image_pixels=10_000_000,
-    # 10 megapixels with 2000 more on every side; no limit of its own is known.
-    max_output_pixels=60_000_000,
+    # No limit of its own is known; a larger answer could not be decoded here.
+    max_output_pixels=MAX_PIXELS["JPEG"],
     answer_format="JPEG",
     bills=True,
 )
+# No picture costs more; a larger number is a mistake of the provider's and is told to nobody.
+MAX_CREDITS = 1_000_000
 FORMATS: frozenset[ImageFormat] = frozenset({"JPEG", "PNG", "WEBP"})
 
 
@@ -88,4 +91,4 @@ def _credits(headers: Mapping[str, str], name: str) -> Decimal | None:
         number = Decimal(headers.get(name, "").strip())
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number >= 0 else None
+    return number if number.is_finite() and 0 <= number <= MAX_CREDITS else None

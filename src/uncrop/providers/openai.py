@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidFieldValue, ProviderInvalidResponse
 from uncrop.geometry import canvas_of_size, parse_size
+from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.imaging.mask import encode_mask
 from uncrop.model import Capabilities, Facts, Fill, TokenUsage
 from uncrop.providers.base import Call, Part
@@ -37,6 +38,7 @@ CAPABILITIES = Capabilities(
     max_seed=None,
     sizes=("1024x1024", "1024x1536", "1536x1024"),
     max_image_bytes=50_000_000,
+    max_output_pixels=MAX_PIXELS["PNG"],
     answer_format="PNG",
     bills=True,
 )

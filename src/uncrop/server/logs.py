@@ -80,6 +80,9 @@ def _send_standard_log(stream: TextIO, level: str, before: list[Processor], *, c
     root.setLevel(level.upper())
     # It comments on every malformed form; the request's own line already says what came of it.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # It repeats every call to a provider, with the address; one line a request is enough.
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

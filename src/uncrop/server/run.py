@@ -11,6 +11,7 @@ from uncrop.server.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     import socket
+    from types import FrameType
 
     from fastapi import FastAPI
 
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 KEEP_ALIVE_S = 75
 # Requests still running after this are cancelled; calls that somebody is billed for are finished all the same.
 SHUTDOWN_S = 30
+
+
+class Server(uvicorn.Server):
+    """Stops on a signal and then returns, so that whoever opened the service closes it.
+
+    uvicorn itself raises the signal once more at the end, which ends the process there and then.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note that the server shall stop."""
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
 
 
 def make_server(app: FastAPI, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
@@ -46,7 +59,7 @@ def make_server(app: FastAPI, *, protocol: type[BoundedProtocol] = BoundedProtoc
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 async def run_server(service: Service, listener: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from uncrop.errors import InvalidFieldValue
+from uncrop.model import ORGANIZATION_ID, ORGANIZATION_ID_RULE
 from uncrop.store.tables import organizations
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from uncrop.store.transactions import Transactions
 
-_PATTERN = re.compile(r"org_[A-Za-z0-9_-]{1,60}", re.ASCII)
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -47,11 +46,11 @@ def check_organization_id(organization_id: str) -> None:
     Raises
     ------
     InvalidFieldValue
-        It is not ``org_`` and 1 to 60 letters, digits, ``_`` or ``-``.
+        It does not follow ``ORGANIZATION_ID``.
     """
-    if not _PATTERN.fullmatch(organization_id):
+    if not ORGANIZATION_ID.fullmatch(organization_id):
         raise InvalidFieldValue(
-            "An organization id is org_ followed by 1 to 60 letters, digits, _ or -",
+            f"An organization id is {ORGANIZATION_ID_RULE}",
             details={"organization_id": organization_id[:100]},
         )
 

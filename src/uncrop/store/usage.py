@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # No request lives this long, so a reservation that does belongs to a process that died.
 ABANDONED_AFTER = timedelta(hours=2)
 
+# No picture costs a billion; more than that is a mistake, and beyond 2**63 no database takes it.
+MAX_AMOUNT = 10**12
 _PER_CREDIT = 1000
 
 
@@ -56,10 +58,12 @@ class DayOfUsage:
 
 
 def to_millicredits(credits_consumed: Decimal | None) -> int:
-    """Turn credits into thousandths, rounded half up; unknown and negative ones are none."""
+    """Turn credits into thousandths, rounded half up; unknown, negative and absurd ones are none."""
     if credits_consumed is None or not credits_consumed.is_finite():
         return 0
-    return max(0, int((credits_consumed * _PER_CREDIT).to_integral_value(ROUND_HALF_UP)))
+    if not 0 <= credits_consumed * _PER_CREDIT <= MAX_AMOUNT:
+        return 0
+    return int((credits_consumed * _PER_CREDIT).to_integral_value(ROUND_HALF_UP))
 
 
 class Usage:
@@ -126,9 +130,9 @@ class Usage:
             reservation_id,
             "captured",
             model=model and model[:200],
-            millicredits=millicredits,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
+            millicredits=_sane(millicredits),
+            input_tokens=_sane(input_tokens),
+            output_tokens=_sane(output_tokens),
         )
 
     async def release(self, reservation_id: str) -> bool:
@@ -182,6 +186,10 @@ class Usage:
             .values(state=state, settled_at=self._clock(), **values)
         )
         return (await self._transactions.write(execute(change))).rowcount == 1
+
+
+def _sane(amount: int) -> int:
+    return amount if 0 <= amount <= MAX_AMOUNT else 0
 
 
 def _count_of(state: Literal["reserved", "captured", "released"]) -> sa.ColumnElement[int]:

@@ -84,7 +84,12 @@ class Emulator(ABC):
     ----------
     calls
         Every call that came, in order, refused ones included.
+    keeps_calls
+        Whether calls are kept there.
     """
+
+    # The command line turns this off: it may run for days, and each call holds its files.
+    keeps_calls = True
 
     def __init__(self, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         self.api_key = api_key
@@ -155,7 +160,8 @@ class Emulator(ABC):
     def receive(self, call: ReceivedCall) -> tuple[Outcome, Reply]:
         """Log a call and decide how it ends."""
         with self._arrival:
-            self.calls.append(call)
+            if self.keeps_calls:
+                self.calls.append(call)
             outcome = self._script.popleft() if self._script else AS_REAL
             self._arrival.notify_all()
         return outcome, self._reply(call, outcome)

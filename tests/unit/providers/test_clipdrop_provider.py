@@ -117,7 +117,7 @@ def test_the_answer_is_decoded_and_its_facts_are_read(clipdrop: Clipdrop) -> Non
     assert re.fullmatch(r"req_[0-9a-f]{24}", facts.request_id)
 
 
-@pytest.mark.parametrize("text", ["", "many", "-1", "NaN", "Infinity", "1e", "0x1"])
+@pytest.mark.parametrize("text", ["", "many", "-1", "NaN", "Infinity", "1e", "0x1", "1e30", "9e999999"])
 def test_credits_that_are_no_number_are_unknown(clipdrop: Clipdrop, text: str) -> None:
     fill = clipdrop.read_answer(made(72, 48, x_credits_consumed=text), task())
     assert (fill.facts.credits_consumed, fill.facts.credits_remaining) == (None, None)

@@ -80,6 +80,14 @@ def test_what_is_below_the_level_is_left_out() -> None:
     assert stream.getvalue() == ""
 
 
+def test_calls_to_providers_have_no_line_of_their_own() -> None:
+    stream = io.StringIO()
+    logs.configure("json", "info", stream=stream)
+    logging.getLogger("httpx2").info("HTTP Request: POST http://somewhere")
+    logging.getLogger("httpcore2.connection").info("connected")
+    assert stream.getvalue() == ""
+
+
 def test_configuring_again_does_not_say_everything_twice() -> None:
     first, second = io.StringIO(), io.StringIO()
     logs.configure("json", "info", stream=first)

@@ -234,10 +234,17 @@ async def test_usage_by_day_and_provider(store: Store, organization: str, clock)
 async def test_a_year_of_tokens_fits(store: Store, organization: str) -> None:
     for number in range(3):
         await reserve(store, number)
-        await store.usage.capture(f"use_{number}", millicredits=2**61, input_tokens=2**61)
+        await store.usage.capture(f"use_{number}", millicredits=10**12, input_tokens=10**12)
 
     (day,) = await store.usage.by_day()
-    assert (day.credits, day.input_tokens) == (Decimal(3 * 2**61) / 1000, 3 * 2**61)
+    assert (day.credits, day.input_tokens) == (Decimal(3 * 10**9), 3 * 10**12)
+
+
+async def test_absurd_amounts_are_booked_as_none(store: Store, organization: str) -> None:
+    await reserve(store, 1)
+    assert await store.usage.capture("use_1", millicredits=10**30, input_tokens=10**30, output_tokens=-1)
+    (day,) = await store.usage.by_day()
+    assert (day.pictures, day.credits, day.input_tokens, day.output_tokens) == (1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +258,9 @@ async def test_a_year_of_tokens_fits(store: Store, organization: str) -> None:
         (Decimal(-1), 0),
         (Decimal("NaN"), 0),
         (Decimal("Infinity"), 0),
+        (Decimal("1e9"), 10**12),
+        (Decimal("1e30"), 0),
+        (Decimal("1e400"), 0),
     ],
 )
 def test_credits_are_counted_in_thousandths(value: Decimal | None, expected: int) -> None:

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from uncrop.cli import emulate
+from uncrop.testing import ClipdropEmulator
 
 app = typer.Typer()
 app.command()(emulate.emulate)
@@ -67,3 +68,10 @@ def test_an_interrupt_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(emulate.threading, "Event", Interrupted)
     emulate.wait_for_interrupt()
+
+
+def test_calls_are_not_kept_when_nobody_will_look() -> None:
+    with ClipdropEmulator() as clipdrop:
+        clipdrop.keeps_calls = False
+        assert httpx2.post(f"{clipdrop.url}/uncrop/v1").status_code == 401
+        assert clipdrop.calls == []
