@@ -20,6 +20,7 @@ from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
 
 CHUNK = 4096  # pixels grown between two looks at the clock
+LARGE = 600_000  # pixels of the coarsest canvas above which only one layout is made
 SHARE = 128  # pixels of one phase that one thread grows
 
 
@@ -91,12 +92,16 @@ def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None
 
 
 def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch) -> Layout:
-    """Make every layout of the plan, each in one thread, and return the one of the least mean cost."""
+    """Make every layout of the plan, each in one thread, and return the one of the least mean cost.
+
+    A canvas that is still large at its coarsest level, around a photo too thin for more levels, gets the first alone.
+    """
+    layouts = plan.layouts if frame.height * frame.width <= LARGE else plan.layouts[:1]
     alone = Crew(1, watch.check)
-    if len(plan.layouts) == 1:
-        return make_layout(frame, atlas, plan.layouts[0], plan, level, seed, crew)
-    layouts = crew.each(
+    if len(layouts) == 1:
+        return make_layout(frame, atlas, layouts[0], plan, level, seed, crew)
+    made = crew.each(
         lambda strictness: make_layout(frame, atlas, strictness, plan, level, seed, alone),
-        plan.layouts,
+        layouts,
     )
-    return min(layouts, key=lambda layout: layout.energy)
+    return min(made, key=lambda layout: layout.energy)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncrop.engine import Extension, extend
+from uncrop.engine import Extension, choose, extend
+from uncrop.engine.plan import LOOSE
 from uncrop.model import Sides
 
 
@@ -91,6 +92,16 @@ def test_many_strips_fit_together(draw, monkeypatch, sides):
     check(image, sides, result)
     made = result.pixels[result.confidence_map < 255]
     assert made.max(axis=1).min() > 40  # nothing is left black
+
+
+def test_a_large_coarsest_level_gets_one_layout(draw, monkeypatch):
+    monkeypatch.setattr("uncrop.engine.choose.LARGE", 0)
+    made = []
+    grow = choose.make_layout
+    monkeypatch.setattr(choose, "make_layout", lambda *arguments: made.append(arguments[2]) or grow(*arguments))
+    image = draw(60, 80)
+    check(image, Sides(left=30), extend(image, Sides(left=30), seed=7))
+    assert made == [LOOSE]
 
 
 def test_cropping_alone_makes_nothing(draw):
