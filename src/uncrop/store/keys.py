@@ -80,6 +80,9 @@ class NewKey:
     key: str = field(repr=False)
 
 
+_BY_ID = sa.select(api_keys).where(api_keys.c.id == sa.bindparam("key"))  # built once, as every request needs it
+
+
 class ApiKeys:
     """The keys in the database.
 
@@ -134,7 +137,7 @@ class ApiKeys:
         match = _PATTERN.fullmatch(text)
         if match is None:
             return None
-        found = await self._transactions.read(execute(sa.select(api_keys).where(api_keys.c.id == match[1])))
+        found = await self._transactions.read(execute(_BY_ID, key=match[1]))
         row = found.mappings().one_or_none()
         expected = bytes(32) if row is None else row["digest"]
         genuine = hmac.compare_digest(self._digest(text), expected)

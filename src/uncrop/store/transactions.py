@@ -75,11 +75,13 @@ async def begin(engine: AsyncEngine, *, writes: bool) -> AsyncIterator[AsyncConn
             yield connection
 
 
-def execute(statement: sa.Executable) -> Callable[[AsyncConnection], Coroutine[Any, Any, sa.CursorResult[Any]]]:
+def execute(
+    statement: sa.Executable, **values: object
+) -> Callable[[AsyncConnection], Coroutine[Any, Any, sa.CursorResult[Any]]]:
     """Make the work of a transaction that is one statement; its rows are fetched before the transaction ends."""
 
     async def work(connection: AsyncConnection) -> sa.CursorResult[Any]:
-        return await connection.execute(statement)
+        return await connection.execute(statement, values or None)
 
     return work
 
