@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from uncrop.engine.align import Frame
 from uncrop.engine.field import Field
 from uncrop.engine.pyramid import PATCH, RADIUS
-from uncrop.model import Sides
+from uncrop.model import Rect, Sides
 
 AT_BEST = 1.01
 PER_DOUBLING = 0.095  # of the squared difference a pixel
+TRUSTED = 0.4  # mean confidence of a line that still passes
 PER_SIDE = 0.43  # per distance from the photo of its shorter side
 
 
@@ -43,3 +44,20 @@ def continue_map(trust: NDArray[np.uint8], done: Sides, sides: Sides) -> NDArray
     up, down = max(0, sides.up) - done.up, max(0, sides.down) - done.down
     left, right = max(0, sides.left) - done.left, max(0, sides.right) - done.right
     return np.pad(trust, ((up, down), (left, right)))
+
+
+def advise(trust: NDArray[np.uint8], kept: Rect) -> Sides:
+    """Return how far each side of the photo, at ``kept`` on the canvas, can be trusted line by line."""
+    rows, cols = slice(kept.y, kept.y + kept.height), slice(kept.x, kept.x + kept.width)
+    return Sides(
+        up=trusted_lines(trust[: kept.y, cols][::-1]),
+        down=trusted_lines(trust[rows.stop :, cols]),
+        left=trusted_lines(trust[rows, : kept.x].T[::-1]),
+        right=trusted_lines(trust[rows, cols.stop :].T),
+    )
+
+
+def trusted_lines(lines: NDArray[np.uint8]) -> int:
+    """Count the lines (n, length) before the first one whose mean confidence is too low."""
+    low = np.flatnonzero(lines.sum(axis=1, dtype=np.int64) < TRUSTED * 255 * lines.shape[1])
+    return int(low[0]) if low.size else lines.shape[0]

@@ -12,7 +12,7 @@ from uncrop.engine.align import Frame, align
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.channels import channels
 from uncrop.engine.choose import Layout, choose_layout, target_mask
-from uncrop.engine.confidence import confidence_map, continue_map
+from uncrop.engine.confidence import advise, confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
 from uncrop.engine.correct import Seams, correct, opponent_planes
 from uncrop.engine.crew import Crew, bands
@@ -26,7 +26,7 @@ from uncrop.engine.upsample import double
 from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
 from uncrop.engine.write import write_colour
-from uncrop.model import Quality, Sides
+from uncrop.model import Quality, Rect, Sides
 
 if TYPE_CHECKING:
     from uncrop.model import Pixels
@@ -42,13 +42,14 @@ class Result(TypedDict):
     pixels: Pixels
     confidence: float
     confidence_map: NDArray[np.uint8]
+    advice: Sides | None
 
 
 def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watch, threads: int | None) -> Result:
     """Extend a checked photo; see ``uncrop.engine.extend``."""
     photo = cropped(image, sides)
     if max(sides.up, sides.down, sides.left, sides.right) <= 0:
-        return Result(pixels=photo, confidence=1.0, confidence_map=np.full(photo.shape[:2], 255, np.uint8))
+        return Result(pixels=photo, confidence=1.0, confidence_map=np.full(photo.shape[:2], 255, np.uint8), advice=None)
     watch.step(0.0, "prepare")
     near = within_reach(photo.shape[0], photo.shape[1], sides)
     with Crew(threads or allowed_threads(), watch.check) as crew:
@@ -71,7 +72,8 @@ def finish(photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: i
     mean = int(trust.sum(dtype=np.int64)) / (255 * (trust.size - rows * cols))
     trust[top : top + rows, left : left + cols] = 255
     watch.step(1.0, "done")
-    return Result(pixels=pixels, confidence=mean, confidence_map=trust)
+    advice = advise(trust, Rect(x=left, y=top, width=cols, height=rows))
+    return Result(pixels=pixels, confidence=mean, confidence_map=trust, advice=advice)
 
 
 def cropped(image: Pixels, sides: Sides) -> Pixels:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from uncrop.engine import extend
-from uncrop.model import Sides
+from uncrop.engine.confidence import advise
+from uncrop.model import Rect, Sides
 
 SIDES = Sides(left=64, right=64, up=40, down=40)
 
@@ -107,3 +108,21 @@ def test_sixteen_bits_use_more_than_eight(draw):
 def test_confidence_falls_with_the_distance(draw):
     trust = extend(draw(120, 160), Sides(right=120), seed=0).confidence_map[:, 160:].astype(int).mean(axis=0)
     assert trust[:20].mean() > trust[-20:].mean() + 20
+
+
+def test_advice_counts_the_lines_that_can_be_trusted():
+    trust = np.full((10, 12), 255, np.uint8)
+    trust[:2] = 90
+    trust[0] = trust[:, 11] = 120
+    trust[8:, 3:5] = 0
+    kept = Rect(x=1, y=3, width=8, height=5)
+    assert advise(trust, kept) == Sides(up=1, down=2, left=1, right=3)
+
+
+def test_advice_stays_within_what_was_asked(draw):
+    image = draw(60, 80)
+    advice = extend(image, Sides(right=200, up=4), seed=0).advice
+    assert advice is not None
+    assert (advice.left, advice.down, advice.up) == (0, 0, 4)
+    assert 0 < advice.right < 200
+    assert extend(image, Sides(left=-5), seed=0).advice is None
