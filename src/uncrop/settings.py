@@ -7,6 +7,7 @@ line each, with the variable's name.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from uncrop.errors import SettingsError
 
 PREFIX = "UNCROP_"
+_CARRIED_BY_HEADERS = re.compile(r"[!-~]*")
 
 
 def _default_engine_workers() -> int:
@@ -96,9 +98,20 @@ class Settings(BaseSettings):
             url = pydantic.HttpUrl(value)
         except pydantic.ValidationError as error:
             raise ValueError("must be an http:// or https:// address") from error
+        if url.username is not None or url.password is not None:
+            raise ValueError("must not hold a user name or password")
         if url.query or url.fragment:
             raise ValueError("must be an address without query or fragment")
         return value.rstrip("/")
+
+    @field_validator("openai_api_key", "clipdrop_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        # A space or a line's end that came along when the key was copied is told, not cut off: what is meant to be the
+        # key is for the operator to say.
+        if value is not None and not _CARRIED_BY_HEADERS.fullmatch(value.get_secret_value()):
+            raise ValueError("must consist of visible ASCII characters, without spaces, or no HTTP header can carry it")
+        return value
 
     @field_validator("database_url")
     @classmethod

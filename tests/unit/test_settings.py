@@ -59,6 +59,32 @@ def test_all_mistakes_are_told_at_once_with_their_variables_and_without_their_va
     ]
 
 
+@pytest.mark.parametrize("user", ["secret@", "secret:word@", ":secret@"])
+@pytest.mark.parametrize("variable", ["UNCROP_OPENAI_BASE_URL", "UNCROP_CLIPDROP_BASE_URL"])
+def test_an_address_holds_no_user(monkeypatch: pytest.MonkeyPatch, variable: str, user: str) -> None:
+    monkeypatch.setenv(variable, f"https://{user}example.test/v1")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [f"{variable}: must not hold a user name or password"]
+
+
+@pytest.mark.parametrize("key", ["se cret", "secret ", " secret", "secret\n", "secret\t", "secr\x00et", "sécret", " "])
+@pytest.mark.parametrize("variable", ["UNCROP_OPENAI_API_KEY", "UNCROP_CLIPDROP_API_KEY"])
+def test_a_key_that_no_header_can_carry_stops_the_start(variable: str, key: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(**{variable.removeprefix("UNCROP_").lower(): key})
+    assert caught.value.problems == [
+        f"{variable}: must consist of visible ASCII characters, without spaces, or no HTTP header can carry it"
+    ]
+
+
+def test_keys_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_OPENAI_API_KEY", 'sk-!"#~')
+    key = settings.load().openai_api_key
+    assert key is not None
+    assert key.get_secret_value() == 'sk-!"#~'
+
+
 def test_keys_are_not_shown_by_accident(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCROP_OPENAI_API_KEY", "sk-very-secret")
     assert "sk-very-secret" not in repr(settings.load())
