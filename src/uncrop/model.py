@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 ImageFormat: TypeAlias = Literal["JPEG", "PNG", "WEBP"]
 Quality: TypeAlias = Literal["fast", "standard", "best"]
 MEDIA_TYPES: Mapping[ImageFormat, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9_-]{1,64}")
+ORGANIZATION_ID_RULE = "org_ followed by 1 to 64 letters, digits, _ or -"  # the same in words
+MAX_ORGANIZATION_ID = 68  # characters, by the same rule
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, get_args
 
 from uncrop.errors import InvalidFieldValue, MaskRequired
 from uncrop.geometry import FIELDS, check_sides
-from uncrop.model import Quality
+from uncrop.model import ORGANIZATION_ID, ORGANIZATION_ID_RULE, Quality
 
 if TYPE_CHECKING:
     from uncrop.model import Capabilities, UncropRequest
 
-ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9_-]{1,64}")
 DEFAULT_QUALITY: Quality = "standard"
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
@@ -48,10 +46,7 @@ def quality_of(request: UncropRequest) -> Quality:
 
 def _check_organization(organization_id: str | None) -> None:
     if organization_id is not None and not ORGANIZATION_ID.fullmatch(organization_id):
-        raise InvalidFieldValue(
-            "organization_id must be org_ followed by 1 to 64 letters, digits, _ or -",
-            details={"field": "organization_id"},
-        )
+        raise InvalidFieldValue(f"organization_id must be {ORGANIZATION_ID_RULE}", details={"field": "organization_id"})
 
 
 def _check_taken(request: UncropRequest, capabilities: Capabilities) -> None:

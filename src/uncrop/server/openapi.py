@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
 from uncrop.geometry import MAX_SIDE
-from uncrop.intake.fields import DEFAULT_QUALITY, ORGANIZATION_ID, QUALITIES
+from uncrop.intake.fields import DEFAULT_QUALITY, QUALITIES
+from uncrop.model import ORGANIZATION_ID
 from uncrop.server.openapi_errors import error_responses, error_schema
 
 if TYPE_CHECKING:

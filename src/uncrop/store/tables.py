@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from uncrop.model import MAX_ORGANIZATION_ID
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
@@ -53,7 +55,7 @@ metadata = sa.MetaData(
 organizations = sa.Table(
     "organizations",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(MAX_ORGANIZATION_ID), primary_key=True),
     sa.Column("name", sa.String(200), nullable=True),
     # NULL: the server's default; 0: no limit; else pictures a UTC day.
     sa.Column("daily_limit", sa.Integer, nullable=True),
@@ -65,7 +67,13 @@ api_keys = sa.Table(
     "api_keys",
     metadata,
     sa.Column("id", sa.String(10), primary_key=True),
-    sa.Column("organization_id", sa.String(64), sa.ForeignKey("organizations.id"), nullable=False, index=True),
+    sa.Column(
+        "organization_id",
+        sa.String(MAX_ORGANIZATION_ID),
+        sa.ForeignKey("organizations.id"),
+        nullable=False,
+        index=True,
+    ),
     sa.Column("name", sa.String(200), nullable=True),
     # HMAC-SHA256 of the whole key under the pepper, which is not in this database.
     sa.Column("digest", sa.LargeBinary(32), nullable=False),
@@ -80,7 +88,7 @@ usage = sa.Table(
     "usage",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("organization_id", sa.String(64), sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("organization_id", sa.String(MAX_ORGANIZATION_ID), sa.ForeignKey("organizations.id"), nullable=False),
     sa.Column("key_id", sa.String(10), sa.ForeignKey("api_keys.id"), nullable=True, index=True),
     sa.Column("provider", sa.String(40), nullable=False),
     sa.Column("model", sa.String(200), nullable=True),

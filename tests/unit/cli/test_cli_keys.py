@@ -132,7 +132,7 @@ def test_a_bad_organization_is_wrong_use(organization_id: str) -> None:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "uncrop: An organization id is org_ followed by 1 to 60 letters, digits, _ or -;"
+        "uncrop: An organization id is org_ followed by 1 to 64 letters, digits, _ or -;"
         f" organization_id: {organization_id}\n"
     )
 

@@ -96,5 +96,5 @@ def test_a_bad_organization_is_wrong_use() -> None:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "uncrop: An organization id is org_ followed by 1 to 60 letters, digits, _ or -; organization_id: nobody\n"
+        "uncrop: An organization id is org_ followed by 1 to 64 letters, digits, _ or -; organization_id: nobody\n"
     )

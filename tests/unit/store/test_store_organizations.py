@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from uncrop.errors import InvalidFieldValue
+from uncrop.model import MAX_ORGANIZATION_ID, ORGANIZATION_ID
 from uncrop.store.database import Store
 from uncrop.store.organizations import Organization, Organizations, new_organization_id
 
@@ -27,15 +28,26 @@ async def test_many_may_want_it_at_once(store: Store) -> None:
     assert len(set(made)) == 1
 
 
-@pytest.mark.parametrize("organization_id", ["", "123", "org_", "org_" + "a" * 61, "org_a/b"])
+@pytest.mark.parametrize("organization_id", ["", "123", "org_", "org_" + "a" * 65, "org_a/b"])
 async def test_a_malformed_id_is_refused(organization_id: str) -> None:
     # There is no database behind these: a query would fail.
     organizations = Organizations(None, lambda: NOON)  # type: ignore[arg-type]
     for method in (organizations.ensure, organizations.get):
         with pytest.raises(InvalidFieldValue) as caught:
             await method(organization_id)
-        assert caught.value.message == "An organization id is org_ followed by 1 to 60 letters, digits, _ or -"
+        assert caught.value.message == "An organization id is org_ followed by 1 to 64 letters, digits, _ or -"
         assert caught.value.details == {"organization_id": organization_id}
+
+
+async def test_the_longest_id_fits(store: Store) -> None:
+    longest = "org_" + "a" * 64
+    await store.keys.create(longest)
+    assert (await store.organizations.get(longest)).id == longest
+
+
+def test_the_columns_have_the_width_of_the_rule() -> None:
+    assert ORGANIZATION_ID.fullmatch("org_" + "a" * (MAX_ORGANIZATION_ID - 4))
+    assert not ORGANIZATION_ID.fullmatch("org_" + "a" * (MAX_ORGANIZATION_ID - 3))
 
 
 async def test_an_unknown_organization_is_told(store: Store) -> None:

@@ -13,7 +13,7 @@ def upgrade() -> None:
     """Make the first four tables."""
     op.create_table(
         "organizations",
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(68), nullable=False),
         sa.Column("name", sa.String(200), nullable=True),
         sa.Column("daily_limit", sa.Integer, nullable=True),
         sa.Column("created_at", _MOMENT, nullable=False),
@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(10), nullable=False),
-        sa.Column("organization_id", sa.String(64), nullable=False),
+        sa.Column("organization_id", sa.String(68), nullable=False),
         sa.Column("name", sa.String(200), nullable=True),
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
@@ -49,7 +49,7 @@ def _create_usage() -> None:
     op.create_table(
         "usage",
         sa.Column("id", sa.String(36), nullable=False),
-        sa.Column("organization_id", sa.String(64), nullable=False),
+        sa.Column("organization_id", sa.String(68), nullable=False),
         sa.Column("key_id", sa.String(10), nullable=True),
         sa.Column("provider", sa.String(40), nullable=False),
         sa.Column("model", sa.String(200), nullable=True),
