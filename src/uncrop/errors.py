@@ -53,6 +53,7 @@ and still safe to show: no key, no upstream text, no path, no pixel. What only t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 Details = Mapping[str, Any]
@@ -70,7 +71,7 @@ class UncropError(Exception):
     system_message
         Technical text, safe to show; the class's own when absent.
     retry_after
-        Seconds after which the same request may succeed.
+        Seconds after which the same request may succeed; the class's own when absent.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -78,6 +79,7 @@ class UncropError(Exception):
     type: ClassVar[str] = "server_error"
     retryable: ClassVar[bool] = False
     default_message: ClassVar[str] = "Something went wrong. Please try again later."
+    default_retry_after: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class UncropError(Exception):
         self.message = message or self.default_message
         self.details = dict(details) if details else None
         self.system_message = system_message or self.message
-        self.retry_after = retry_after
+        self.retry_after = self.default_retry_after if retry_after is None else retry_after
         super().__init__(self.message)
 
 
@@ -282,13 +284,41 @@ class ProviderRejectedRequest(InvalidRequest):
     default_message = "The provider rejected the request"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateLimitState:
+    """Where an organization stands with one of its limits, for the ``X-RateLimit-*`` headers.
+
+    ``reset`` is the second, in Unix time and rounded up, at which the oldest request that counts no longer does; now
+    if none counts.
+    """
+
+    limit: int
+    remaining: int
+    reset: int
+
+
 class RateLimitExceeded(CallerError):
-    """Too many requests of this organization in the window."""
+    """Too many requests of this organization in the window.
+
+    ``state`` is that of the limit that refused, where one is known.
+    """
 
     status = 429
     code = "RATE_LIMIT_EXCEEDED"
     retryable = True
     default_message = "Too many requests; try again later"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Details | None = None,
+        system_message: str | None = None,
+        retry_after: float | None = None,
+        state: RateLimitState | None = None,
+    ) -> None:
+        self.state = state
+        super().__init__(message, details=details, system_message=system_message, retry_after=retry_after)
 
 
 class UsageLimitExceeded(CallerError):
@@ -306,6 +336,7 @@ class ProviderRateLimited(CallerError):
     status = 429
     code = "PROVIDER_RATE_LIMITED"
     retryable = True
+    default_retry_after = 60  # every provider counts by the minute
     default_message = "The provider is limiting requests; try again later"
 
 

@@ -15,16 +15,16 @@ def check_sides(sides: Sides) -> None:
     Raises
     ------
     InvalidExtendParameters
-        With every offending side and its value in ``details``.
+        With every offending side and its value in ``details``, those that are too large and those that are too small
+        together, and the limits; the message is about the ones that are too large, if there are any.
     """
     values = dict(zip(FIELDS, (sides.left, sides.right, sides.up, sides.down), strict=True))
-    if too_large := {name: value for name, value in values.items() if value > MAX_SIDE}:
+    if offending := {name: value for name, value in values.items() if abs(value) > MAX_SIDE}:
+        grows = max(offending.values()) > MAX_SIDE
+        crops = min(offending.values()) < -MAX_SIDE
         raise InvalidExtendParameters(
-            f"Extend parameters exceed {MAX_SIDE}px", details={**too_large, "max_allowed": MAX_SIDE}
-        )
-    if too_small := {name: value for name, value in values.items() if value < -MAX_SIDE}:
-        raise InvalidExtendParameters(
-            f"Extend parameters are below -{MAX_SIDE}px", details={**too_small, "min_allowed": -MAX_SIDE}
+            f"Extend parameters exceed {MAX_SIDE}px" if grows else f"Extend parameters are below -{MAX_SIDE}px",
+            details={**offending, "max_allowed": MAX_SIDE, **({"min_allowed": -MAX_SIDE} if crops else {})},
         )
     if not any(values.values()):
         raise InvalidExtendParameters("At least one extend parameter must be non-zero")

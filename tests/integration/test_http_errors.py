@@ -106,6 +106,16 @@ def test_an_expired_key(quiet: Real) -> None:
 def test_one_valid_key_among_several_is_enough(house: Real) -> None:
     response = ask(house.url, CLIPDROP, key="wrong", headers={"Authorization": f"bearer {house.key}"})
     assert response.status_code == 200
+    wrong = [("X-API-Key", f"wrong{number}") for number in range(7)]
+    request = httpx2.Request(
+        "POST",
+        house.url + PATH,
+        headers=[*wrong, ("Authorization", f"Bearer {house.key}")],
+        data=dict(CLIPDROP.fields),
+        files=[("image_file", ("photo", PHOTO))],
+    )
+    with httpx2.Client() as client:
+        assert client.send(request).status_code == 200
 
 
 def test_another_organization(quiet: Real) -> None:
@@ -277,7 +287,23 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         invalid(
             "INVALID_EXTEND_PARAMETERS",
             "Extend parameters are below -2000px",
-            {"extend_up": -2001, "min_allowed": -2000},
+            {"extend_up": -2001, "max_allowed": 2000, "min_allowed": -2000},
+        ),
+    ),
+    "sides of more digits than are read": (
+        CLIPDROP.but(extend_left="9" * 5000, extend_up="-" + "9" * 19),
+        invalid(
+            "INVALID_EXTEND_PARAMETERS",
+            "Extend parameters exceed 2000px",
+            {"extend_left": 10**18, "extend_up": -(10**18), "max_allowed": 2000, "min_allowed": -2000},
+        ),
+    ),
+    "a seed of more digits than are read": (
+        CLIPDROP.but(seed="9" * 19),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "seed must be between 0 and 100000",
+            {"field": "seed", "provider": "clipdrop", "value": 10**18, "min_allowed": 0, "max_allowed": 100_000},
         ),
     ),
     "all sides zero": (
@@ -396,6 +422,12 @@ UPSTREAM: dict[str, tuple[Outcome, Refusal]] = {
             429, "PROVIDER_RATE_LIMITED", "The provider is limiting requests; try again later", 429, "client_error"
         ),
     ),
+    "rate without a time": (
+        outcomes.refuse(429),
+        upstream(
+            429, "PROVIDER_RATE_LIMITED", "The provider is limiting requests; try again later", 429, "client_error"
+        ),
+    ),
     "failure": (
         outcomes.refuse(500),
         upstream(502, "PROVIDER_ERROR", "The provider failed to process the request", 500),
@@ -424,7 +456,7 @@ def test_what_a_provider_answers_becomes_one_code(house: Real, name: str) -> Non
     check(response, expected)
     assert house.calls() == calls + 1
     assert house.booked() == booked
-    assert response.headers.get("retry-after") == ("7" if name == "rate" else None)
+    assert response.headers.get("retry-after") == {"rate": "7", "rate without a time": "60"}.get(name)
     assert response.headers["x-ratelimit-limit"] == "100000"
 
 

@@ -46,6 +46,19 @@ def test_without_texts_the_class_speaks() -> None:
     assert error.details is None
 
 
+def test_a_providers_limit_always_says_when_to_come_back() -> None:
+    assert errors.ProviderRateLimited().retry_after == 60
+    assert errors.ProviderRateLimited(retry_after=7).retry_after == 7
+    assert errors.ProviderError().retry_after is None
+
+
+def test_a_limit_of_ours_carries_where_one_stands() -> None:
+    state = errors.RateLimitState(limit=3, remaining=0, reset=1_800_000_000)
+    error = errors.RateLimitExceeded(details={"limit": 3}, retry_after=5, state=state)
+    assert (error.state, error.details, error.retry_after) == (state, {"limit": 3}, 5)
+    assert errors.RateLimitExceeded().state is None
+
+
 def test_settings_errors_hold_a_line_each() -> None:
     error = errors.SettingsError(["A: wrong", "B: missing"])
     assert error.problems == ["A: wrong", "B: missing"]

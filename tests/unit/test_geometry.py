@@ -37,8 +37,11 @@ def test_sides_within_their_limits(sides: Sides) -> None:
                 "max_allowed": 2000,
             },
         ),
-        # Sides that are too large are told first; the caller learns of the others when these are mended.
-        (Sides(up=3000, down=-3000), {"extend_up": 3000, "max_allowed": 2000}),
+        # The message is about those that are too large; the details name the others too.
+        (
+            Sides(left=-2001, right=-2000, up=3000, down=2000),
+            {"extend_left": -2001, "extend_up": 3000, "max_allowed": 2000, "min_allowed": -2000},
+        ),
     ],
 )
 def test_sides_that_are_too_large(sides: Sides, details: dict[str, int]) -> None:
@@ -52,7 +55,12 @@ def test_sides_that_are_too_small() -> None:
     with pytest.raises(InvalidExtendParameters) as caught:
         check_sides(Sides(left=-2001, right=5, down=-9999))
     assert caught.value.message == "Extend parameters are below -2000px"
-    assert caught.value.details == {"extend_left": -2001, "extend_down": -9999, "min_allowed": -2000}
+    assert caught.value.details == {
+        "extend_left": -2001,
+        "extend_down": -9999,
+        "max_allowed": 2000,
+        "min_allowed": -2000,
+    }
 
 
 def test_no_sides_at_all() -> None:

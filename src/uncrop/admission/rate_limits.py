@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from uncrop.admission.window import WindowStorage
-from uncrop.errors import RateLimitExceeded
+from uncrop.errors import RateLimitExceeded, RateLimitState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EVERYTHING = "all"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RateLimitState:
-    """Where an organization stands, for the ``X-RateLimit-*`` headers.
-
-    ``reset`` is the second, in Unix time and rounded up, at which the oldest request that counts no longer does; now
-    if none counts.
-    """
-
-    limit: int
-    remaining: int
-    reset: int
 
 
 class RateLimiter:
@@ -73,20 +59,15 @@ class RateLimiter:
         Raises
         ------
         RateLimitExceeded
-            The limit is reached; ``state`` still answers.
+            The limit is reached.
         """
-        await self._count(self._limit, organization_id, _EVERYTHING, {})
-        return await self.state(organization_id)
+        return await self._count(self._limit, organization_id, _EVERYTHING, {})
 
     async def state(self, organization_id: str) -> RateLimitState:
         """Return where the organization stands, without counting anything."""
-        stats = await self._window.get_window_stats(self._limit, organization_id, _EVERYTHING)
-        reset = self._wall_clock()
-        if stats.remaining < self._limit.amount:
-            reset += stats.reset_time - self._clock()
-        return RateLimitState(limit=self._limit.amount, remaining=stats.remaining, reset=math.ceil(reset))
+        return (await self._look(self._limit, organization_id, _EVERYTHING))[0]
 
-    async def hit_provider(self, organization_id: str, provider: str, per_minute: int) -> None:
+    async def hit_provider(self, organization_id: str, provider: str, per_minute: int) -> RateLimitState:
         """Count a request of the organization to one provider, which has a limit of its own.
 
         Raises
@@ -94,17 +75,28 @@ class RateLimiter:
         RateLimitExceeded
             The provider's limit is reached; ``details`` names it.
         """
-        await self._count(
+        return await self._count(
             RateLimitItemPerMinute(per_minute), organization_id, f"provider:{provider}", {"provider": provider}
         )
 
     async def _count(
         self, limit: RateLimitItemPerMinute, organization_id: str, what: str, facts: dict[str, str]
-    ) -> None:
-        if await self._window.hit(limit, organization_id, what):
-            return
+    ) -> RateLimitState:
+        admitted = await self._window.hit(limit, organization_id, what)
+        state, wait = await self._look(limit, organization_id, what)
+        if not admitted:
+            raise RateLimitExceeded(
+                details={"limit": limit.amount, "window_seconds": limit.get_expiry(), **facts},
+                retry_after=wait,
+                state=state,
+            )
+        return state
+
+    async def _look(
+        self, limit: RateLimitItemPerMinute, organization_id: str, what: str
+    ) -> tuple[RateLimitState, float]:
+        """Return where the organization stands with one limit, and the seconds until that changes."""
         stats = await self._window.get_window_stats(limit, organization_id, what)
-        raise RateLimitExceeded(
-            details={"limit": limit.amount, "window_seconds": limit.get_expiry(), **facts},
-            retry_after=stats.reset_time - self._clock(),
-        )
+        wait = stats.reset_time - self._clock() if stats.remaining < limit.amount else 0
+        reset = math.ceil(self._wall_clock() + wait)
+        return RateLimitState(limit=limit.amount, remaining=stats.remaining, reset=reset), wait

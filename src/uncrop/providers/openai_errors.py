@@ -1,7 +1,8 @@
 """What the error bodies of OpenAI and of compatible servers mean.
 
 Their shapes differ: ``{"error": {...}}``, ``{"error": "text"}``, ``{"detail": ...}``, or no JSON at all. Codes are the
-stable part; two meanings have been seen without a code, so they are recognised by their words.
+stable part; two meanings have been seen without a code, or under one that says little, so they are recognised by their
+words.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ BY_CODE: Mapping[str, type[UncropError]] = {
     "invalid_api_key": ProviderAuthenticationFailed,
     "model_not_found": ProviderError,
     "rate_limit_exceeded": ProviderRateLimited,
-    "image_generation_user_error": ProviderRejectedRequest,
     "invalid_type": ProviderRejectedRequest,
     "invalid_value": ProviderRejectedRequest,
     "unknown_parameter": ProviderRejectedRequest,
@@ -41,6 +41,8 @@ BY_WORDS: Mapping[str, type[UncropError]] = {
     "safety system": ContentRejected,
     "billing hard limit": ProviderQuotaExhausted,
 }
+# Stands over refusals of every kind, those for safety among them, and so counts only where the words say nothing.
+BY_GENERIC_CODE: Mapping[str, type[UncropError]] = {"image_generation_user_error": ProviderRejectedRequest}
 
 
 def meaning_of(answer: Answer) -> tuple[type[UncropError] | None, str | None]:
@@ -48,11 +50,17 @@ def meaning_of(answer: Answer) -> tuple[type[UncropError] | None, str | None]:
     if not 400 <= answer.status < 500:
         return None, None
     code, kind, message = _read(answer.body)
-    for name in (code, kind):
-        if name in BY_CODE:
-            return BY_CODE[name], name
+    if found := _by_name(BY_CODE, code, kind):
+        return found
     words = message.lower()
-    return next((error for phrase, error in BY_WORDS.items() if phrase in words), None), None
+    for phrase, error in BY_WORDS.items():
+        if phrase in words:
+            return error, None
+    return _by_name(BY_GENERIC_CODE, code, kind) or (None, None)
+
+
+def _by_name(known: Mapping[str, type[UncropError]], *names: str) -> tuple[type[UncropError], str] | None:
+    return next(((known[name], name) for name in names if name in known), None)
 
 
 def _read(body: bytes) -> tuple[str, str, str]:

@@ -71,12 +71,12 @@ def _by_class(status: int) -> type[UncropError]:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Read ``retry-after-ms`` or ``retry-after`` as seconds; ``None`` when absent, unreadable or beyond an hour."""
+    """Read ``retry-after-ms`` or ``retry-after`` as seconds, an hour at most; ``None`` when absent or unreadable."""
     if (seconds := _number(headers.get("retry-after-ms"), scale=0.001)) is None:
         seconds = _number(headers.get("retry-after"))
     if seconds is None:
         seconds = _until(headers.get("retry-after"), now or datetime.now(UTC))
-    return seconds if seconds is not None and 0 < seconds <= MAX_RETRY_AFTER_S else None
+    return min(seconds, MAX_RETRY_AFTER_S) if seconds is not None and seconds > 0 else None
 
 
 def _number(text: str | None, scale: float = 1) -> float | None:

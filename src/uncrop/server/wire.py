@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import Headers
 
-    from uncrop.admission.rate_limits import RateLimitState
+    from uncrop.errors import RateLimitState
     from uncrop.model import StageTime, UncropResult
     from uncrop.server.form import FormItem
 
@@ -27,11 +28,13 @@ NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
 FILES = ("image_file", "mask_file")
 FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *FILES))
 
-# 18 digits are more than any field takes, and few enough for every JSON reader to get back what was sent.
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+# More than any field takes. A longer number stays a whole number, but its digits are neither counted out nor told: it
+# stands as 10**18, which every JSON reader gets back exactly.
+_MOST_DIGITS = 18
 _UNSAFE_IN_HEADERS = re.compile(r"[^\x21-\x7e]")
 _LONGEST_HEADER = 200
-_MOST_CREDENTIALS = 4
+_MOST_CREDENTIALS = 8
 
 
 # --- credentials -----------------------------------------------------------------------------------------------------
@@ -40,11 +43,17 @@ _MOST_CREDENTIALS = 4
 def credentials(headers: Headers) -> tuple[str, ...]:
     """Return the keys that were sent, in the order in which they count.
 
-    At most four are looked at, so that one request cannot make the server try a list of keys.
+    The first of each of the three headers, then the second of each, and so on. The first eight different ones are
+    looked at, so that one request cannot make the server try a list of keys.
     """
-    bearers = (_bearer(value) for value in headers.getlist("authorization"))
-    sent = (*headers.getlist("x-api-key"), *headers.getlist("api-key"), *bearers)
-    return tuple(dict.fromkeys(key for value in sent if (key := value.strip())))[:_MOST_CREDENTIALS]
+    bearers = [_bearer(value) for value in headers.getlist("authorization")]
+    forms = [_different(values) for values in (headers.getlist("x-api-key"), headers.getlist("api-key"), bearers)]
+    in_turn = (key for turn in zip_longest(*forms, fillvalue="") for key in turn)
+    return _different(in_turn)[:_MOST_CREDENTIALS]
+
+
+def _different(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for value in values if (key := value.strip())))
 
 
 def _bearer(value: str) -> str:
@@ -79,7 +88,7 @@ def to_request(form: Iterable[FormItem]) -> UncropRequest:
 
 
 def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequest:
-    numbers = {name: int(digits) for name in NUMBERS if (digits := texts.get(name, "").strip())}
+    numbers = {name: _whole_number(digits) for name in NUMBERS if (digits := texts.get(name, "").strip())}
     return UncropRequest(
         provider=texts["provider"],
         organization_id=texts["organization_id"],
@@ -118,6 +127,12 @@ def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
 def _is_number_or_empty(value: str) -> bool:
     digits = value.strip()
     return not digits or _WHOLE_NUMBER.fullmatch(digits) is not None
+
+
+def _whole_number(digits: str) -> int:
+    magnitude = digits.lstrip("+-0")
+    value = int(magnitude or "0") if len(magnitude) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    return -value if digits.startswith("-") else value
 
 
 # --- the response ----------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncrop.admission.rate_limits import RateLimiter, RateLimitState
-from uncrop.errors import RateLimitExceeded
+from uncrop.admission.rate_limits import RateLimiter
+from uncrop.errors import RateLimitExceeded, RateLimitState
 
 
 @dataclass
@@ -57,6 +57,7 @@ async def test_one_more_than_the_limit_is_refused(clocks: Clocks) -> None:
     assert caught.value.retry_after == 57
     assert caught.value.details == {"limit": 3, "window_seconds": 60}
     assert caught.value.message == "Too many requests; try again later"
+    assert caught.value.state == RateLimitState(limit=3, remaining=0, reset=1_800_000_060)
     assert await rates.state("org_a") == RateLimitState(limit=3, remaining=0, reset=1_800_000_060)
 
 
@@ -95,7 +96,8 @@ async def test_64_at_once_get_exactly_the_limit(clocks: Clocks) -> None:
 
 async def test_a_provider_has_a_limit_of_its_own(clocks: Clocks) -> None:
     rates = limiter(clocks)
-    await rates.hit_provider("org_a", "clipdrop", 1)
+    alone = await rates.hit_provider("org_a", "clipdrop", 1)
+    assert alone == RateLimitState(limit=1, remaining=0, reset=1_800_000_060)
     await rates.hit_provider("org_a", "openai", 1)
     await rates.hit_provider("org_b", "clipdrop", 1)
     clocks.advance(15)
@@ -104,6 +106,7 @@ async def test_a_provider_has_a_limit_of_its_own(clocks: Clocks) -> None:
         await rates.hit_provider("org_a", "clipdrop", 1)
     assert caught.value.details == {"limit": 1, "window_seconds": 60, "provider": "clipdrop"}
     assert caught.value.retry_after == 45
+    assert caught.value.state == RateLimitState(limit=1, remaining=0, reset=1_800_000_060)
     # The two counts are apart: neither uses up the other.
     assert (await rates.state("org_a")).remaining == 3
 

@@ -53,7 +53,7 @@ def test_every_status_is_one_error(status: int, kind: type[errors.UncropError]) 
     assert error.details == {"provider_status": status}
     assert error.system_message == f"The provider answered with status {status}"
     assert error.message == kind.default_message
-    assert error.retry_after is None
+    assert error.retry_after == (60 if status == 429 else None)
 
 
 def test_a_known_code_is_told() -> None:
@@ -71,6 +71,11 @@ def test_only_what_may_succeed_later_says_when() -> None:
     assert refuse(Answer(status=400, headers=headers, body=b"")).retry_after is None
 
 
+@pytest.mark.parametrize(("sent", "told"), [("soon", 60), ("0", 60), ("-5", 60), ("3600.1", 3600), ("86400", 3600)])
+def test_a_limit_of_the_providers_always_says_when(sent: str, told: float) -> None:
+    assert refuse(Answer(status=429, headers={"retry-after": sent}, body=b"")).retry_after == told
+
+
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
@@ -81,7 +86,9 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "1"}, 1),
         ({"retry-after": "2.5"}, 2.5),
         ({"retry-after": "3600"}, 3600),
-        ({"retry-after": "3601"}, None),
+        ({"retry-after": "3601"}, 3600),
+        ({"retry-after": "1e300"}, 3600),
+        ({"retry-after": "Mon, 23 Nov 2026 12:00:00 GMT"}, 3600),
         ({"retry-after": "0"}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "nan"}, None),
