@@ -96,6 +96,8 @@ class Uncropper:
         flight.use_runway(self._runway)
         with watch.stage("intake"):
             provider = self._registry.get(request.provider)
+            # Before the values are looked at: a request that will be refused counts too.
+            await self._admission.count(provider.capabilities, caller)
             job = parse(
                 request,
                 provider.capabilities,

@@ -44,6 +44,31 @@ def test_too_many_requests(tmp_path: Any) -> None:
         assert ask(house.url, CLIPDROP.but(organization_id="org_other"), key=other.key).status_code == 200
 
 
+def test_too_many_requests_to_one_provider(tmp_path: Any) -> None:
+    """Its own limit comes before the values, counts what they refuse, and is what the headers then tell."""
+    with real(tmp_path, settings={"clipdrop_rate_limit_per_minute": 2}) as house:
+        refused = ask(house.url, CLIPDROP.but(extend_left="9999"), key=house.key)
+        assert (refused.status_code, refused.headers["x-ratelimit-limit"]) == (422, "60")
+        assert ask(house.url, CLIPDROP.but(organization_id="org_other"), key=house.key).status_code == 403
+        over = ask(house.url, CLIPDROP.but(extend_left="9999"), key=house.key)
+        check(
+            over,
+            Refusal(
+                status=429,
+                code="RATE_LIMIT_EXCEEDED",
+                message="Too many requests; try again later",
+                details={"limit": 2, "window_seconds": 60, "provider": "clipdrop"},
+            ),
+        )
+        assert 1 <= int(over.headers["retry-after"]) <= 60
+        assert over.headers["x-ratelimit-limit"] == "2"
+        assert over.headers["x-ratelimit-remaining"] == "0"
+        assert int(over.headers["x-ratelimit-reset"]) > datetime.now(UTC).timestamp()
+        elsewhere = ask(house.url, CLIPDROP.but(provider="openai"), key=house.key)
+        assert (elsewhere.status_code, elsewhere.headers["x-ratelimit-remaining"]) == (422, "56")
+        assert (house.calls(), house.booked()) == (0, 0)
+
+
 def test_too_many_pictures(tmp_path: Any) -> None:
     with real(tmp_path, settings={"usage_limit_per_day": 1}) as house:
         house.clipdrop.script(outcomes.refuse(500))

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from uncrop.admission.slots import Slots
-from uncrop.errors import InvalidFieldValue, InvalidImage, ProviderNotConfigured, ProviderTimeout, UncropError
+from uncrop.errors import (
+    InvalidFieldValue,
+    InvalidImage,
+    ProviderNotConfigured,
+    ProviderTimeout,
+    RateLimitExceeded,
+    UncropError,
+)
 from uncrop.imaging import codec
 from uncrop.model import Caller, Capabilities, Facts, Fill, Job, Sides, Task, UncropRequest
 from uncrop.providers.base import Flight
@@ -78,6 +85,12 @@ class Door:
         self.provider = provider or Paint()
         self.log: list[str] = []
         self.slots = Slots(2, 0)
+        self.limited = False
+
+    async def count(self, capabilities: Capabilities, caller: Caller) -> None:
+        self.log.append(f"counted {caller.organization_id} {capabilities.name}")
+        if self.limited:
+            raise RateLimitExceeded
 
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller) -> AsyncIterator["Door"]:
@@ -116,7 +129,7 @@ async def test_a_photo_passes_all_stations() -> None:
     assert [(stage.name, stage.milliseconds) for stage in result.stages] == [
         (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
     ]
-    assert door.log == ["in org_a 48x30", "booked req_7", "out"]
+    assert door.log == ["counted org_a paint", "in org_a 48x30", "booked req_7", "out"]
     assert provider.flights == [flight]
     assert provider.tasks[0].photo.shape == (30, 40, 3)
     assert provider.tasks[0].mask is None
@@ -126,20 +139,30 @@ async def test_nobody_in_particular_may_ask_and_a_seed_is_drawn() -> None:
     door = Door()
     result = await uncropper(Paint(), door).run(request(seed=None))
     assert result.seed == 42
-    assert door.log[0] == "in None 48x30"
+    assert door.log[:2] == ["counted None paint", "in None 48x30"]
 
 
-async def test_an_illegal_request_is_not_let_in() -> None:
+async def test_an_illegal_request_is_counted_and_not_let_in() -> None:
     provider, door, watch = Paint(), Door(), Stopwatch()
     with pytest.raises(InvalidFieldValue):
         await uncropper(provider, door).run(request(seed=101), watch=watch)
-    assert (door.log, provider.tasks) == ([], [])
+    assert (door.log, provider.tasks) == (["counted None paint"], [])
     assert [stage.name for stage in watch.stages] == ["intake"]
 
 
+async def test_a_providers_limit_comes_before_the_values() -> None:
+    door = Door()
+    door.limited = True
+    with pytest.raises(RateLimitExceeded):
+        await uncropper(Paint(), door).run(request(seed=101))
+    assert door.log == ["counted None paint"]
+
+
 async def test_an_unknown_provider_is_refused_first() -> None:
+    door = Door()
     with pytest.raises(InvalidFieldValue):
-        await uncropper(Paint(), Door()).run(request(provider="none"))
+        await uncropper(Paint(), door).run(request(provider="none"))
+    assert door.log == []
 
 
 async def test_a_provider_without_key_costs_nothing() -> None:
@@ -147,14 +170,14 @@ async def test_a_provider_without_key_costs_nothing() -> None:
     provider.configured = False
     with pytest.raises(ProviderNotConfigured):
         await uncropper(provider, door).run(request())
-    assert door.log == ["in None 48x30", "out"]
+    assert door.log == ["counted None paint", "in None 48x30", "out"]
 
 
 async def test_a_failing_provider_costs_nothing() -> None:
     provider, door, watch = Paint(failure=ProviderTimeout()), Door(), Stopwatch()
     with pytest.raises(ProviderTimeout):
         await uncropper(provider, door).run(request(), watch=watch)
-    assert door.log == ["in None 48x30", "out"]
+    assert door.log == ["counted None paint", "in None 48x30", "out"]
     assert [stage.name for stage in watch.stages] == ["intake", "admission", "provider"]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.admission.slots import Slots
     from uncrop.admission.usage_limits import UsageLimits
-    from uncrop.model import Caller, Facts, Job
+    from uncrop.model import Caller, Capabilities, Facts, Job
 
 
 class Granted:
@@ -64,6 +64,18 @@ class Admission:
         self._usage = usage
         self._rates = rates
 
+    async def count(self, capabilities: Capabilities, caller: Caller) -> None:
+        """Count a request to a provider that has a limit of its own, whatever becomes of the request.
+
+        Raises
+        ------
+        RateLimitExceeded
+            The caller's organization has reached that limit.
+        """
+        per_minute = capabilities.requests_per_minute
+        if self._rates is not None and caller.organization_id is not None and per_minute is not None:
+            await self._rates.hit_provider(caller.organization_id, capabilities.name, per_minute)
+
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller) -> AsyncIterator[Granted]:
         """Hold a slot and a reservation for the job; both are given back however the context is left.
@@ -75,8 +87,6 @@ class Admission:
         ------
         OrganizationAccessDenied
             The request names an organization that is not the caller's.
-        RateLimitExceeded
-            The provider's own limit of this organization is reached.
         ServerBusy
             All slots and all places to wait are taken.
         UsageLimitExceeded
@@ -85,7 +95,6 @@ class Admission:
             The database cannot be used.
         """
         _check_organization(job, caller)
-        await self._count_provider(job, caller)
         async with self.slots.hold():
             granted = await self._reserve(job, caller)
             try:
@@ -97,11 +106,6 @@ class Admission:
         """Wait until all that was begun is booked; call it before the store is closed."""
         if self._usage is not None:
             await self._usage.drain()
-
-    async def _count_provider(self, job: Job, caller: Caller) -> None:
-        per_minute = job.capabilities.requests_per_minute
-        if self._rates is not None and caller.organization_id is not None and per_minute is not None:
-            await self._rates.hit_provider(caller.organization_id, job.capabilities.name, per_minute)
 
     async def _reserve(self, job: Job, caller: Caller) -> Granted:
         if self._usage is None or caller.organization_id is None:

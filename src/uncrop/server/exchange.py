@@ -8,12 +8,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from uncrop.errors import RateLimitExceeded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
     from typing import Any
 
-    from uncrop.admission.rate_limits import RateLimitState
-    from uncrop.errors import UncropError
+    from uncrop.errors import RateLimitState, UncropError
     from uncrop.model import Caller, Facts, StageTime
 
 _KEY = "uncrop.exchange"
@@ -58,9 +59,14 @@ class Exchange:
         self.request_id = self.request_id or self.trace_id
 
     def fail(self, error: UncropError) -> None:
-        """Note what the request ended with. Of what lies behind it only the kind: its text may hold anything."""
+        """Note what the request ended with. Of what lies behind it only the kind: its text may hold anything.
+
+        Of several limits, the one that refused is the one to tell.
+        """
         self.outcome, self.reason = error.code, error.system_message
         self.cause = None if error.__cause__ is None else type(error.__cause__).__name__
+        if isinstance(error, RateLimitExceeded) and error.state is not None:
+            self.rate = error.state
 
 
 def begin_exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:

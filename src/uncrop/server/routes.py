@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from uncrop import engine
-from uncrop.errors import InternalError, NotReady, RateLimitExceeded, UncropError
+from uncrop.errors import InternalError, NotReady, UncropError
 from uncrop.providers.base import Flight
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
@@ -56,7 +56,7 @@ class Routes:
         exchange = exchange_of(request.scope)
         caller = await self._service.authenticator.authenticate(credentials(request.headers))
         exchange.caller = caller
-        await self._count(caller, exchange)
+        exchange.rate = await self._service.rates.hit(caller.organization_id or "")
         with self._budget.share() as share:
             wanted = to_request(await read_form(request.headers, request.receive, self.limits, share))
             flight = Flight()
@@ -77,14 +77,6 @@ class Routes:
     async def metrics(self) -> Response:
         """Tell Prometheus."""
         return Response(self._metrics.render(), media_type=MEDIA_TYPE)
-
-    async def _count(self, caller: Caller, exchange: Exchange) -> None:
-        organization = caller.organization_id or ""
-        try:
-            exchange.rate = await self._service.rates.hit(organization)
-        except RateLimitExceeded:
-            exchange.rate = await self._service.rates.state(organization)
-            raise
 
     async def _make(self, wanted: UncropRequest, caller: Caller, flight: Flight, exchange: Exchange) -> UncropResult:
         """Make the picture and report on it, whether or not the client is still there."""

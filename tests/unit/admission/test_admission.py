@@ -102,18 +102,13 @@ async def test_a_capture_that_fails_is_not_followed_by_a_release(ledger, job: Jo
 
 
 @pytest.mark.parametrize("caller", [Caller(organization_id="org_b", key_id="key"), Caller(organization_id="org_A")])
-async def test_another_organization_is_denied_before_anything_is_counted(
-    ledger, limited_job: Job, caller: Caller
-) -> None:
+async def test_another_organization_is_denied_before_anything_is_held(ledger, job: Job, caller: Caller) -> None:
     gate = admission(ledger)
-    for _ in range(3):
-        with pytest.raises(OrganizationAccessDenied) as caught:
-            async with gate.grant(limited_job, caller):
-                pytest.fail("admitted")
-        assert caught.value.status == 403
+    with pytest.raises(OrganizationAccessDenied) as caught:
+        async with gate.grant(job, caller):
+            pytest.fail("admitted")
+    assert caught.value.status == 403
     assert (ledger.states, gate.slots.running) == ({}, 0)
-    async with gate.grant(limited_job, CALLER):
-        pass
 
 
 async def test_a_caller_with_an_organization_must_name_it(ledger, anonymous_job: Job) -> None:
@@ -122,14 +117,24 @@ async def test_a_caller_with_an_organization_must_name_it(ledger, anonymous_job:
             pytest.fail("admitted")
 
 
-async def test_the_providers_own_limit_comes_before_the_slot(ledger, limited_job: Job) -> None:
-    gate = admission(ledger, slots=Slots(1, 0))
-    async with gate.grant(limited_job, CALLER):
-        with pytest.raises(RateLimitExceeded) as caught:
-            async with gate.grant(limited_job, CALLER):
-                pytest.fail("admitted")
+async def test_the_providers_own_limit_is_counted_by_organization(ledger, limited_job: Job, job: Job) -> None:
+    gate = admission(ledger)
+    await gate.count(limited_job.capabilities, CALLER)
+    with pytest.raises(RateLimitExceeded) as caught:
+        await gate.count(limited_job.capabilities, CALLER)
     assert caught.value.details == {"limit": 1, "window_seconds": 60, "provider": "clipdrop"}
-    assert len(ledger.states) == 1
+    assert caught.value.state is not None
+    assert (caught.value.state.limit, caught.value.state.remaining) == (1, 0)
+    await gate.count(limited_job.capabilities, Caller(organization_id="org_b"))
+    await gate.count(job.capabilities, CALLER)
+
+
+async def test_a_grant_does_not_count_what_was_counted_before(ledger, limited_job: Job) -> None:
+    gate = admission(ledger)
+    await gate.count(limited_job.capabilities, CALLER)
+    for _ in range(2):
+        async with gate.grant(limited_job, CALLER):
+            pass
 
 
 async def test_a_full_server_reserves_nothing(ledger, job: Job) -> None:
@@ -165,6 +170,7 @@ async def test_without_database_nobody_is_admitted(ledger, job: Job) -> None:
 async def test_slots_alone_will_do(limited_job: Job, caller: Caller) -> None:
     gate = Admission(slots=Slots(1, 0))
     for _ in range(2):
+        await gate.count(limited_job.capabilities, caller)
         async with gate.grant(limited_job, caller) as granted:
             assert granted.grant == Grant(caller=caller, reservation_id=None)
             assert gate.slots.running == 1
@@ -178,6 +184,7 @@ async def test_callers_without_organization_are_neither_limited_nor_billed(
 ) -> None:
     gate = admission(ledger, limit=1)
     for job in (limited_job, limited_job, anonymous_job):
+        await gate.count(job.capabilities, Caller())
         async with gate.grant(job, Caller()) as granted:
             await granted.capture(FACTS)
     assert (ledger.states, ledger.booked) == ({}, [])
