@@ -35,6 +35,8 @@ def malformed(system_message: str = "Invalid HTTP request received.") -> Refusal
 
 NO_HOST = malformed("A request needs one valid Host header")
 
+NO_SUCH_METHOD = Refusal(status=405, code="METHOD_NOT_ALLOWED", message="This address does not take that method")
+
 # --- broken framing --------------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, tuple[bytes, Refusal]] = {
@@ -66,7 +68,8 @@ BROKEN: dict[str, tuple[bytes, Refusal]] = {
     "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40), malformed()),
     "unknown version": (b"GET /livez HTTP/3.7\r\nHost: a\r\n\r\n", malformed()),
     "http/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", malformed()),
-    "unknown method": (b"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", malformed()),
+    "half a method": (b"BREW /livez", malformed()),
+    "unknown method without http": (b"BREW /livez SIP/2.0\r\nHost: a\r\n\r\n", malformed()),
     "connect": (b"CONNECT a.example:80 HTTP/1.1\r\nHost: a\r\n\r\n", malformed()),
     "no absolute path": (b"GET @google.com HTTP/1.1\r\nHost: a\r\n\r\n", malformed()),
     "bytes beyond ascii": ("GET /\u00fc HTTP/1.1\r\nHost: a\r\n\r\n".encode(), malformed()),
@@ -86,6 +89,30 @@ def test_broken_framing_is_answered_once_and_the_connection_closed(server: Runni
         assert "server" not in answer.headers
         assert wire.is_closed()
     assert requests_seen(server) == before
+
+
+UNKNOWN_METHODS = [b"BREW", b"FOO", b"post", b"POSTX", b"GE", b"X-1", b"A" * 1000]
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+@pytest.mark.parametrize("method", UNKNOWN_METHODS)
+def test_an_unknown_method_is_a_method_that_is_not_allowed(server: Running, method: bytes, before: bytes) -> None:
+    with Wire(server) as wire:
+        wire.send(before + method + b" /livez HTTP/1.1\r\nHost: a\r\n\r\n" + LIVEZ)
+        answer = wire.answer()
+        answer.check(NO_SUCH_METHOD)
+        assert answer.headers["allow"] == "GET, HEAD, POST"
+        assert answer.headers["connection"] == "close"
+        assert wire.is_closed()
+
+
+def test_an_unknown_method_comes_after_a_request_that_was_answered(server: Running) -> None:
+    with Wire(server) as wire:
+        wire.send(LIVEZ)
+        assert wire.answer().status == 200
+        wire.send(b"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        wire.answer().check(NO_SUCH_METHOD)
+        assert wire.is_closed()
 
 
 def test_chunk_framing_that_brings_no_body_is_refused(server: Running) -> None:

@@ -42,6 +42,8 @@ _OF_STATUS: Mapping[int, type[CallerError]] = {
 def error_body(error: UncropError, *, trace_id: str, now: datetime) -> bytes:
     """Return the published error body as JSON.
 
+    Of a fault of our own it tells nothing but that there was one: what the error says is for the log.
+
     Parameters
     ----------
     error
@@ -51,6 +53,8 @@ def error_body(error: UncropError, *, trace_id: str, now: datetime) -> bytes:
     now
         The present moment, aware.
     """
+    if error.code == InternalError.code:
+        error = InternalError()
     fields: dict[str, object] = {
         "code": error.code,
         "message": error.message,

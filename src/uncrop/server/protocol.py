@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from uncrop.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, UncropError
+from uncrop.errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout, UncropError
 from uncrop.server.errors import MEDIA_TYPE, error_body
 from uncrop.server.exchange import Exchange
 from uncrop.server.middleware import SAFE_HEADERS
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 _log = structlog.stdlib.get_logger("uncrop.server")
+_REQUEST_LINE = re.compile(rb"(?:\r?\n)*[A-Za-z0-9!#$%&'*+.^_`|~-]+ [!-~]+ HTTP/1\.[01]\r?\n")
+_METHODS = "GET, HEAD, POST"
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 
 
@@ -60,6 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_parsed = 0
         self._head_received = 0
         self._lines = 0
+        self._latest = b""
         self._padding = 0
         self._begun = False
         self._deaf = False
@@ -87,8 +92,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         was_in_head = self._in_head
+        self._latest = data
         padding = self._padding = self._padding + len(data)
         super().data_received(data)
+        self._latest = b""
         self._check_progress(data, was_in_head=was_in_head, padding=padding)
 
     def _check_progress(self, data: bytes, *, was_in_head: bool, padding: int) -> None:
@@ -146,8 +153,15 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- refusals ---
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser, or a callback, refused."""
-        self._answer(self._refusal or MalformedRequest(system_message=msg))
+        """Answer what the parser, or a callback, refused; called while the parser's exception is being handled."""
+        self._answer(self._refusal or self._parsers_refusal(msg))
+
+    def _parsers_refusal(self, msg: str) -> UncropError:
+        # The parser knows the registered methods alone, and calls nonsense, too, a method that it does not know. It is
+        # a method when the rest of the line is that of a request.
+        if isinstance(sys.exception(), httptools.HttpParserInvalidMethodError) and _REQUEST_LINE.match(self._latest):
+            return MethodNotAllowed()
+        return MalformedRequest(system_message=msg)
 
     def _count(self, size: int) -> None:
         self._head_parsed += size
@@ -273,6 +287,9 @@ def _refusal_message(refusal: UncropError, default_headers: list[tuple[bytes, by
         "X-Request-Id": exchange.request_id,
         **SAFE_HEADERS,
     }
+    if isinstance(refusal, MethodNotAllowed):
+        # The address has not been looked at, so these are the methods of all.
+        headers["Allow"] = _METHODS
     lines = [*default_headers, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
     head = b"".join(b"%s: %s\r\n" % line for line in lines)
     return STATUS_LINE[HTTPStatus(refusal.status)] + head + b"\r\n" + body

@@ -10,9 +10,12 @@ from starlette.exceptions import HTTPException
 from uncrop.errors import (
     ApiKeyExpired,
     AuthenticationRequired,
+    InternalError,
     InvalidApiKey,
     InvalidExtendParameters,
     MaskRequired,
+    OperatorError,
+    ProviderRateLimited,
     RateLimitExceeded,
     UncropError,
 )
@@ -52,6 +55,24 @@ def test_details_that_json_does_not_know_become_text() -> None:
     assert json.loads(error_body(error, trace_id=TRACE, now=NOW))["error"]["details"] == {"credits": "1.5"}
 
 
+@pytest.mark.parametrize("kind", [InternalError, OperatorError, UncropError])
+def test_a_fault_of_our_own_tells_nothing(kind: type[UncropError]) -> None:
+    error = kind("CANARY", details={"CANARY": 1}, system_message="The table CANARY is missing")
+    assert json.loads(error_body(error, trace_id=TRACE, now=NOW)) == {
+        "success": False,
+        "error": {
+            "code": "INTERNAL_ERROR",
+            "message": "Something went wrong. Please try again later.",
+            "type": "server_error",
+            "status": 500,
+            "system_message": "Something went wrong. Please try again later.",
+            "trace_id": TRACE,
+            "timestamp": "2025-01-15T10:30:00Z",
+        },
+    }
+    assert error.system_message == "The table CANARY is missing"
+
+
 @pytest.mark.parametrize(
     ("error", "headers"),
     [
@@ -59,6 +80,7 @@ def test_details_that_json_does_not_know_become_text() -> None:
         (AuthenticationRequired(), {"WWW-Authenticate": 'Bearer realm="uncrop"'}),
         (InvalidApiKey(), {"WWW-Authenticate": 'Bearer realm="uncrop", error="invalid_token"'}),
         (ApiKeyExpired(), {"WWW-Authenticate": 'Bearer realm="uncrop", error="invalid_token"'}),
+        (ProviderRateLimited(), {"Retry-After": "60"}),
         (RateLimitExceeded(retry_after=0.01), {"Retry-After": "1"}),
         (RateLimitExceeded(retry_after=0), {"Retry-After": "1"}),
         (RateLimitExceeded(retry_after=6.001), {"Retry-After": "7"}),
