@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uncrop import engine
 from uncrop import settings as configuration
 from uncrop.admission.admission import Admission
+from uncrop.admission.memory import PixelMemory
 from uncrop.admission.slots import Slots
 from uncrop.providers.base import ProviderContext, ProviderSettings
 from uncrop.providers.call import Sender
@@ -96,7 +97,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         slots = Slots(settings.max_running, settings.max_waiting)
         rates = RateLimiter(settings.rate_limit_per_minute)
         usage = UsageLimits(store.usage, default_daily_limit=settings.usage_limit_per_day)
-        admission = Admission(slots=slots, usage=usage, rates=rates)
+        memory = PixelMemory(settings.max_pixel_megabytes * 1_000_000)
+        admission = Admission(slots=slots, memory=memory, usage=usage, rates=rates)
         stack.push_async_callback(admission.drain)
         yield Service(
             settings=settings,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from uncrop.admission.memory import pixel_bytes
 from uncrop.errors import OrganizationAccessDenied
 from uncrop.model import Grant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from uncrop.admission.memory import PixelMemory
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.admission.slots import Slots
     from uncrop.admission.usage_limits import UsageLimits
@@ -53,14 +55,24 @@ class Admission:
     ----------
     slots
         How many at once.
+    memory
+        How many bytes of pixels at once; ``None``: no bound.
     usage
         Usage limits; ``None`` where nobody is billed.
     rates
         Rate limits; ``None`` where nobody is limited.
     """
 
-    def __init__(self, *, slots: Slots, usage: UsageLimits | None = None, rates: RateLimiter | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        slots: Slots,
+        memory: PixelMemory | None = None,
+        usage: UsageLimits | None = None,
+        rates: RateLimiter | None = None,
+    ) -> None:
         self.slots = slots
+        self._memory = memory
         self._usage = usage
         self._rates = rates
 
@@ -78,7 +90,7 @@ class Admission:
 
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller) -> AsyncIterator[Granted]:
-        """Hold a slot and a reservation for the job; both are given back however the context is left.
+        """Hold a slot, memory and a reservation for the job; all are given back however the context is left.
 
         Whatever was not captured when the context is left is released. Callers without an organization, on the command
         line and in Python, need a slot alone.
@@ -95,7 +107,8 @@ class Admission:
             The database cannot be used.
         """
         _check_organization(job, caller)
-        async with self.slots.hold():
+        memory = nullcontext() if self._memory is None else self._memory.hold(pixel_bytes(job))
+        async with self.slots.hold(), memory:
             granted = await self._reserve(job, caller)
             try:
                 yield granted

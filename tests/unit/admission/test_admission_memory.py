@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uncrop.admission.memory import PixelMemory
+from uncrop.admission.admission import Admission
+from uncrop.admission.memory import PixelMemory, pixel_bytes
+from uncrop.admission.slots import Slots
+from uncrop.model import Caller, Job
 
 
 class Holder:
@@ -115,3 +119,16 @@ def test_nothing_leaks_whenever_anyone_is_cancelled(plan: list[tuple[int, int]])
         assert memory.held == 0
 
     asyncio.run(run())
+
+
+def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
+    assert pixel_bytes(job) == 16 * 16 * 3
+    masked = replace(job, request=replace(job.request, mask=b"mask"), header=replace(job.header, bits=16, channels=4))
+    assert pixel_bytes(masked) == 16 * 16 * (4 * 2 + 4)
+
+
+async def test_a_job_holds_its_memory_while_it_is_admitted(job: Job) -> None:
+    memory = PixelMemory(10**6)
+    async with Admission(slots=Slots(1, 0), memory=memory).grant(job, Caller()):
+        assert memory.held == 16 * 16 * 3
+    assert memory.held == 0
