@@ -1,4 +1,4 @@
-"""Extends the example photo with Python's requests. usage: python examples/client.py PROVIDER."""
+"""Extends the example photo with Python's requests. usage: client.py local, or clipdrop."""
 
 import os
 import sys

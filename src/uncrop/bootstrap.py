@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,13 +67,15 @@ async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncr
 
 
 def extend_once(request: UncropRequest, settings: Settings) -> UncropResult:
-    """Open an ``Uncropper``, make one picture, close it again; not to be called within an event loop."""
+    """Open an ``Uncropper``, make one picture, close it again; blocks, in a notebook's event loop too."""
 
     async def run() -> UncropResult:
         async with open_uncropper(settings) as uncropper:
             return await uncropper.run(request)
 
-    return asyncio.run(run())
+    # In a thread of its own, since a notebook's thread has a loop running already.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, run()).result()
 
 
 @asynccontextmanager

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     max_running: int = Field(default=16, ge=1, le=1024, description="Requests worked on at once.")
     max_waiting: int = Field(default=64, ge=0, le=65536, description="Requests that may wait for a slot.")
     max_pixel_megabytes: int = Field(
-        default=640, ge=1, description="Memory for the decoded photos of all requests worked on; more of them wait."
+        default=400, ge=1, description="Memory for the decoded photos of all requests worked on; more of them wait."
     )
     engine_workers: int = Field(
         default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."

@@ -114,8 +114,9 @@ class Uncropper:
         async with AsyncExitStack() as stack:
             stack.callback(flight.leave_runway)
             with watch.stage("admission"):
-                granted = await stack.enter_async_context(self._admission.grant(job, caller))
+                self._admission.check(job, caller)
                 provider.check_configured()
+                granted = await stack.enter_async_context(self._admission.grant(job, caller))
             with watch.stage("provider"):
                 task = await self._in_thread(_open, job)
                 fill = await provider.fill(task, flight)

@@ -187,7 +187,7 @@ def test_the_first_start_prints_a_key_and_a_line_that_works(environment: dict[st
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert header.read_header((tmp_path / "wide.jpg").read_bytes()).width == 768 + 512
+        assert header.read_header((tmp_path / "wide.jpg").read_bytes()).width == 1024 + 512
         assert httpx2.get(f"{url}/readyz").status_code == 200
         usage = run(["usage", "--organization", organization[1]], environment, tmp_path)
         assert "local" in usage.stdout

@@ -55,6 +55,11 @@ def test_a_missing_file_is_an_os_error(configured: settings.Settings) -> None:
         uncrop.extend("none.jpg", left=8, settings=configured)
 
 
+async def test_one_call_works_in_a_notebook_too(configured: settings.Settings) -> None:
+    result = uncrop.extend(pictures.photo_png(64, 48), left=8, seed=1, quality="fast", settings=configured)
+    assert result.width == 72
+
+
 async def test_an_open_uncropper_makes_many_at_once(configured: settings.Settings) -> None:
     photo = pictures.photo_png(64, 48)
     async with uncrop.open_uncropper(configured) as uncropper:

@@ -100,6 +100,9 @@ class Door:
         finally:
             self.log.append("out")
 
+    def check(self, job: Job, caller: Caller) -> None:
+        """Everybody may ask."""
+
     async def capture(self, facts: Facts) -> None:
         self.provider.landed -= 1
         self.log.append(f"booked {facts.request_id}")
@@ -170,7 +173,7 @@ async def test_a_provider_without_key_costs_nothing() -> None:
     provider.configured = False
     with pytest.raises(ProviderNotConfigured):
         await uncropper(provider, door).run(request())
-    assert door.log == ["counted None paint", "in None 48x30", "out"]
+    assert door.log == ["counted None paint"]
 
 
 async def test_a_failing_provider_costs_nothing() -> None:

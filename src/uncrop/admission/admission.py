@@ -88,6 +88,17 @@ class Admission:
         if self._rates is not None and caller.organization_id is not None and per_minute is not None:
             await self._rates.hit_provider(caller.organization_id, capabilities.name, per_minute)
 
+    def check(self, job: Job, caller: Caller) -> None:
+        """Refuse another organization's request, before anything is held.
+
+        Raises
+        ------
+        OrganizationAccessDenied
+            The request names an organization that is not the caller's.
+        """
+        if caller.organization_id is not None and job.request.organization_id != caller.organization_id:
+            raise OrganizationAccessDenied
+
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller) -> AsyncIterator[Granted]:
         """Hold a slot, memory and a reservation for the job; all are given back however the context is left.
@@ -106,7 +117,7 @@ class Admission:
         InternalError
             The database cannot be used.
         """
-        _check_organization(job, caller)
+        self.check(job, caller)
         memory = nullcontext() if self._memory is None else self._memory.hold(pixel_bytes(job))
         async with self.slots.hold(), memory:
             granted = await self._reserve(job, caller)
@@ -127,8 +138,3 @@ class Admission:
             organization_id=caller.organization_id, key_id=caller.key_id, provider=job.capabilities.name
         )
         return Granted(Grant(caller=caller, reservation_id=reservation_id), self._usage)
-
-
-def _check_organization(job: Job, caller: Caller) -> None:
-    if caller.organization_id is not None and job.request.organization_id != caller.organization_id:
-        raise OrganizationAccessDenied

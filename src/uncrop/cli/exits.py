@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -44,6 +45,13 @@ def stop(message: str, code: int = WRONG_USE) -> NoReturn:
     raise typer.Exit(code)
 
 
+def require_server() -> None:
+    """Stop unless the packages of the extra ``server`` are there."""
+    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    if missing:
+        stop(f"this needs packages that are missing ({', '.join(missing)}); they come with the extra: uncrop[server]")
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn an error of uncrop into its line and its exit code; settings mistakes have a line each."""
@@ -54,5 +62,12 @@ def explained() -> Iterator[None]:
             typer.echo(f"uncrop: {problem}", err=True)
         raise typer.Exit(WRONG_USE) from error
     except errors.UncropError as error:
-        details = "".join(f"; {name}: {value}" for name, value in (error.details or {}).items())
-        stop(f"{error.message}{details}", code_of(error))
+        stop(f"{error.message}{_details(error)}", code_of(error))
+
+
+def _details(error: errors.UncropError) -> str:
+    """Name options as they are typed, and the variable that is missing."""
+    details = dict(error.details or {})
+    if isinstance(error, errors.ProviderNotConfigured):
+        return f"; set UNCROP_{str(details.get('provider')).upper()}_API_KEY"
+    return "".join(f"; {name.replace('extend_', '--')}: {value}" for name, value in details.items())

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from uncrop.cli import files
+from uncrop.cli.compiling import compile_once
 from uncrop.cli.exits import explained
 
 
@@ -48,7 +49,10 @@ def extend(
             size=size,
             answer_format=answer_format,
         )
-        result = extend_once(request, settings.load())
+        configured = settings.load()
+        if provider == "local":
+            compile_once(configured)
+        result = extend_once(request, configured)
     write(result.image)
     facts = [f"{result.width}x{result.height}", result.facts.provider]
     facts += [f"seed {result.seed}"] if result.seed is not None else []

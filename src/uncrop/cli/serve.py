@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uncrop.cli.exits import explained, stop
+from uncrop.cli.compiling import compile_once
+from uncrop.cli.exits import explained, require_server, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +31,7 @@ def serve(
         from uncrop import settings
 
         configured = settings.load()
-        _require_server()
+        require_server()
         listener = _listen(host, port)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(configured, listener))
@@ -46,12 +44,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-def _require_server() -> None:
-    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
-    if missing:
-        stop(f"the server needs packages that are missing ({', '.join(missing)}): pip install 'uncrop[server]'")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -76,25 +68,12 @@ async def _serve(configured: Settings, listener: socket.socket) -> None:
     configure_logs(configured)
     url = _address(listener)
     async with open_service(configured) as service:
-        await asyncio.to_thread(_compile_engine, configured)
+        await asyncio.to_thread(compile_once, configured)
         key = await ensure_first_key(service.store)
         if key is not None:
             typer.echo(_welcome(url, key))
         typer.echo(f"uncrop: listening on {url}", err=True)
         await run_server(service, listener)
-
-
-def _compile_engine(configured: Settings) -> None:
-    """Compile the engine's kernels if this data folder has none yet; takes a moment once."""
-    from uncrop import engine
-
-    if not engine.is_compiled(configured.kernel_cache):
-        typer.echo("uncrop: compiling the engine for this data folder (once; about half a minute)", err=True)
-        # In a process of its own: this one shall not carry the compiler's memory along.
-        command = [sys.executable, "-m", "uncrop", "warm-up"]
-        done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - nothing of it is anyone's input
-        if done.returncode:
-            typer.echo("uncrop: the engine could not be compiled ahead; its first picture will take longer", err=True)
 
 
 def _address(listener: socket.socket) -> str:

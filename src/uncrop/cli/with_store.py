@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from uncrop.cli.exits import explained
+from uncrop.cli.exits import explained, require_server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     """Open the store that the settings name, do one thing with it, and end the command if that fails."""
+    require_server()
     from uncrop import settings
     from uncrop.bootstrap import open_store_from
 

@@ -97,6 +97,16 @@ def test_an_error_is_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -
     assert stopped(capsys, caught) == (3, "uncrop: The image is too large; max_allowed: 3\n")
 
 
+def test_options_and_variables_are_named_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), exits.explained():
+        raise errors.InvalidExtendParameters("Too much", details={"extend_left": 2500, "max_allowed": 2000})
+    with pytest.raises(typer.Exit), exits.explained():
+        raise errors.ProviderNotConfigured("No key", details={"provider": "clipdrop"})
+    assert capsys.readouterr().err == (
+        "uncrop: Too much; --left: 2500; max_allowed: 2000\nuncrop: No key; set UNCROP_CLIPDROP_API_KEY\n"
+    )
+
+
 def test_settings_mistakes_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught, exits.explained():
         raise errors.SettingsError(["UNCROP_A: wrong", "UNCROP_B: wrong"])
