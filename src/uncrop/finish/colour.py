@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from uncrop.finish.work import Work
 
     Field: TypeAlias = NDArray[np.float32]
+    Eighths: TypeAlias = NDArray[np.int16]
 
 BLOCK = 16  # pixels; side of the blocks that are compared
 SAMPLES = (2, 6, 10, 14)  # rows and columns of a block whose crossings stand for all of it
 TRUST = 24.0  # grey levels; a block that differs by more is probably other content, not another colour
 LIMIT = 32.0  # grey levels; no correction is larger
+STEPS = 2 * BLOCK  # from one block's centre to the next, in half pixels
+PARTS = 8  # of a grey level; LIMIT * STEPS * PARTS is below 2**15
 NOTICEABLE = 0.5  # grey levels; below it nothing is touched
 
 
@@ -37,8 +40,9 @@ def match_colour(work: Work) -> Work:
     kept = work.canvas.kept
     # Cell (0, 0) of the field lies so far left and above that a cell begins exactly at the original's corner.
     origin = (kept.y - BLOCK * _cells(kept.y), kept.x - BLOCK * _cells(kept.x))
+    eighths = np.rint(field * PARTS).astype(np.int16)
     for rows, columns in _made(work):
-        _add(work.pixels, field, rows, columns, origin)
+        _add(work.pixels, eighths, rows, columns, origin)
     return work
 
 
@@ -112,25 +116,26 @@ def _made(work: Work) -> Iterator[tuple[slice, slice]]:
             yield rows, slice(max(run.start - 1, 0), min(run.stop + 1, made.shape[1]))
 
 
-def _add(pixels: NDArray[np.uint8], field: Field, rows: slice, columns: slice, origin: tuple[int, int]) -> None:
-    """Add the bilinearly enlarged field to a rectangle."""
+def _add(pixels: NDArray[np.uint8], field: Eighths, rows: slice, columns: slice, origin: tuple[int, int]) -> None:
+    """Add the bilinearly enlarged field to a rectangle; in 16-bit integers, a third of the time of floats."""
     above, below, down = _positions(rows, origin[0], field.shape[0])
     left, right, across = _positions(columns, origin[1], field.shape[1])
     near = field[above[0] : below[-1] + 1]
-    wide = near[:, left] * (1 - across)[:, None] + near[:, right] * across[:, None]
+    # np.take, for indexing would leave the columns far apart in memory.
+    wide = near.take(left, axis=1) * (STEPS - across)[:, None] + near.take(right, axis=1) * across[:, None]
+    wide = (wide + STEPS // 2) // STEPS
     change = wide[above - above[0]]
-    change += (wide[below - above[0]] - change) * down[:, None, None]
+    change *= (STEPS - down)[:, None, None]
+    change += wide[below - above[0]] * down[:, None, None]
+    change += STEPS * PARTS // 2
+    change >>= (STEPS * PARTS).bit_length() - 1
     change += pixels[rows, columns]
-    np.rint(change, out=change)
     pixels[rows, columns] = np.clip(change, 0, 255, out=change)
 
 
-def _positions(
-    pixels: slice, origin: int, cells: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    place = (np.arange(pixels.start, pixels.stop, dtype=np.float32) + np.float32(0.5 - origin)) / BLOCK - np.float32(
-        0.5
-    )
-    place = np.clip(place, 0, cells - 1)
-    low = place.astype(np.intp)
-    return low, np.minimum(low + 1, cells - 1), (place - low).astype(np.float32)
+def _positions(pixels: slice, origin: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Eighths]:
+    """Say between which cells each pixel's centre lies, and how many of the steps from the one to the other."""
+    steps = 2 * (np.arange(pixels.start, pixels.stop) - origin) + 1 - BLOCK
+    steps = np.clip(steps, 0, STEPS * (cells - 1))
+    low = steps // STEPS
+    return low, np.minimum(low + 1, cells - 1), (steps % STEPS).astype(np.int16)
