@@ -138,7 +138,7 @@ class Sender:
             if event.endswith("send_request_headers.started"):
                 flight.commit()
 
-        form = self._client.build_request(
+        form = httpx2.Request(
             call.method,
             call.url,
             headers=dict(call.headers),
