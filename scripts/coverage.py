@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WHOLE = ("admission", "errors", "finish", "geometry", "intake", "model", "providers", "uncropper")
 FLOOR = dict.fromkeys(WHOLE, 100.0)
 ELSEWHERE = 85.0
-# Compiled kernels do not run under the interpreter that counts lines; their tests compare them with NumPy twins. The entry
-# of `python -m uncrop` is left by an exit, which looks like a branch that never was.
+# Compiled kernels do not run under the interpreter that counts lines; their tests compare them with NumPy twins. The
+# entry of `python -m uncrop` is left by an exit, which looks like a branch that never was.
 NOT_COUNTED = ("__main__", "engine")
 
 
