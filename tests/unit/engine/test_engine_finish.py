@@ -6,54 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from engine_scenes import ALONE, RNG, scene
 
-from uncrop.engine.align import Frame
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.copy import COST_FLOOR, choose_origins
 from uncrop.engine.correct import STEPS, Seams, correct, limit, limits, opponent_planes
-from uncrop.engine.crew import Crew
-from uncrop.engine.field import is_target, make_field
 from uncrop.engine.poisson import SCREEN, lack, prolong, restrict, solve
-from uncrop.engine.prior import Strictness, make_prior
-from uncrop.engine.pyramid import make_atlas
 from uncrop.engine.reach import mirror_on, within_reach
-from uncrop.engine.rows import PADDING
 from uncrop.engine.watch import Watch
 from uncrop.engine.write import write_colour
 from uncrop.model import Sides
-
-RNG = np.random.default_rng(4)
-ALONE = Crew(1, lambda: None)
-PLAIN = Strictness(vertical=0, horizontal=0)
-
-
-def picture(rows: int, cols: int) -> np.ndarray:
-    return RNG.integers(0, 256, (rows, cols, 4), dtype=np.uint8)
-
-
-def atlas_of(pixels: np.ndarray):
-    return make_atlas(pixels, np.ones(pixels.shape[:2], bool), ALONE)
-
-
-# --- patches in vector registers ----------------------------------------------------------------------------------
-
-
-def scene(strictness: Strictness = PLAIN):
-    """Return a small level: frame, atlas, field with random sources, prior."""
-    frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
-    pixels = picture(16, 18)
-    field, atlas = make_field(frame, pixels), atlas_of(pixels)
-    made = field.flat[:-PADDING].reshape(26, 30, 4)
-    outside = np.ones((26, 30), bool)
-    outside[4:20, 5:23] = False
-    made[outside] = RNG.integers(0, 256, (outside.sum(), 4))
-    for y in range(26):
-        for x in range(30):
-            if is_target(y, x, 26, 30, field.box):
-                field.labels[y, x] = RNG.integers(3, 13), RNG.integers(3, 15)
-                field.costs[y, x] = RNG.integers(0, 200_000)
-                field.shifts[y, x] = RNG.integers(-20, 20, 3)
-    return frame, atlas, field, make_prior(frame, strictness)
 
 
 def test_copies_come_from_the_patch_of_least_rank():

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from engine_scenes import ALONE, PLAIN, RNG, atlas_of, picture, scene
 from numba import njit
 
 from uncrop.engine.align import Frame, align
@@ -16,24 +17,11 @@ from uncrop.engine.field import is_made, is_target, make_field
 from uncrop.engine.layout import context_weights, visiting_order
 from uncrop.engine.match import free_shift, patch_cost, row_sums, sweep
 from uncrop.engine.prior import FRACTION_BITS, Strictness, make_prior, penalty
-from uncrop.engine.pyramid import erode, halve, make_atlas, make_pyramid
+from uncrop.engine.pyramid import erode, halve, make_pyramid
 from uncrop.engine.rows import PADDING, RUN, patch_difference, weighted_difference
 from uncrop.engine.upsample import double
 from uncrop.engine.vote import FIT_STEPS, FIT_TABLE, TRUST_TABLE, typical_cost, vote
 from uncrop.model import Sides
-
-RNG = np.random.default_rng(4)
-ALONE = Crew(1, lambda: None)
-PLAIN = Strictness(vertical=0, horizontal=0)
-
-
-def picture(rows: int, cols: int) -> np.ndarray:
-    return RNG.integers(0, 256, (rows, cols, 4), dtype=np.uint8)
-
-
-def atlas_of(pixels: np.ndarray):
-    return make_atlas(pixels, np.ones(pixels.shape[:2], bool), ALONE)
-
 
 # --- patches in vector registers ----------------------------------------------------------------------------------
 
@@ -263,24 +251,6 @@ def test_context_weights_fall_with_the_distance():
 @pytest.mark.parametrize(("m", "slack", "expected"), [(0, 8, 0), (5, 8, 25 * 49), (-8, 8, 64 * 49), (12, 8, 128 * 49)])
 def test_free_shift(m, slack, expected):
     assert free_shift(49 * m, slack) == expected
-
-
-def scene(strictness: Strictness = PLAIN):
-    """Return a small level: frame, atlas, field with random sources, prior."""
-    frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
-    pixels = picture(16, 18)
-    field, atlas = make_field(frame, pixels), atlas_of(pixels)
-    made = field.flat[:-PADDING].reshape(26, 30, 4)
-    outside = np.ones((26, 30), bool)
-    outside[4:20, 5:23] = False
-    made[outside] = RNG.integers(0, 256, (outside.sum(), 4))
-    for y in range(26):
-        for x in range(30):
-            if is_target(y, x, 26, 30, field.box):
-                field.labels[y, x] = RNG.integers(3, 13), RNG.integers(3, 15)
-                field.costs[y, x] = RNG.integers(0, 200_000)
-                field.shifts[y, x] = RNG.integers(-20, 20, 3)
-    return frame, atlas, field, make_prior(frame, strictness)
 
 
 def plain_cost(field, atlas, y: int, x: int, sy: int, sx: int, slack=(8, 3, 3)) -> float:
