@@ -8,7 +8,7 @@ import sys
 
 import structlog
 
-pytest_plugins = ["fixtures_postgres", "fixtures_server", "fixtures_http", "fixtures_wire"]
+pytest_plugins = ["fixtures_postgres", "fixtures_server", "fixtures_kernels", "fixtures_http", "fixtures_wire"]
 
 
 def _is_local(host: object) -> bool:

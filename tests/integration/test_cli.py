@@ -16,21 +16,14 @@ import pytest
 
 import uncrop
 from uncrop.imaging import codec, header
-from uncrop.settings import Settings
 from uncrop.testing import ClipdropEmulator, pictures
 
 PHOTO = Path(__file__).parents[2] / "examples" / "raccoon.jpg"
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A data folder of the test's own, with the kernels that set-up compiled."""
-    data = tmp_path / "data"
-    data.mkdir()
-    kernels = Settings().kernel_cache
-    kernels.mkdir(parents=True, exist_ok=True)
-    (data / "kernels").symlink_to(kernels)
-    return {**os.environ, "UNCROP_DATA_DIR": str(data), "COLUMNS": "200"}
+def environment(data_dir: Path) -> dict[str, str]:
+    return {**os.environ, "UNCROP_DATA_DIR": str(data_dir), "COLUMNS": "200"}
 
 
 def run(arguments: list[str | Path], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:

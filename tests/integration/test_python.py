@@ -17,11 +17,8 @@ from uncrop.testing import pictures
 
 
 @pytest.fixture
-def configured(tmp_path: Path) -> settings.Settings:
-    kernels = settings.Settings().kernel_cache
-    kernels.mkdir(parents=True, exist_ok=True)
-    (tmp_path / "kernels").symlink_to(kernels)
-    return settings.load(data_dir=tmp_path)
+def configured(data_dir: Path) -> settings.Settings:
+    return settings.load(data_dir=data_dir)
 
 
 def test_one_call_extends_a_file(configured: settings.Settings, tmp_path: Path) -> None:
