@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit, uint64
+from numba import uint64
+
+from uncrop.engine.kernel import inlined
 
 _A = uint64(0x9E3779B97F4A7C15)
 _B = uint64(0xBF58476D1CE4E5B9)
 _C = uint64(0x94D049BB133111EB)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def chance(seed: int, place: int, turn: int) -> Any:
     """Return 64 well mixed bits for a seed, a place (a pixel's index) and a turn (iteration and draw)."""
     x = uint64(seed) * _A + uint64(place) * _B + uint64(turn) * _C
@@ -24,7 +26,7 @@ def chance(seed: int, place: int, turn: int) -> Any:
     return x ^ (x >> uint64(31))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def below(bits: Any, shift: int, span: int) -> int:
     """Take 16 of the bits, from ``shift`` on, as an integer in [0, span); span is at most 2**31."""
     part = (uint64(bits) >> uint64(shift)) & uint64(0xFFFF)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew, bands
+from uncrop.engine.kernel import inlined, kernel
 
 BAND = 64
 CURVE = 8192  # entries of the table of Lab's cube root
@@ -40,26 +40,33 @@ def _root() -> NDArray[np.float32]:
     return np.where(t > 216 / 24389, np.cbrt(t), t * (24389 / 27 / 116) + 16 / 116).astype(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@inlined
+def root_of(root: Any, top: int, v: Any) -> Any:
+    """Return Lab's f of ``v`` from the table ``root``, whose last index is ``top``."""
+    return root[min(top, int(v * np.float32(top) + np.float32(0.5)))]
+
+
+@kernel
 def lab_rows(rgb: Any, out: Any, linear: Any, root: Any, matrix: Any, first: int, last: int) -> None:
     """Write 8-bit Lab (L * 255 / 100, a + 128, b + 128) of the rows ``first`` to ``last`` into ``out[..., :3]``."""
     top = root.shape[0] - 1
-    f = np.empty(3, np.float32)
     for y in range(first, last):
         for x in range(rgb.shape[1]):
             r, g, b = linear[rgb[y, x, 0]], linear[rgb[y, x, 1]], linear[rgb[y, x, 2]]
-            for k in range(3):
-                v = matrix[k, 0] * r + matrix[k, 1] * g + matrix[k, 2] * b
-                f[k] = root[min(top, int(v * np.float32(top) + np.float32(0.5)))]
-            lightness = (np.float32(116) * f[1] - np.float32(16)) * np.float32(2.55)
-            green_red = np.float32(500) * (f[0] - f[1]) + np.float32(128)
-            blue_yellow = np.float32(200) * (f[1] - f[2]) + np.float32(128)
+            fx, fy, fz = (
+                root_of(root, top, matrix[0, 0] * r + matrix[0, 1] * g + matrix[0, 2] * b),
+                root_of(root, top, matrix[1, 0] * r + matrix[1, 1] * g + matrix[1, 2] * b),
+                root_of(root, top, matrix[2, 0] * r + matrix[2, 1] * g + matrix[2, 2] * b),
+            )
+            lightness = (np.float32(116) * fy - np.float32(16)) * np.float32(2.55)
+            green_red = np.float32(500) * (fx - fy) + np.float32(128)
+            blue_yellow = np.float32(200) * (fy - fz) + np.float32(128)
             out[y, x, 0] = min(255, max(0, int(lightness + np.float32(0.5))))
             out[y, x, 1] = min(255, max(0, int(green_red + np.float32(0.5))))
             out[y, x, 2] = min(255, max(0, int(blue_yellow + np.float32(0.5))))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def slope_rows(lab: Any, out: Any, first: int, last: int) -> None:
     """Write 4 times the gradient's magnitude of the lightness, smoothed by Sobel's kernel, into ``out`` (uint16)."""
     height, width = out.shape
@@ -75,11 +82,13 @@ def slope_rows(lab: Any, out: Any, first: int, last: int) -> None:
             out[y, x] = int(np.sqrt(float(gx * gx + gy * gy)))
 
 
-@njit(nogil=True, cache=True)
-def mean_rows(slope: Any, out: Any, reach: int, first: int, last: int) -> None:
-    """Write the mean of ``slope`` over (2 * reach + 1)² pixels, cut at the photo's border, into ``out`` (uint16)."""
+@kernel
+def mean_rows(slope: Any, out: Any, column: Any, reach: int, first: int, last: int) -> None:
+    """Write the mean of ``slope`` over (2 * reach + 1)² pixels, cut at the photo's border, into ``out`` (uint16).
+
+    ``column`` (w) int64 is room to work in, all 0.
+    """
     height, width = slope.shape
-    column = np.zeros(width, np.int64)
     for y in range(max(0, first - reach), min(height, first + reach)):
         for x in range(width):
             column[x] += slope[y, x]
@@ -123,7 +132,11 @@ def channels(rgb: NDArray[np.uint8], reach: int, crew: Crew) -> NDArray[np.uint8
     slope = np.empty((height, width), np.uint16)
     crew.each(lambda band: slope_rows(out, slope, *band), cuts)
     texture = np.empty((height, width), np.uint16)
-    crew.each(lambda band: mean_rows(slope, texture, reach, *band), bands(0, height, max(BAND, 4 * reach)))
+
+    def average(band: tuple[int, int]) -> None:
+        mean_rows(slope, texture, np.zeros(width, np.int64), reach, *band)
+
+    crew.each(average, bands(0, height, max(BAND, 4 * reach)))
     scale = _spread(out[:, :, 0]) / max(1.0, _spread(texture))
     table = np.minimum(255.0, np.floor(np.arange(int(texture.max()) + 1) * scale + 0.5)).astype(np.uint8)
     out[:, :, 3] = table[texture]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uncrop.engine.align import Frame
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
-from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, visiting_order
+from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
 from uncrop.engine.match import sweep
 from uncrop.engine.plan import Plan
 from uncrop.engine.prior import Strictness, make_prior
@@ -51,7 +51,10 @@ def make_layout(
     canvas, weights = field.flat[: 4 * field.costs.size].reshape(frame.height, frame.width, 4), context_weights()
 
     def work(part: tuple[int, int]) -> None:
-        grow(order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed)
+        grow(
+            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed,
+            make_room(),
+        )  # fmt: skip
 
     for parts in shares(phase, order, crew):
         crew.each(work, parts)

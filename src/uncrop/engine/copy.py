@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, is_made
+from uncrop.engine.kernel import kernel
 from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
 
 BAND = 24
 COST_FLOOR = 16 * PATCH  # below this, differences of cost are noise and the nearer centre wins
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def choose_rows(field: Any, atlas_width: int, origin: Any, first: int, last: int) -> None:
     """Write the flat index of the source pixel of every made pixel into ``origin`` (H, W), -1 on the photo.
 

@@ -11,10 +11,10 @@ from math import exp
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew
+from uncrop.engine.kernel import kernel
 from uncrop.engine.poisson import lack, solve
 from uncrop.engine.watch import Watch
 
@@ -73,7 +73,7 @@ def limits(far: float) -> NDArray[np.float32]:
     return np.array([far + NEAR_LIMIT * exp(-n / NEAR_REACH) for n in range(64)], np.float32)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def limit(correction: Any, box: Any, table: Any, out: Any) -> None:
     """Clamp the corrections (H, W) by their distance from the photo's ``box``, and write them in steps into ``out``."""
     top = table.shape[0] - 1

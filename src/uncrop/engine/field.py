@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from uncrop.engine.align import Frame
-from uncrop.engine.pyramid import RADIUS, padded
+from uncrop.engine.kernel import inlined
+from uncrop.engine.pyramid import RADIUS
+from uncrop.engine.rows import PADDING
 
 SHIFT_STEPS = 8  # colour shifts are kept in eighths of a level
 
@@ -42,11 +43,12 @@ def make_field(frame: Frame, photo: Any) -> Field:
 
     The photo (rows, cols, 4) is in place as far as the frame shows it, the rest is black, and nothing has a source.
     """
-    canvas = np.zeros((frame.height, frame.width, 4), np.uint8)
+    flat = np.zeros(frame.height * frame.width * 4 + PADDING, np.uint8)
+    canvas = flat[:-PADDING].reshape(frame.height, frame.width, 4)
     first, last = (min(frame.height, max(0, row)) for row in (frame.top, frame.bottom))
     canvas[first:last, frame.left : frame.right] = photo[first - frame.top : last - frame.top]
     return Field(
-        flat=padded(canvas),
+        flat=flat,
         labels=np.full((frame.height, frame.width, 2), -1, np.int32),
         costs=np.zeros((frame.height, frame.width), np.int32),
         shifts=np.zeros((frame.height, frame.width, 3), np.int8),
@@ -54,7 +56,7 @@ def make_field(frame: Frame, photo: Any) -> Field:
     )
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def is_target(y: int, x: int, height: int, width: int, box: Any) -> bool:
     """Tell whether the patch centred at (y, x) lies on the canvas and reaches beyond the photo."""
     if y < RADIUS or y >= height - RADIUS or x < RADIUS or x >= width - RADIUS:
@@ -63,7 +65,7 @@ def is_target(y: int, x: int, height: int, width: int, box: Any) -> bool:
     return bool(not inside)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def is_made(y: int, x: int, box: Any) -> Any:
     """Tell whether the pixel (y, x) lies outside the photo."""
     return y < box[0] or y >= box[1] or x < box[2] or x >= box[3]

@@ -10,19 +10,19 @@ Leung 1999, doi:10.1109/ICCV.1999.790383).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.align import Frame
 from uncrop.engine.chance import below, chance
+from uncrop.engine.kernel import kernel
 from uncrop.engine.prior import penalty
 from uncrop.engine.pyramid import PATCH, RADIUS
 from uncrop.engine.rows import RUN, weighted_difference
 
-COLOUR_SLACK = np.array([8, 3, 3, 0], np.int64)  # how far the colour of a copy may be shifted, in levels
+COLOUR_SLACK = np.array([8, 3, 3, 0], np.int32)  # how far the colour of a copy may be shifted, in levels
 
 
 def visiting_order(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -44,7 +44,36 @@ def context_weights() -> NDArray[np.int32]:
     return np.floor(64 / (1 + 0.15 * square) + 0.5).astype(np.int32)
 
 
-@njit(nogil=True, cache=True)
+class Room(NamedTuple):
+    """What one thread works in while it grows a layout.
+
+    Attributes
+    ----------
+    context, mask
+        (7 * 32) uint8 and int16: a pixel's surroundings and their weights, 7 rows of 8 pixels of 4 channels.
+    tried
+        (49) int64, the sources that a pixel was compared with.
+    best
+        (3) int64: cost, row and column of the best source.
+    """
+
+    context: Any
+    mask: Any
+    tried: Any
+    best: Any
+
+
+def make_room() -> Room:
+    """Return room for one thread, all 0."""
+    return Room(
+        context=np.zeros(7 * RUN, np.uint8),
+        mask=np.zeros(7 * RUN, np.int16),
+        tried=np.zeros(PATCH, np.int64),
+        best=np.zeros(3, np.int64),
+    )
+
+
+@kernel
 def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context: Any, mask: Any) -> int:
     """Copy what is there around (y, x) into ``context`` and its weights into ``mask`` (both flat, 7 * 32).
 
@@ -66,7 +95,7 @@ def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context:
     return total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def search_grid(
     y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, stride: int, bits: int,
     best: Any,
@@ -91,13 +120,14 @@ def search_grid(
                     best[0], best[1], best[2] = cost, sy, sx
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def search_continuations(
-    y: int, x: int, phase: Any, labels: Any, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, best: Any,
+    y: int, x: int, phase: Any, labels: Any, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, tried: Any,
+    best: Any,
 ) -> None:  # fmt: skip
     """Compare with what follows the sources of all neighbours within the patch; updates ``best``."""
     height, width = atlas.usable.shape
-    seen, tried = 0, np.empty(PATCH, np.int64)
+    seen = 0
     for dy in range(-RADIUS, RADIUS + 1):
         for dx in range(-RADIUS, RADIUS + 1):
             at_y, at_x = y + dy, x + dx
@@ -126,20 +156,19 @@ def search_continuations(
                     best[0], best[1], best[2] = cost, sy, sx
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def grow(
     order: Any, first: int, last: int, phase: Any, canvas: Any, labels: Any, atlas: Any, prior: Any, weights: Any,
-    slack: Any, stride: int, seed: int,
+    slack: Any, stride: int, seed: int, room: Any,
 ) -> None:  # fmt: skip
     """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
     width, atlas_width = phase.shape[1], atlas.usable.shape[1]
-    context, mask = np.zeros(7 * RUN, np.uint8), np.zeros(7 * RUN, np.int16)
-    best = np.empty(3, np.int64)
+    context, mask, tried, best = room
     for n in range(first, last):
         y, x = order[n] // width, order[n] % width
         weight = read_context(y, x, phase, canvas, weights, context, mask)
         best[0], best[1], best[2] = 1 << 62, labels[y, x, 0], labels[y, x, 1]
-        search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, best)
+        search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, tried, best)
         search_grid(y, x, context, mask, weight, atlas, prior, stride, chance(seed, order[n], 0), best)
         sy, sx = best[1], best[2]
         labels[y, x, 0], labels[y, x, 1] = sy, sx

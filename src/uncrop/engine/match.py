@@ -10,81 +10,49 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from uncrop.engine.chance import below, chance
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import SHIFT_STEPS, Field, is_target
+from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.layout import COLOUR_SLACK
 from uncrop.engine.prior import Prior, penalty
 from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
-from uncrop.engine.rows import patch_difference
+from uncrop.engine.rows import difference_sums, shifted_difference
 
 BAND = 24
 BAND_STEP = 7  # rows by which the bands move from iteration to iteration
 FAR = 1 << 30
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def free_shift(difference: int, slack: int) -> int:
-    """Return by how much a colour shift of at most ``slack`` levels lessens a channel's squared difference.
-
-    ``difference`` is that of the patches' sums: 49 m. The squared difference falls by 49 (m² - max(0, |m| - slack)²).
-    """
-    left = max(0, abs(difference) - PATCH * slack)
-    return (difference * difference - left * left) // PATCH
-
-
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def patch_cost(
-    flat: Any, width: int, y: int, x: int, sums: Any, atlas: Any, prior: Any, slack: Any, sy: int, sx: int, limit: int
+    flat: Any, width: int, y: int, x: int, atlas: Any, prior: Any, slack: Any, sy: int, sx: int, limit: int
 ) -> Any:
     """Return the cost of the source (sy, sx) for the patch at (y, x), or any value >= limit.
 
-    ``sums`` holds the sums of L, a and b over the patch. The cost is the squared difference over four channels after
-    the best allowed colour shift, plus the prior's penalty.
+    The cost is the squared difference over four channels after the best allowed colour shift, plus the prior's penalty.
     """
     atlas_width = atlas.usable.shape[1]
     total = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
     total += penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
     if total >= limit:
         return total
-    for k in range(3):
-        total -= free_shift(sums[k] - int(atlas.sums[sy, sx, k]), slack[k])
     target = ((y - RADIUS) * width + x - RADIUS) * 4
     source = ((sy - RADIUS) * atlas_width + sx - RADIUS) * 4
-    total += patch_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width)
-    return total
+    return total + shifted_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width, slack)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def can_copy(atlas: Any, sy: int, sx: int) -> Any:
     """Tell whether (sy, sx) is the centre of a patch that may be copied."""
     height, width = atlas.usable.shape
     return RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS and atlas.usable[sy, sx] != 0
 
 
-@njit(nogil=True, cache=True)
-def row_sums(flat: Any, width: int, y: int, column: Any, out: Any) -> None:
-    """Write the sums of L, a and b over every patch centred in row ``y`` into ``out`` (W, 3)."""
-    column[:] = 0
-    for row in range(y - RADIUS, y + RADIUS + 1):
-        for x in range(width):
-            for k in range(3):
-                column[x, k] += flat[(row * width + x) * 4 + k]
-    for k in range(3):
-        total = 0
-        for x in range(2 * RADIUS):
-            total += column[x, k]
-        for x in range(RADIUS, width - RADIUS):
-            total += column[x + RADIUS, k]
-            out[x, k] = total
-            total -= column[x - RADIUS, k]
-
-
-@njit(nogil=True, cache=True)
+@kernel
 def propagate(
-    field: Any, above: Any, under: Any, first: int, last: int, y: int, x: int, sums: Any, atlas: Any, prior: Any,
+    field: Any, above: Any, under: Any, first: int, last: int, y: int, x: int, atlas: Any, prior: Any,
     slack: Any, best: Any,
 ) -> bool:  # fmt: skip
     """Try the continuations of the four neighbours' sources; ``best`` is (cost, row, column) and is updated.
@@ -108,15 +76,15 @@ def propagate(
             continue
         agree = False
         if can_copy(atlas, sy, sx):
-            cost = patch_cost(field.flat, width, y, x, sums, atlas, prior, slack, sy, sx, best[0])
+            cost = patch_cost(field.flat, width, y, x, atlas, prior, slack, sy, sx, best[0])
             if cost < best[0]:
                 best[0], best[1], best[2] = cost, sy, sx
     return agree
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def search_around(
-    field: Any, y: int, x: int, sums: Any, atlas: Any, prior: Any, slack: Any, tries: int, radius: int, bits: int,
+    field: Any, y: int, x: int, atlas: Any, prior: Any, slack: Any, tries: int, radius: int, bits: int,
     best: Any,
 ) -> None:  # fmt: skip
     """Try ``tries`` random sources around the best, within a radius that halves each time; updates ``best``."""
@@ -127,43 +95,44 @@ def search_around(
         left, right = max(RADIUS, best[2] - radius), min(width - RADIUS, best[2] + radius + 1)
         sy, sx = top + below(bits, 0, bottom - top), left + below(bits, 16, right - left)
         if atlas.usable[sy, sx] != 0:
-            cost = patch_cost(field.flat, field.costs.shape[1], y, x, sums, atlas, prior, slack, sy, sx, best[0])
+            cost = patch_cost(field.flat, field.costs.shape[1], y, x, atlas, prior, slack, sy, sx, best[0])
             if cost < best[0]:
                 best[0], best[1], best[2] = cost, sy, sx
         radius = max(1, radius // 2)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sweep_band(
     field: Any, above: Any, under: Any, first: int, last: int, atlas: Any, prior: Any, slack: Any, forward: bool,
-    tries: int, radius: int, seed: int, turn: int,
+    tries: int, radius: int, seed: int, turn: int, best: Any, sums: Any,
 ) -> None:  # fmt: skip
     """Visit every target patch of the rows ``first`` to ``last`` once, in or against the order of reading.
 
     ``above`` and ``under`` are the labels (W, 2) of the rows next to the band before the sweep.
     """
     height, width = field.costs.shape
-    column, sums = np.zeros((width, 3), np.int64), np.zeros((width, 3), np.int64)
-    best = np.empty(3, np.int64)
+    atlas_width = atlas.usable.shape[1]
     for row in range(max(first, RADIUS), min(last, height - RADIUS)):
         y = row if forward else max(first, RADIUS) + min(last, height - RADIUS) - 1 - row
-        row_sums(field.flat, width, y, column, sums)
         for col in range(RADIUS, width - RADIUS):
             x = col if forward else width - 1 - col
             if not is_target(y, x, height, width, field.box):
                 continue
             sy, sx = field.labels[y, x, 0], field.labels[y, x, 1]
-            best[0] = patch_cost(field.flat, width, y, x, sums[x], atlas, prior, slack, sy, sx, FAR)
+            best[0] = patch_cost(field.flat, width, y, x, atlas, prior, slack, sy, sx, FAR)
             best[1], best[2] = sy, sx
-            agree = propagate(field, above, under, first, last, y, x, sums[x], atlas, prior, slack, best)
+            agree = propagate(field, above, under, first, last, y, x, atlas, prior, slack, best)
             if not agree:
                 bits = chance(seed, y * width + x, turn)
-                search_around(field, y, x, sums[x], atlas, prior, slack, tries, radius, bits, best)
+                search_around(field, y, x, atlas, prior, slack, tries, radius, bits, best)
             field.costs[y, x] = best[0]
             field.labels[y, x, 0], field.labels[y, x, 1] = best[1], best[2]
+            target = ((y - RADIUS) * width + x - RADIUS) * 4
+            source = ((best[1] - RADIUS) * atlas_width + best[2] - RADIUS) * 4
+            difference_sums(field.flat, target, 4 * width, atlas.flat, source, 4 * atlas_width, sums)
             for k in range(3):
                 limit = SHIFT_STEPS * slack[k]
-                shift = (sums[x, k] - int(atlas.sums[best[1], best[2], k])) * SHIFT_STEPS // PATCH
+                shift = int(sums[k]) * SHIFT_STEPS // PATCH
                 field.shifts[y, x, k] = max(-limit, min(limit, shift))
 
 
@@ -181,7 +150,21 @@ def sweep(
         above = edges[first][0] if first in edges else nothing
         under = edges[last][1] if last in edges else nothing
         sweep_band(
-            field, above, under, first, last, atlas, prior, COLOUR_SLACK, turn % 2 == 0, tries, radius, seed, turn
+            field,
+            above,
+            under,
+            first,
+            last,
+            atlas,
+            prior,
+            COLOUR_SLACK,
+            turn % 2 == 0,
+            tries,
+            radius,
+            seed,
+            turn,
+            np.empty(3, np.int64),
+            np.empty(4, np.int32),
         )
 
     crew.each(work, cuts)

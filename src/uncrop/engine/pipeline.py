@@ -92,7 +92,7 @@ def make(
     solid = solid_part(photo.shape, alpha)
     plan = PLANS[quality]
     frame, levels = align(solid.shape[0], solid.shape[1], sides, plan.coarsest)
-    if erode(solid).any():
+    if erode(solid, crew).any():
         made, confidence = make_colour(colour, solid, frame, levels, seed, plan, crew, watch)
         top, left = frame.top - sides.up, frame.left - sides.left
         window = np.s_[top : top + solid.shape[0] + sides.up + sides.down,

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from uncrop.engine.kernel import kernel
 
 SCREEN = 1e-4
 CYCLES = 3
@@ -35,7 +36,7 @@ class Grid:
     screen: float
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def lack(plane: Any, usable: Any, origin: Any, box: Any, out: Any) -> None:
     """Write the divergence that the copies lack into ``out`` (H, W) float32, all zero before.
 
@@ -70,7 +71,7 @@ def lack(plane: Any, usable: Any, origin: Any, box: Any, out: Any) -> None:
             out[y, x] = total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def smooth(unknown: Any, wanted: Any, box: Any, screen: float, times: int) -> None:
     """Relax by red-black Gauss-Seidel, ``times`` times both colours."""
     height, width = unknown.shape
@@ -100,7 +101,7 @@ def smooth(unknown: Any, wanted: Any, box: Any, screen: float, times: int) -> No
                 x += 2
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def restrict(unknown: Any, wanted: Any, box: Any, screen: float, coarse: Any) -> None:
     """Write the sums of the residuals of 2 x 2 cells into ``coarse``."""
     height, width = unknown.shape
@@ -123,7 +124,7 @@ def restrict(unknown: Any, wanted: Any, box: Any, screen: float, coarse: Any) ->
             coarse[y >> 1, x >> 1] += residual
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def prolong(coarse: Any, unknown: Any, box: Any) -> None:
     """Add the bilinear interpolation of ``coarse`` to ``unknown``, but not on the photo."""
     height, width = unknown.shape

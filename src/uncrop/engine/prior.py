@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from uncrop.engine.align import Frame
+from uncrop.engine.kernel import inlined
 from uncrop.engine.pyramid import PATCH
 
 FRACTION_BITS = 12  # of the fixed-point weights
@@ -41,7 +41,7 @@ class Prior(NamedTuple):
     col_weight: int
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def penalty(distance: int, slack: int, weight: int) -> int:
     """Return the cost, in units of a patch's squared difference, of a source ``distance`` pixels off its anchor."""
     over = abs(distance) - slack

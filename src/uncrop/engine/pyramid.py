@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew, bands
+from uncrop.engine.kernel import kernel
 from uncrop.engine.rows import PADDING
 
 RADIUS = 3  # patches are 7 x 7
-PATCH = 49
+PATCH = 49  # pixels
 BAND = 64
 
 
@@ -25,15 +25,12 @@ class Atlas(NamedTuple):
         (h * w * 4 + padding) uint8, the channels of step 1, row by row.
     usable
         (h, w) uint8, 1 where a patch centred here lies wholly inside the photo and may be copied.
-    sums
-        (h, w, 3) uint16, the sums of L, a and b over the patch centred here.
     row_of, col_of
         (h), (w) int32: where in the photo a row or column of the atlas comes from.
     """
 
     flat: Any
     usable: Any
-    sums: Any
     row_of: Any
     col_of: Any
 
@@ -45,7 +42,7 @@ class Atlas(NamedTuple):
         return pixels
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def halve_rows(fine: Any, out: Any, first: int, last: int) -> None:
     """Write the means of 2 x 2 pixels of ``fine`` (h, w, 4), rounded, into ``out`` (h // 2, w // 2, 4)."""
     for y in range(first, last):
@@ -56,29 +53,6 @@ def halve_rows(fine: Any, out: Any, first: int, last: int) -> None:
                 out[y, x, k] = (total + 2) >> 2
 
 
-@njit(nogil=True, cache=True)
-def patch_sum_rows(pixels: Any, out: Any, first: int, last: int) -> None:
-    """Write the sums of the first three channels over 7 x 7 pixels into ``out`` (h, w, 3), 0 along the rim."""
-    height, width = out.shape[:2]
-    column = np.zeros((width, 3), np.int64)
-    for y in range(first, last):
-        if y < RADIUS or y >= height - RADIUS:
-            out[y] = 0
-            continue
-        column[:] = 0
-        for row in range(y - RADIUS, y + RADIUS + 1):
-            for x in range(width):
-                for k in range(3):
-                    column[x, k] += pixels[row, x, k]
-        for x in range(width):
-            for k in range(3):
-                total = 0
-                if RADIUS <= x < width - RADIUS:
-                    for at in range(x - RADIUS, x + RADIUS + 1):
-                        total += column[at, k]
-                out[y, x, k] = total
-
-
 def halve(fine: NDArray[np.uint8], crew: Crew) -> NDArray[np.uint8]:
     """Return ``fine`` (h, w, 4) at half its size, a last odd row or column dropped."""
     out = np.empty((fine.shape[0] // 2, fine.shape[1] // 2, 4), np.uint8)
@@ -86,16 +60,28 @@ def halve(fine: NDArray[np.uint8], crew: Crew) -> NDArray[np.uint8]:
     return out
 
 
-def erode(solid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return 1 where the 7 x 7 pixels around are all ``solid`` and inside the array, else 0."""
+@kernel
+def erode_rows(solid: Any, out: Any, column: Any, first: int, last: int) -> None:
+    """Write the rows ``first`` to ``last`` of ``erode`` into ``out`` (h, w) uint8.
+
+    ``column`` (w) int32 counts how many rows up to the current one are solid without a gap. Both are all 0 before.
+    """
     height, width = solid.shape
-    out = np.zeros((height, width), np.uint8)
-    if height > 2 * RADIUS and width > 2 * RADIUS:
-        counts = np.zeros((height + 1, width + 1), np.int32)
-        np.cumsum(np.cumsum(solid, axis=0, dtype=np.int32), axis=1, out=counts[1:, 1:])
-        size = 2 * RADIUS + 1
-        full = counts[size:, size:] - counts[:-size, size:] - counts[size:, :-size] + counts[:-size, :-size]
-        out[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = full == PATCH
+    size = 2 * RADIUS + 1
+    for y in range(max(0, first - RADIUS), min(height, last + RADIUS)):
+        run = 0
+        for x in range(width):
+            column[x] = column[x] + 1 if solid[y, x] else 0
+            run = run + 1 if column[x] >= size else 0
+            if run >= size and y - RADIUS < last:
+                out[y - RADIUS, x - RADIUS] = 1
+
+
+def erode(solid: NDArray[np.bool_], crew: Crew) -> NDArray[np.uint8]:
+    """Return 1 where the 7 x 7 pixels around are all ``solid`` and inside the array, else 0."""
+    out = np.zeros(solid.shape, np.uint8)
+    width = solid.shape[1]
+    crew.each(lambda band: erode_rows(solid, out, np.zeros(width, np.int32), *band), bands(0, solid.shape[0], BAND))
     return out
 
 
@@ -109,12 +95,9 @@ def padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def make_atlas(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], crew: Crew) -> Atlas:
     """Describe the photo ``pixels`` (h, w, 4) as a source of patches; ``solid`` (h, w) tells what may be copied."""
     height, width = pixels.shape[:2]
-    sums = np.empty((height, width, 3), np.uint16)
-    crew.each(lambda band: patch_sum_rows(pixels, sums, *band), bands(0, height, BAND))
     return Atlas(
         flat=padded(pixels),
-        usable=erode(solid),
-        sums=sums,
+        usable=erode(solid, crew),
         row_of=np.arange(height, dtype=np.int32),
         col_of=np.arange(width, dtype=np.int32),
     )

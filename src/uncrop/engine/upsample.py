@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, is_target
+from uncrop.engine.kernel import kernel
 from uncrop.engine.match import can_copy
 from uncrop.engine.pyramid import RADIUS, Atlas
 
 BAND = 64
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, offset: int, first: int, last: int) -> None:
     """Write labels, costs and shifts of the rows ``first`` to ``last`` of ``fine``.
 
@@ -47,7 +47,7 @@ def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, offset: int, 
                 fine.shifts[y, x, k] = coarse.shifts[cy, cx, k]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def nearest_target(field: Any, y: int, x: int) -> Any:
     """Return the target patch nearest to (y, x), looking along the row and the column."""
     height, width = field.costs.shape
@@ -61,8 +61,11 @@ def nearest_target(field: Any, y: int, x: int) -> Any:
 
 def usable_place(atlas: Atlas) -> Any:
     """Return the row and column (2) int64 of the usable patch in the middle of all, for want of a better one."""
-    places = np.flatnonzero(atlas.usable)
-    return np.array(np.unravel_index(places[places.size // 2], atlas.usable.shape), np.int64)
+    counts = np.cumsum(atlas.usable.sum(axis=1, dtype=np.int64))
+    middle = counts[-1] // 2
+    row = int(np.searchsorted(counts, middle, side="right"))
+    before = 0 if row == 0 else counts[row - 1]
+    return np.array([row, np.flatnonzero(atlas.usable[row])[middle - before]], np.int64)
 
 
 def double(coarse: Field, fine: Field, atlas: Atlas, offset: int, crew: Crew) -> None:

@@ -10,11 +10,11 @@ from math import exp
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import SHIFT_STEPS, Field, is_made
+from uncrop.engine.kernel import kernel
 from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
 
 BAND = 24
@@ -24,7 +24,7 @@ FIT_TABLE = np.array([round(FIT_TOP * exp(-n / FIT_STEPS)) for n in range(8 * FI
 TRUST_TABLE = np.array([round(TRUST_TOP * max(TRUST_FLOOR, TRUST_BASE**-n)) for n in range(32)], np.int64)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def common_patch(labels: Any, y: int, x: int) -> Any:
     """Return the centre of a patch that speaks for all, because all copy (y, x) from one place; else (-1, -1)."""
     height, width = labels.shape[:2]
@@ -39,7 +39,7 @@ def common_patch(labels: Any, y: int, x: int) -> Any:
     return top, left
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weigh(
     labels: Any, costs: Any, shifts: Any, box: Any, sources: Any, atlas_width: int, fit: Any, trust: Any, spread: int,
     y: int, x: int, sums: Any,
@@ -70,17 +70,17 @@ def weigh(
     return total
 
 
-@njit(nogil=True, cache=True)
-def vote_rows(field: Any, atlas: Any, fit: Any, trust: Any, spread: int, first: int, last: int) -> None:
+@kernel
+def vote_rows(field: Any, atlas: Any, fit: Any, trust: Any, spread: int, sums: Any, first: int, last: int) -> None:
     """Write the pixels of the rows ``first`` to ``last`` that are not the photo's.
 
-    ``fit`` and ``trust`` are tables of weights, by cost and by distance; ``spread`` is twice the sigma of the costs.
+    ``fit`` and ``trust`` are tables of weights, by cost and by distance; ``spread`` is twice the sigma of the costs;
+    ``sums`` (4) int64 is room to work in.
     """
     labels, costs, shifts, flat, box, sources = (
         field.labels, field.costs, field.shifts, field.flat, field.box, atlas.flat
     )  # fmt: skip
     width, atlas_width = costs.shape[1], atlas.usable.shape[1]
-    sums = np.zeros(4, np.int64)
     for y in range(first, last):
         for x in range(width):
             if not is_made(y, x, box):
@@ -111,4 +111,7 @@ def vote(field: Field, atlas: Atlas, crew: Crew, targets: NDArray[np.bool_]) -> 
     """Make the picture anew from the patches' sources; ``targets`` (H, W) marks their centres."""
     spread = 2 * typical_cost(field.costs, targets)
     cuts = bands(0, field.costs.shape[0], BAND)
-    crew.each(lambda band: vote_rows(field, atlas, FIT_TABLE, TRUST_TABLE, spread, *band), cuts)
+    crew.each(
+        lambda band: vote_rows(field, atlas, FIT_TABLE, TRUST_TABLE, spread, np.empty(4, np.int64), *band),
+        cuts,
+    )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from uncrop.engine.correct import BLUE, GREEN, RED, STEPS, Seams
 from uncrop.engine.crew import Crew, bands
+from uncrop.engine.kernel import kernel
 
 BAND = 128
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def write_rows(
     luma: Any, red: Any, blue: Any, add_luma: Any, add_red: Any, add_blue: Any, origin: Any, scale: float, top: int,
     out: Any,

@@ -15,11 +15,11 @@ from uncrop.engine.channels import channels, mean_rows, slope_rows
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import is_made, is_target, make_field
 from uncrop.engine.layout import context_weights, visiting_order
-from uncrop.engine.match import free_shift, patch_cost, row_sums, sweep
+from uncrop.engine.match import patch_cost, sweep
 from uncrop.engine.prior import FRACTION_BITS, Strictness, make_prior, penalty
-from uncrop.engine.pyramid import erode, halve, make_pyramid
-from uncrop.engine.rows import PADDING, RUN, patch_difference, weighted_difference
-from uncrop.engine.upsample import double
+from uncrop.engine.pyramid import erode, halve, make_atlas, make_pyramid
+from uncrop.engine.rows import PADDING, RUN, difference_sums, shifted_difference, weighted_difference
+from uncrop.engine.upsample import double, usable_place
 from uncrop.engine.vote import FIT_STEPS, FIT_TABLE, TRUST_TABLE, typical_cost, vote
 from uncrop.model import Sides
 
@@ -27,8 +27,13 @@ from uncrop.model import Sides
 
 
 @njit
-def difference(a, i, step_a, b, j, step_b):
-    return patch_difference(a, i, step_a, b, j, step_b)
+def shifted(a, i, step_a, b, j, step_b, slack):
+    return shifted_difference(a, i, step_a, b, j, step_b, slack)
+
+
+@njit
+def sums(a, i, step_a, b, j, step_b, out):
+    difference_sums(a, i, step_a, b, j, step_b, out)
 
 
 @njit
@@ -36,13 +41,20 @@ def weighted(w, a, b, j, step):
     return weighted_difference(w, a, b, j, step)
 
 
-def test_patch_difference_counts_seven_pixels_of_seven_rows():
+@pytest.mark.parametrize("slack", [(0, 0, 0, 0), (8, 3, 3, 0), (255, 255, 255, 255)])
+def test_patches_are_compared_after_the_best_shift(slack):
     a, b = picture(12, 11), picture(9, 15)
+    b //= 3
     flat_a, flat_b = (np.append(p.reshape(-1), np.zeros(PADDING, np.uint8)) for p in (a, b))
     for ay, ax, by, bx in ((0, 0, 0, 0), (5, 4, 2, 8), (2, 1, 1, 3)):
-        expected = np.square(a[ay : ay + 7, ax : ax + 7].astype(int) - b[by : by + 7, bx : bx + 7]).sum()
-        found = difference(flat_a, (ay * 11 + ax) * 4, 44, flat_b, (by * 15 + bx) * 4, 60)
-        assert found == expected
+        d = a[ay : ay + 7, ax : ax + 7].astype(int) - b[by : by + 7, bx : bx + 7]
+        s = d.sum(axis=(0, 1))
+        free = (s**2 - np.maximum(0, np.abs(s) - 49 * np.array(slack)) ** 2) // 49
+        places = (flat_a, (ay * 11 + ax) * 4, 44, flat_b, (by * 15 + bx) * 4, 60)
+        assert shifted(*places, np.array(slack, np.int32)) == np.square(d).sum() - free.sum()
+        out = np.zeros(4, np.int32)
+        sums(*places, out)
+        assert np.array_equal(out, s)
 
 
 def test_weighted_difference():
@@ -57,7 +69,12 @@ def test_weighted_difference():
 
 def test_extreme_differences_do_not_overflow():
     black, white = np.zeros(7 * RUN, np.uint8), np.full(7 * RUN, 255, np.uint8)
-    assert difference(black, 0, RUN, white, 0, RUN) == 49 * 4 * 255**2
+    for a, b, sign in ((black, white, -1), (white, black, 1)):
+        out = np.zeros(4, np.int32)
+        sums(a, 0, RUN, b, 0, RUN, out)
+        assert (out == sign * 49 * 255).all()
+        assert shifted(a, 0, RUN, b, 0, RUN, np.zeros(4, np.int32)) == 49 * 4 * 255**2
+        assert shifted(a, 0, RUN, b, 0, RUN, np.full(4, 5, np.int32)) == 49 * 4 * 250**2
     weights = np.tile(np.repeat(np.array([64, 0], np.int16), (28, 4)), 7)
     assert weighted(weights, black, white, 0, RUN) == 64 * 49 * 4 * 255**2
 
@@ -152,7 +169,7 @@ def test_mean_over_a_window_cut_at_the_border(reach):
     slope = RNG.integers(0, 1442, (20, 17), dtype=np.uint16)
     out = np.empty_like(slope)
     for first, last in ((0, 7), (7, 20)):
-        mean_rows(slope, out, reach, first, last)
+        mean_rows(slope, out, np.zeros(17, np.int64), reach, first, last)
     for y, x in ((0, 0), (6, 5), (7, 16), (19, 9)):
         window = slope[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
         assert out[y, x] == window.sum(dtype=int) // window.size
@@ -177,22 +194,16 @@ def test_halving_takes_rounded_means():
 def test_erosion_needs_a_whole_patch():
     solid = np.ones((12, 15), bool)
     solid[2, 13] = False
-    out = erode(solid)
+    out = erode(solid, ALONE)
     expected = np.zeros((12, 15), np.uint8)
     for y in range(3, 9):
         for x in range(3, 12):
             expected[y, x] = solid[y - 3 : y + 4, x - 3 : x + 4].all()
     assert np.array_equal(out, expected)
-    assert not erode(np.ones((6, 20), bool)).any()
-
-
-def test_atlas_sums():
-    pixels = picture(11, 13)
-    sums = atlas_of(pixels).sums
-    for y, x in ((3, 3), (7, 9), (5, 4)):
-        patch = pixels[y - 3 : y + 4, x - 3 : x + 4, :3].astype(int)
-        assert np.array_equal(sums[y, x], patch.sum(axis=(0, 1)))
-    assert not sums[:3].any() and not sums[:, 10:].any()  # noqa: PT018
+    tall = RNG.random((150, 40)) > 0.01
+    expected = np.lib.stride_tricks.sliding_window_view(tall, (7, 7)).all(axis=(2, 3))
+    assert np.array_equal(erode(tall, ALONE)[3:-3, 3:-3], expected)  # over the borders of bands
+    assert not erode(np.ones((6, 20), bool), ALONE).any()
 
 
 def test_pyramid_drops_odd_rows_and_keeps_whole_blocks():
@@ -248,11 +259,6 @@ def test_context_weights_fall_with_the_distance():
 # --- matching -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("m", "slack", "expected"), [(0, 8, 0), (5, 8, 25 * 49), (-8, 8, 64 * 49), (12, 8, 128 * 49)])
-def test_free_shift(m, slack, expected):
-    assert free_shift(49 * m, slack) == expected
-
-
 def plain_cost(field, atlas, y: int, x: int, sy: int, sx: int, slack=(8, 3, 3)) -> float:
     canvas = field.flat[:-PADDING].reshape(*field.costs.shape, 4).astype(int)
     source = atlas.pixels.astype(int)
@@ -272,11 +278,9 @@ def test_targets_and_made_pixels():
 
 def test_patch_cost_is_the_difference_after_the_best_shift():
     _, atlas, field, prior = scene()
-    column, sums = np.zeros((30, 3), np.int64), np.zeros((30, 3), np.int64)
-    slack = np.array([8, 3, 3, 0])
+    slack = np.array([8, 3, 3, 0], np.int32)
     for y, x, sy, sx in ((3, 3, 3, 3), (22, 26, 12, 14), (10, 5, 8, 7)):
-        row_sums(field.flat, 30, y, column, sums)
-        found = patch_cost(field.flat, 30, y, x, sums[x], atlas, prior, slack, sy, sx, 1 << 40)
+        found = patch_cost(field.flat, 30, y, x, atlas, prior, slack, sy, sx, 1 << 40)
         assert abs(found - plain_cost(field, atlas, y, x, sy, sx)) <= 3  # three divisions are rounded down
 
 
@@ -385,3 +389,10 @@ def test_a_strip_is_doubled_like_the_whole():
     double(coarse, whole, atlas, 0, ALONE)
     double(coarse, strip, atlas, 20, ALONE)
     assert np.array_equal(strip.labels[3:], whole.labels[23:])
+
+
+def test_the_fallback_is_the_middle_of_all_usable_places():
+    solid = RNG.random((40, 50)) > 0.004
+    atlas = make_atlas(picture(40, 50), solid, ALONE)
+    places = np.argwhere(atlas.usable)
+    assert np.array_equal(usable_place(atlas), places[len(places) // 2])
