@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from anyio.from_thread import start_blocking_portal
 
 from uncrop import engine
 from uncrop import settings as configuration
@@ -67,15 +68,18 @@ async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncr
 
 
 def extend_once(request: UncropRequest, settings: Settings) -> UncropResult:
-    """Open an ``Uncropper``, make one picture, close it again; blocks, in a notebook's event loop too."""
+    """Open an ``Uncropper``, make one picture, close it again; blocks, in a notebook's event loop too.
+
+    An interrupt (Ctrl-C) ends the work at its next step.
+    """
 
     async def run() -> UncropResult:
         async with open_uncropper(settings) as uncropper:
             return await uncropper.run(request)
 
     # In a thread of its own, since a notebook's thread has a loop running already.
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, run()).result()
+    with start_blocking_portal() as portal:
+        return portal.call(run)
 
 
 @asynccontextmanager

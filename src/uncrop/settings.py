@@ -74,7 +74,8 @@ class Settings(BaseSettings):
         default=180,
         gt=0,
         le=3600,
-        description="Seconds for one picture, from the first byte sent to the last received.",
+        description="Seconds for one picture: from the first byte sent to the last received; of the local engine, with "
+        "the wait for a process of its own.",
     )
     body_timeout_s: float = Field(
         default=60, gt=0, le=3600, description="Seconds in which a request's body must arrive."

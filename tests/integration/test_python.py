@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ import pytest
 import uncrop
 from uncrop import settings
 from uncrop.imaging import codec
+from uncrop.providers import engine_runner
 from uncrop.testing import pictures
 
 
@@ -55,6 +60,28 @@ def test_a_missing_file_is_an_os_error(configured: settings.Settings) -> None:
 async def test_one_call_works_in_a_notebook_too(configured: settings.Settings) -> None:
     result = uncrop.extend(pictures.photo_png(64, 48), left=8, seed=1, quality="fast", settings=configured)
     assert result.width == 72
+
+
+def test_an_interrupt_ends_the_work_at_its_next_step(
+    configured: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = threading.get_ident()
+    ended = threading.Event()
+
+    def work(*arguments: object) -> NoReturn:
+        progress = arguments[-1]
+        signal.pthread_kill(me, signal.SIGINT)
+        try:
+            while True:
+                progress(0.5, "search")  # type: ignore[operator]
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(engine_runner, "compute", work)
+    with pytest.raises(KeyboardInterrupt):
+        uncrop.extend(pictures.photo_png(64, 48), left=8, settings=configured)
+    assert ended.is_set()
 
 
 async def test_an_open_uncropper_makes_many_at_once(configured: settings.Settings) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from uncrop.engine.cache import is_compiled, mark_compiled, use_cache
+from uncrop.engine.watch import Watch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +98,10 @@ def extend(
     from uncrop.engine.checks import check_request
 
     check_request(image, sides, seed, quality)
-    from uncrop.engine.pipeline import run
-    from uncrop.engine.watch import Watch
-
     watch = Watch(progress=progress, deadline=deadline, clock=clock)
+    watch.check()  # loading the kernels takes a while
+    from uncrop.engine.pipeline import run
+
     return Extension(**run(image, sides, seed=seed, quality=quality, watch=watch, threads=threads))
 
 

@@ -13,6 +13,7 @@ import anyio
 from anyio import from_thread, to_process, to_thread
 
 from uncrop import engine
+from uncrop.engine.watch import Watch
 from uncrop.errors import InternalError, ProviderTimeout
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from uncrop.engine import Extension
     from uncrop.model import Pixels, Quality, Sides
 
-# The engine looks at its deadline between steps; a worker that has not come back by then hangs and is killed.
+# The engine ends by itself at its deadline, a tenth of a second late at most; what has not come back after this long
+# hangs and is killed. Not sooner: a worker that is still starting on a busy machine would be killed before it ever
+# makes a picture, and so would its successors.
 GRACE_S = 5.0
 
 
@@ -69,14 +72,17 @@ class ProcessRunner:
         UncropError
             The engine's own refusals, ``ProviderTimeout`` past the deadline, ``InternalError`` when the worker died.
         """
-        deadline = anyio.current_time() + self._deadline_s
+        deadline = time.monotonic() + self._deadline_s
+        outcome = "No worker of the engine became free in time"
         try:
-            with anyio.fail_after(self._deadline_s + self._grace_s):
+            with anyio.fail_after(self._deadline_s) as limit:
                 async with self._workers:
+                    limit.deadline += self._grace_s
+                    outcome = "The engine's worker did not come back and was ended"
                     return await to_process.run_sync(
                         compute,
                         self._cache,
-                        deadline - anyio.current_time(),
+                        deadline,
                         photo,
                         sides,
                         seed,
@@ -85,7 +91,7 @@ class ProcessRunner:
                         limiter=anyio.CapacityLimiter(1),
                     )
         except TimeoutError as error:
-            raise ProviderTimeout(system_message="The engine's worker did not come back and was ended") from error
+            raise ProviderTimeout(system_message=outcome) from error
         except anyio.BrokenWorkerProcess as error:
             raise InternalError(system_message="The engine's worker ended in the middle of its work") from error
 
@@ -113,8 +119,9 @@ class InlineRunner:
         UncropError
             The engine's own refusals, ``ProviderTimeout`` past the deadline.
         """
+        deadline = time.monotonic() + self._deadline_s
         return await to_thread.run_sync(
-            compute, self._cache, self._deadline_s, photo, sides, seed, quality, _stop_when_cancelled
+            compute, self._cache, deadline, photo, sides, seed, quality, _stop_when_cancelled
         )
 
 
@@ -124,19 +131,23 @@ def _stop_when_cancelled(_fraction: float, _step: str) -> None:
 
 def compute(
     cache: Path | None,
-    seconds: float,
+    deadline: float,
     photo: Pixels,
     sides: Sides,
     seed: int,
     quality: Quality,
     progress: Callable[[float, str], None] | None = None,
 ) -> Extension:
-    """Extend one photo here and now, within so many seconds.
+    """Extend one photo here and now.
+
+    ``deadline`` is a time on ``time.monotonic``, which all processes of a machine read alike: what it took to start
+    this one counts.
 
     Raises
     ------
     UncropError
     """
+    # Before Numba is loaded, which takes half a second.
+    Watch(progress=None, deadline=deadline, clock=time.monotonic).check()
     engine.use_cache(cache)
-    deadline = time.monotonic() + seconds
     return engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline)

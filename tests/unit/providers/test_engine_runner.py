@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import numpy as np
@@ -38,11 +38,11 @@ def tell_process(*_arguments: object) -> Extension:
     return answer_with(os.getpid())
 
 
-def tell_seconds(_cache: object, seconds: float, *_arguments: object) -> Extension:
-    return Extension(pixels=PHOTO, confidence=seconds, confidence_map=PHOTO[:, :, 0])
+def tell_deadline(_cache: object, deadline: float, *_arguments: object) -> Extension:
+    return Extension(pixels=PHOTO, confidence=deadline, confidence_map=PHOTO[:, :, 0])
 
 
-def tell_arguments(cache: Path, _seconds: float, photo: object, sides: object, seed: int, quality: str) -> Extension:
+def tell_arguments(cache: Path, _deadline: float, photo: object, sides: object, seed: int, quality: str) -> Extension:
     assert (photo == PHOTO).all()  # type: ignore[attr-defined]
     assert (str(cache), sides, seed, quality) == ("kernels", SIDES, 3, "fast")
     return answer_with(1)
@@ -137,37 +137,49 @@ async def test_cancelling_ends_the_worker(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (await extend(processes)).confidence > 0
 
 
-async def test_the_wait_for_a_worker_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch, tell_seconds)
+async def test_the_wait_for_a_worker_and_its_start_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_deadline)
     processes = runner(deadline_s=60)
-    seconds: list[float] = []
+    deadlines: list[float] = []
 
     async def note() -> None:
-        seconds.append((await extend(processes)).confidence)
+        deadlines.append((await extend(processes)).confidence)
 
+    before = time.monotonic()
     async with anyio.create_task_group() as tasks, processes._workers:  # all workers are busy
         tasks.start_soon(note)
         await wait_all_tasks_blocked()
-        before = anyio.current_time()
-        await anyio.sleep(0.05)
-        waited = anyio.current_time() - before
-    assert 0 < seconds[0] <= 60 - waited
+        asked = time.monotonic()
+    assert before + 60 <= deadlines[0] <= asked + 60
+
+
+async def test_who_waits_for_a_worker_until_the_deadline_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, die)
+    processes = runner(deadline_s=0.05, grace_s=3600)
+    await processes._workers.acquire_on_behalf_of("another caller")
+    with pytest.raises(ProviderTimeout) as failed:
+        await extend(processes)
+    assert failed.value.system_message == "No worker of the engine became free in time"
 
 
 # --- in a thread -----------------------------------------------------------------------------------------------------
 
 
 async def test_inline_work_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[object] = []
+    seen: list[Any] = []
 
     def note(*arguments: object) -> Extension:
         seen.extend((threading.current_thread(), *arguments[:2], *arguments[3:6]))
         return answer_with(1)
 
     stand_in(monkeypatch, note)
+    before = time.monotonic()
     assert (await extend(InlineRunner(cache=tmp_path, deadline_s=9))).confidence == 1
-    assert seen[0] is not threading.current_thread()
-    assert seen[1:] == [tmp_path, 9, SIDES, 3, "fast"]
+    thread, cache, deadline, *wishes = seen
+    assert thread is not threading.current_thread()
+    assert cache == tmp_path
+    assert before + 9 <= deadline <= time.monotonic() + 9
+    assert wishes == [SIDES, 3, "fast"]
 
 
 async def test_cancelling_inline_work_ends_it_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,14 +214,20 @@ def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(engine, "use_cache", calls.append)
     monkeypatch.setattr(engine, "extend", note)
-    before = time.monotonic()
-    assert compute(tmp_path, 60, PHOTO, SIDES, 3, "fast").confidence == 1
-    after = time.monotonic()
-    assert calls[0] == tmp_path
-    (arguments, wishes) = calls[1]  # type: ignore[misc]
-    deadline = wishes.pop("deadline")
-    assert before + 60 <= deadline <= after + 60
-    assert (arguments, wishes) == ((SIDES,), {"seed": 3, "quality": "fast", "progress": None})
+    deadline = time.monotonic() + 60
+    assert compute(tmp_path, deadline, PHOTO, SIDES, 3, "fast").confidence == 1
+    assert calls == [
+        tmp_path,
+        ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline}),
+    ]
+
+
+def test_past_its_deadline_not_even_the_compiler_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[object] = []
+    monkeypatch.setattr(engine, "use_cache", touched.append)
+    with pytest.raises(ProviderTimeout, match="The local engine did not finish in time"):
+        compute(None, time.monotonic() - 1, PHOTO, SIDES, 3, "fast")
+    assert touched == []
 
 
 async def test_the_real_engine_extends_a_photo_in_a_worker(real_cache: Path) -> None:
