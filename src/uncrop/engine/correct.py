@@ -1,4 +1,4 @@
-"""Step 7c: the corrections of lightness and colour, limited with the distance from the photo.
+"""Step 7d: the corrections of the colours, limited with the distance from the photo.
 
 The limits are wide: they only stop the coloured stains that could grow where sources disagree wildly. A narrow limit
 cuts steps into smooth gradients, because the correction has to jump where two copies meet.
@@ -6,7 +6,6 @@ cuts steps into smooth gradients, because the correction has to jump where two c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp
 from typing import Any
 
@@ -15,57 +14,52 @@ from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew
 from uncrop.engine.kernel import kernel
-from uncrop.engine.poisson import lack, solve
+from uncrop.engine.poisson import SCREEN, interpolate, smooth, solve
+from uncrop.engine.seams import Copies, cell_gaps, sum_gaps
 from uncrop.engine.watch import Watch
 
-STEPS = 64  # corrections are kept in 64ths of an 8-bit level
 LUMA_LIMIT, CHROMA_LIMIT = 100.0, 60.0  # far from the photo, in 8-bit levels
 NEAR_LIMIT, NEAR_REACH = 255.0, 8.0  # added next to the photo, falling by 1/e in so many pixels
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
+RELAXATIONS = 4  # of the pixels, after the cells
+HALO = 2 * RELAXATIONS  # pixels around a tile that its relaxation reads
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seams:
-    """Everything that the corrections are made of.
+def solve_cells(copies: Copies, crew: Crew, watch: Watch) -> list[NDArray[np.float32]]:
+    """Return the correction of every channel for cells of 2 x 2 pixels, (H / 2, W / 2) each, in 8-bit levels.
 
-    Attributes
-    ----------
-    planes
-        (h, w) float32 each, of the photo: lightness and, with colour, red and blue less lightness, in 8-bit levels.
-    usable
-        (h, w) uint8, 1 where the photo may be copied.
-    origin
-        (H, W) int32, the flat index of every made pixel's source, -1 on the photo.
-    box
-        (4) int64: top, bottom, left and right of the photo on the canvas.
+    A cell is known, and 0, where it lies wholly on the photo.
     """
+    gaps = cell_gaps(copies, crew)
+    top, bottom, left, right = copies.box
+    box = np.array([(top + 1) // 2, bottom // 2, (left + 1) // 2, right // 2], np.int64)
 
-    planes: list[NDArray[np.float32]]
-    usable: NDArray[np.uint8]
-    origin: NDArray[np.int32]
-    box: NDArray[np.int64]
+    def work(wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+        return solve(wanted, box, screen=4 * SCREEN, check=watch.check)
 
-
-def opponent_planes(colour: NDArray[Any], scale: float) -> list[NDArray[np.float32]]:
-    """Split a photo (h, w, 1 or 3) into lightness and, with colour, red and blue less lightness, in 8-bit levels."""
-    if colour.shape[2] == 1:
-        return [colour[:, :, 0].astype(np.float32) / np.float32(scale)]
-    red, green, blue = (colour[:, :, k].astype(np.float32) / np.float32(scale) for k in range(3))
-    luma = np.float32(RED) * red + np.float32(GREEN) * green + np.float32(BLUE) * blue
-    return [luma, red - luma, blue - luma]
+    return crew.each(work, gaps)
 
 
-def correct(seams: Seams, crew: Crew, watch: Watch) -> list[NDArray[np.int16]]:
-    """Return the limited correction (H, W) of every plane, in 64ths of an 8-bit level."""
+def correct_tile(
+    copies: Copies, cells: list[NDArray[np.float32]], tile: tuple[int, int, int, int]
+) -> NDArray[np.float32]:
+    """Return the limited correction (channels, rows, columns) of a tile, in 8-bit levels.
 
-    def work(n: int) -> NDArray[np.int16]:
-        wanted, out = np.zeros(seams.origin.shape, np.float32), np.empty(seams.origin.shape, np.int16)
-        lack(seams.planes[n], seams.usable, seams.origin, seams.box, wanted)
-        correction = solve(wanted, seams.box, check=watch.check)
-        limit(correction, seams.box, limits(CHROMA_LIMIT if n else LUMA_LIMIT), out)
-        return out
-
-    return crew.each(work, range(len(seams.planes)))
+    ``tile`` is top, bottom, left and right, the first of each pair even. No correction depends on the tile it is in.
+    """
+    height, width = copies.origin.shape
+    top, bottom, left, right = tile
+    start, stop = max(0, top - HALO), min(height, bottom + HALO)
+    begin, end = max(0, left - HALO), min(width, right + HALO)
+    shape = (copies.channels, stop - start, end - begin)
+    wanted, found = np.zeros(shape, np.float32), np.empty(shape, np.float32)
+    sum_gaps(copies, start, begin, np.empty(copies.channels, np.float32), wanted)
+    box = copies.box - np.array([start, start, begin, begin], np.int64)
+    for k, plane in enumerate(cells):
+        interpolate(plane, copies.box, start, begin, found[k])
+        smooth(found[k], wanted[k], box, SCREEN, RELAXATIONS)
+    limit(found, box, limits(LUMA_LIMIT), limits(CHROMA_LIMIT))
+    return np.ascontiguousarray(found[:, top - start : bottom - start, left - begin : right - begin])
 
 
 def limits(far: float) -> NDArray[np.float32]:
@@ -74,13 +68,26 @@ def limits(far: float) -> NDArray[np.float32]:
 
 
 @kernel
-def limit(correction: Any, box: Any, table: Any, out: Any) -> None:
-    """Clamp the corrections (H, W) by their distance from the photo's ``box``, and write them in steps into ``out``."""
-    top = table.shape[0] - 1
-    for y in range(correction.shape[0]):
+def limit(found: Any, box: Any, lightness: Any, colour: Any) -> None:
+    """Clamp the corrections (channels, rows, columns) by their distance from the photo's ``box``.
+
+    Lightness, and with colour red and blue less lightness, each have their limit.
+    """
+    top = lightness.shape[0] - 1
+    red_part, green_part, blue_part = np.float32(RED), np.float32(GREEN), np.float32(BLUE)
+    for y in range(found.shape[1]):
         rows_away = max(box[0] - y, y - box[1] + 1)
-        for x in range(correction.shape[1]):
-            away = max(0, rows_away, box[2] - x, x - box[3] + 1)
-            most = table[min(top, away)]
-            clamped = max(-most, min(most, correction[y, x]))
-            out[y, x] = int(np.floor(clamped * np.float32(STEPS) + np.float32(0.5)))
+        for x in range(found.shape[2]):
+            away = min(top, max(0, rows_away, box[2] - x, x - box[3] + 1))
+            most = lightness[away]
+            if found.shape[0] == 1:
+                found[0, y, x] = max(-most, min(most, found[0, y, x]))
+                continue
+            light = red_part * found[0, y, x] + green_part * found[1, y, x] + blue_part * found[2, y, x]
+            red, blue = found[0, y, x] - light, found[2, y, x] - light
+            light = max(-most, min(most, light))
+            most = colour[away]
+            red, blue = max(-most, min(most, red)), max(-most, min(most, blue))
+            found[0, y, x] = light + red
+            found[1, y, x] = light - (red_part * red + blue_part * blue) / green_part
+            found[2, y, x] = light + blue

@@ -14,7 +14,6 @@ from uncrop.engine.channels import channels
 from uncrop.engine.choose import Layout, choose_layout, target_mask
 from uncrop.engine.confidence import advise, confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
-from uncrop.engine.correct import Seams, correct, opponent_planes
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
 from uncrop.engine.match import sweep
@@ -22,6 +21,7 @@ from uncrop.engine.plan import PLANS, Effort, Plan
 from uncrop.engine.prior import make_prior
 from uncrop.engine.pyramid import Atlas, erode, make_pyramid
 from uncrop.engine.reach import mirror_on, within_reach
+from uncrop.engine.seams import make_copies
 from uncrop.engine.upsample import double
 from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
@@ -131,11 +131,7 @@ def make_colour(
     del pyramid, field, layout
     watch.step(0.85, "seams")
     box = np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64)
-    planes = opponent_planes(colour, np.iinfo(colour.dtype).max / 255)
-    seams = Seams(planes=planes, usable=solid.view(np.uint8), origin=origin, box=box)
-    corrections = correct(seams, crew, watch)
-    watch.step(0.95, "write")
-    return write_colour(seams, corrections, colour.dtype, crew), trust
+    return write_colour(make_copies(colour, solid, origin, box), colour.dtype, crew, watch), trust
 
 
 def finest(

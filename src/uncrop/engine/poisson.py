@@ -1,10 +1,9 @@
-"""Step 7b: hide the seams between copied pieces: a smooth correction that makes gradients continue across them.
+"""Step 7c: the corrections that close the gaps, from a screened Poisson equation.
 
-The correction e solves a screened Poisson equation (Perez, Gangnet and Blake 2003, doi:10.1145/882262.882269; Darabi
-et al. 2012, doi:10.1145/2185520.2185578): between neighbours p and q, e_p - e_q is wanted to be what the copied values
-lack to the mean of both sources' gradients. e is 0 on the photo, free at the canvas's border, and pulled to 0 by a weak
-screen. It is solved by multigrid on cell-centred grids; the coarse operator is the same 5-point star with four times
-the screen.
+The correction e minimises the squared differences between e_p - e_q and the gaps of all neighbours p and q. It is 0 on
+the photo, free at the canvas's border, and pulled to 0 by a weak screen. It is solved for cells of 2 x 2 pixels by
+multigrid on cell-centred grids, whose coarse operator is the same 5-point star with four times the screen; from there
+it is interpolated to the pixels and relaxed tile by tile, which needs no array of the canvas's full size.
 """
 
 from __future__ import annotations
@@ -34,41 +33,6 @@ class Grid:
     wanted: NDArray[np.float32]
     box: NDArray[np.int64]
     screen: float
-
-
-@kernel
-def lack(plane: Any, usable: Any, origin: Any, box: Any, out: Any) -> None:
-    """Write the divergence that the copies lack into ``out`` (H, W) float32, all zero before.
-
-    ``plane`` (h, w) float32 holds the photo's values, ``origin`` (H, W) the flat index of every made pixel's source.
-    """
-    height, width = origin.shape
-    rows, cols = plane.shape
-    for y in range(height):
-        for x in range(width):
-            if origin[y, x] < 0:
-                continue
-            sy, sx = origin[y, x] // cols, origin[y, x] % cols
-            total = np.float32(0)
-            for n in range(4):
-                dy, dx = (0, -1, 1, 0)[n], (-1, 0, 0, 1)[n]
-                qy, qx = y + dy, x + dx
-                if not (0 <= qy < height and 0 <= qx < width):
-                    continue
-                forth = 0 <= sy + dy < rows and 0 <= sx + dx < cols and usable[sy + dy, sx + dx] != 0
-                if origin[qy, qx] < 0:
-                    if forth:
-                        total += plane[qy - box[0], qx - box[2]] - plane[sy + dy, sx + dx]
-                    continue
-                ty, tx = origin[qy, qx] // cols, origin[qy, qx] % cols
-                if ty == sy + dy and tx == sx + dx:
-                    continue
-                back = 0 <= ty - dy < rows and 0 <= tx - dx < cols and usable[ty - dy, tx - dx] != 0
-                lack_forth = plane[ty, tx] - plane[sy + dy, sx + dx] if forth else np.float32(0)
-                lack_back = plane[ty - dy, tx - dx] - plane[sy, sx] if back else np.float32(0)
-                share = np.float32(0.5) if forth and back else np.float32(1)
-                total += share * (lack_forth + lack_back)
-            out[y, x] = total
 
 
 @kernel
@@ -142,12 +106,43 @@ def prolong(coarse: Any, unknown: Any, box: Any) -> None:
             unknown[y, x] += total * np.float32(0.0625)
 
 
-def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64]) -> list[Grid]:
+@kernel
+def interpolate(cells: Any, box: Any, top: int, left: int, out: Any) -> None:
+    """Write the bilinear interpolation of ``cells`` into ``out``, a part of the pixels that begins at (top, left).
+
+    ``box`` is the photo's on the pixels, where ``out`` becomes 0. Cells wholly on the photo do not take part: a step at
+    the photo's border is to begin at once and not to rise from within it.
+    """
+    last_row, last_col = cells.shape[0] - 1, cells.shape[1] - 1
+    known_top, known_bottom, known_left, known_right = (box[0] + 1) // 2, box[1] // 2, (box[2] + 1) // 2, box[3] // 2
+    for y in range(out.shape[0]):
+        at_y = top + y
+        near_y = at_y >> 1
+        far_y = min(last_row, max(0, near_y + (1 if at_y & 1 else -1)))
+        for x in range(out.shape[1]):
+            at_x = left + x
+            if box[0] <= at_y < box[1] and box[2] <= at_x < box[3]:
+                out[y, x] = 0
+                continue
+            near_x = at_x >> 1
+            far_x = min(last_col, max(0, near_x + (1 if at_x & 1 else -1)))
+            here = cells[near_y, near_x]
+            beside, over, across = cells[near_y, far_x], cells[far_y, near_x], cells[far_y, far_x]
+            if known_top <= near_y < known_bottom and known_left <= far_x < known_right:
+                beside = here
+            if known_top <= far_y < known_bottom and known_left <= near_x < known_right:
+                over = here
+            if known_top <= far_y < known_bottom and known_left <= far_x < known_right:
+                across = here
+            out[y, x] = (np.float32(9) * here + np.float32(3) * (beside + over) + across) * np.float32(0.0625)
+
+
+def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64], screen: float) -> list[Grid]:
     """Return the grids from the finest to one a few cells wide; a coarse cell is known where any of its cells is.
 
     Were such a cell unknown, coarse corrections would overshoot next to the photo and the cycles diverge.
     """
-    grids = [Grid(unknown=np.zeros_like(wanted), wanted=wanted, box=box, screen=SCREEN)]
+    grids = [Grid(unknown=np.zeros_like(wanted), wanted=wanted, box=box, screen=screen)]
     while min(grids[-1].wanted.shape) >= 2 * SMALLEST:
         fine = grids[-1]
         shape = tuple((side + 1) // 2 for side in fine.wanted.shape)
@@ -181,14 +176,15 @@ def solve(
     wanted: NDArray[np.float32],
     box: NDArray[np.int64],
     *,
+    screen: float = SCREEN,
     cycles: int = CYCLES,
     check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Return the correction (H, W) for the lacking divergence ``wanted`` around the photo's ``box``.
+    """Return the correction (H, W) for the sums of gaps ``wanted`` around the photo's ``box``.
 
     ``check`` is called between the cycles.
     """
-    grids = make_grids(wanted, box)
+    grids = make_grids(wanted, box, screen)
     for _ in range(cycles):
         check()
         cycle(grids)

@@ -1,4 +1,4 @@
-"""Step 7d: the made pixels in the photo's own depth: what each copies, plus its corrections."""
+"""Step 7e: the made pixels in the photo's own depth: what each copies, plus its correction."""
 
 from __future__ import annotations
 
@@ -7,54 +7,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.correct import BLUE, GREEN, RED, STEPS, Seams
+from uncrop.engine.correct import correct_tile, solve_cells
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.kernel import kernel
+from uncrop.engine.seams import Copies, value_at
+from uncrop.engine.watch import Watch
 
-BAND = 128
+TILE_ROWS, TILE_COLS = 128, 512
 
 
 @kernel
-def write_rows(
-    luma: Any, red: Any, blue: Any, add_luma: Any, add_red: Any, add_blue: Any, origin: Any, scale: float, top: int,
-    out: Any,
-) -> None:  # fmt: skip
-    """Write the made pixels of a strip into ``out`` (rows, W, 1 or 3) uint16.
+def write_tile(copies: Any, corrections: Any, top: int, left: int, white: int, out: Any) -> None:
+    """Write the made pixels of a tile that begins at (top, left) into ``out`` (rows, columns, channels) uint16.
 
-    ``luma``, ``red`` and ``blue`` are the photo's planes, ``add_...`` (rows, W) int16 their corrections; grey has only
-    the first.
+    ``corrections`` (channels, rows, columns) are the tile's, ``white`` is the largest value of the photo's depth.
     """
-    cols = luma.shape[1]
-    half, step = np.float32(0.5), np.float32(1 / STEPS)
-    for y in range(origin.shape[0]):
-        for x in range(origin.shape[1]):
-            if origin[y, x] < 0:
+    count = out.shape[2]
+    scale, half = np.float32(white) / np.float32(255), np.float32(0.5)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            source = copies.origin[top + y, left + x]
+            if source < 0:
                 continue
-            sy, sx = origin[y, x] // cols, origin[y, x] % cols
-            light = luma[sy, sx] + step * np.float32(add_luma[y, x])
-            if out.shape[2] == 1:
-                out[y, x, 0] = max(0, min(top, int(np.floor(light * scale + half))))
-                continue
-            more_red = red[sy, sx] + step * np.float32(add_red[y, x])
-            more_blue = blue[sy, sx] + step * np.float32(add_blue[y, x])
-            less_green = (np.float32(RED) * more_red + np.float32(BLUE) * more_blue) / np.float32(GREEN)
-            out[y, x, 0] = max(0, min(top, int(np.floor((light + more_red) * scale + half))))
-            out[y, x, 1] = max(0, min(top, int(np.floor((light - less_green) * scale + half))))
-            out[y, x, 2] = max(0, min(top, int(np.floor((light + more_blue) * scale + half))))
+            for k in range(count):
+                value = value_at(copies, source * count + k) + corrections[k, y, x]
+                out[y, x, k] = max(0, min(white, int(np.floor(value * scale + half))))
 
 
-def write_colour(seams: Seams, corrections: list[NDArray[np.int16]], dtype: np.dtype[Any], crew: Crew) -> NDArray[Any]:
-    """Return the made picture (H, W, 1 or 3) of ``dtype``; the photo itself is not yet in it."""
-    count, top = len(seams.planes), np.iinfo(dtype).max
-    luma, red, blue = (seams.planes * 3)[:3]
-    out = np.zeros((*seams.origin.shape, count), dtype)
+def tiles(copies: Copies) -> list[tuple[int, int, int, int]]:
+    """Return top, bottom, left and right of the canvas's tiles, without those wholly on the photo."""
+    height, width = copies.origin.shape
+    top, bottom, left, right = (int(side) for side in copies.box)
+    return [
+        (*rows, *cols)
+        for rows in bands(0, height, TILE_ROWS)
+        for cols in bands(0, width, TILE_COLS)
+        if rows[0] < top or rows[1] > bottom or cols[0] < left or cols[1] > right
+    ]
 
-    def work(band: tuple[int, int]) -> None:
-        first, last = band
-        made = np.zeros((last - first, seams.origin.shape[1], count), np.uint16)
-        add_luma, add_red, add_blue = ([correction[first:last] for correction in corrections] * 3)[:3]
-        write_rows(luma, red, blue, add_luma, add_red, add_blue, seams.origin[first:last], top / 255, top, made)
-        out[first:last] = made
 
-    crew.each(work, bands(0, seams.origin.shape[0], BAND))
+def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: Watch) -> NDArray[Any]:
+    """Return the made picture (H, W, 1 or 3) of ``dtype``, corrected at its seams; the photo is not yet in it."""
+    cells = solve_cells(copies, crew, watch)
+    watch.step(0.92, "write")
+    out = np.zeros((*copies.origin.shape, copies.channels), dtype)
+
+    def work(tile: tuple[int, int, int, int]) -> None:
+        top, bottom, left, right = tile
+        made = np.zeros((bottom - top, right - left, copies.channels), np.uint16)
+        write_tile(copies, correct_tile(copies, cells, tile), top, left, np.iinfo(dtype).max, made)
+        out[top:bottom, left:right] = made
+
+    crew.each(work, tiles(copies))
     return out

@@ -10,12 +10,15 @@ from engine_scenes import ALONE, RNG, scene
 
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.copy import COST_FLOOR, choose_origins
-from uncrop.engine.correct import STEPS, Seams, correct, limit, limits, opponent_planes
-from uncrop.engine.poisson import SCREEN, lack, prolong, restrict, solve
+from uncrop.engine.correct import correct_tile, limit, limits, solve_cells
+from uncrop.engine.poisson import SCREEN, interpolate, prolong, restrict, solve
 from uncrop.engine.reach import mirror_on, within_reach
+from uncrop.engine.seams import Copies, cell_gaps, find_gap, make_copies, sum_gaps
 from uncrop.engine.watch import Watch
-from uncrop.engine.write import write_colour
+from uncrop.engine.write import write_colour, write_tile
 from uncrop.model import Sides
+
+WATCH = Watch(progress=None, deadline=None, clock=lambda: 0.0)
 
 
 def test_copies_come_from_the_patch_of_least_rank():
@@ -37,42 +40,89 @@ def test_copies_come_from_the_patch_of_least_rank():
 # --- seams --------------------------------------------------------------------------------------------------------
 
 
+def copies_of(colour: np.ndarray, origin: np.ndarray, box: tuple[int, ...], solid: np.ndarray | None = None) -> Copies:
+    whole = np.ones(colour.shape[:2], bool)
+    return make_copies(colour, whole if solid is None else solid, origin, np.array(box))
+
+
+def gap_sums(copies: Copies) -> np.ndarray:
+    out = np.zeros((copies.channels, *copies.origin.shape), np.float32)
+    sum_gaps(copies, 0, 0, np.empty(copies.channels, np.float32), out)
+    return out
+
+
+def patchwork(height: int = 30, width: int = 36, channels: int = 3, dtype: type = np.uint8) -> Copies:
+    """Return a canvas around a photo of 17 x 20 at (6, 8), made of squares of 5 that copy from random places."""
+    y, x = np.mgrid[0:17, 0:20]
+    waves = [120 + 90 * np.sin(0.2 * x + 0.31 * y * (k + 1)) for k in range(channels)]
+    colour = (np.stack(waves, -1) * (np.iinfo(dtype).max // 255)).astype(dtype)
+    corner = RNG.integers(0, (13, 16), (height // 5 + 1, width // 5 + 1, 2))
+    rows, cols = np.mgrid[0:height, 0:width]
+    start = corner[rows // 5, cols // 5]
+    origin = ((start[..., 0] + rows % 5) * 20 + start[..., 1] + cols % 5).astype(np.int32)
+    origin[6:23, 8:28] = -1
+    return copies_of(colour, origin, (6, 23, 8, 28))
+
+
 def test_coherent_copies_lack_nothing():
-    plane = RNG.random((20, 20)).astype(np.float32)
-    origin = np.full((10, 18), -1, np.int32)
-    origin[:, 12:] = np.arange(10)[:, None] * 20 + np.arange(10, 16)[None, :]
-    wanted = np.zeros((10, 18), np.float32)
-    box = np.array([0, 10, 0, 12])
-    lack(plane, np.ones((20, 20), np.uint8), origin, box, wanted)
-    assert (wanted[:, 13:] == 0).all()
-    expected = plane[:10, 11] - plane[:10, 9]
-    assert np.allclose(wanted[:, 12], expected, atol=1e-6)
+    plane = RNG.integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    origin = np.full((20, 26), -1, np.int32)
+    origin[:, 20:] = np.arange(20)[:, None] * 20 + np.arange(10, 16)[None, :]
+    found = gap_sums(copies_of(plane, origin, (0, 20, 0, 20)))[0]
+    assert (found[:, 21:] == 0).all()
+    expected = plane[:, 19, 0].astype(int) - plane[:, 9, 0]
+    assert np.array_equal(found[:, 20], expected)
 
 
 def test_a_seam_is_shared_by_both_sides():
-    plane = RNG.random((20, 20)).astype(np.float32)
-    origin = np.full((5, 12), -1, np.int32)
-    origin[:, 4:8] = np.arange(5)[:, None] * 20 + np.arange(4, 8)
-    origin[:, 8:] = (np.arange(5)[:, None] + 10) * 20 + np.arange(4, 8)
-    wanted = np.zeros((5, 12), np.float32)
-    lack(plane, np.ones((20, 20), np.uint8), origin, np.array([0, 5, 0, 4]), wanted)
-    assert np.allclose(wanted[:, 7], -wanted[:, 8], atol=1e-6)
-    expected = 0.5 * ((plane[10:15, 4] - plane[:5, 8]) + (plane[10:15, 3] - plane[:5, 7]))
-    assert np.allclose(wanted[:, 7], expected, atol=1e-6)
+    plane = RNG.integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    origin = np.full((20, 28), -1, np.int32)
+    origin[:5, 20:24] = np.arange(5)[:, None] * 20 + np.arange(4, 8)
+    origin[:5, 24:] = (np.arange(5)[:, None] + 10) * 20 + np.arange(4, 8)
+    found = gap_sums(copies_of(plane, origin, (0, 20, 0, 20)))[0]
+    assert np.allclose(found[:4, 23], -found[:4, 24])
+    values = plane[..., 0].astype(float)
+    expected = 0.5 * ((values[10:14, 4] - values[:4, 8]) + (values[10:14, 3] - values[:4, 7]))
+    assert np.allclose(found[:4, 23], expected)
 
 
-@pytest.mark.parametrize(
-    ("box", "rough"), [((3, 11, 4, 12), 0.1), ((0, 11, 4, 17), 0.1), ((5, 6, 0, 1), 0.4), ((0, 14, 0, 16), 0.1)]
-)
-def test_solve_agrees_with_a_dense_solver(box, rough):
-    height, width = 14, 17
-    top, bottom, left, right = box
-    wanted = np.random.default_rng(4).normal(size=(height, width)).astype(np.float32)
-    known = np.zeros((height, width), bool)
-    known[top:bottom, left:right] = True
-    # As everywhere in use, what is wanted sums to nothing: what one pixel lacks its neighbour has too much of.
-    wanted[~known] -= wanted[~known].mean()
-    wanted[known] = 0
+def test_a_gradient_that_leaves_the_usable_part_does_not_count():
+    plane = RNG.integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    solid = np.ones((20, 20), bool)
+    solid[:, 8] = False
+    origin = np.full((20, 28), -1, np.int32)
+    origin[:, 20:24] = np.arange(20)[:, None] * 20 + np.arange(4, 8)
+    origin[:, 24:] = np.arange(20)[:, None] * 20 + np.arange(11, 15)
+    found = gap_sums(copies_of(plane, origin, (0, 20, 0, 20), solid))[0]
+    assert np.array_equal(found[:, 23], plane[:, 10, 0].astype(float) - plane[:, 7, 0])
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 36), (31, 35)])
+def test_the_gap_of_two_cells_is_that_of_their_means(height, width):
+    copies = patchwork(height, width, channels=1)
+    gap = np.zeros(1, np.float32)
+    expected = np.zeros(((height + 1) // 2, (width + 1) // 2))
+
+    def found(y: int, x: int, dy: int, dx: int) -> float:
+        within = y >= 0 and y + dy < height and x >= 0 and x + dx < width
+        return float(gap[0]) if within and find_gap(copies, y, x, dy, dx, gap) else 0.0
+
+    for row, col in np.ndindex(expected.shape):
+        for dy, dx in ((0, 1), (1, 0)):
+            if row + dy < expected.shape[0] and col + dx < expected.shape[1]:
+                link = 0.0
+                for n in range(2):
+                    y, x = 2 * row + n * dx, 2 * col + n * dy
+                    steps = [found(y + m * dy, x + m * dx, dy, dx) for m in range(3)]
+                    link += (steps[0] / 2 + steps[1] + steps[2] / 2) / 2
+                expected[row, col] += link
+                expected[row + dy, col + dx] -= link
+    assert np.allclose(cell_gaps(copies, ALONE)[0], expected, atol=1e-3)
+
+
+def exact(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Solve the screened Poisson equation densely."""
+    height, width = wanted.shape
     matrix, index = np.eye(height * width), np.arange(height * width).reshape(height, width)
     for y, x in np.argwhere(~known):
         row = index[y, x]
@@ -81,11 +131,60 @@ def test_solve_agrees_with_a_dense_solver(box, rough):
             if 0 <= y + dy < height and 0 <= x + dx < width:
                 matrix[row, row] += 1
                 matrix[row, index[y + dy, x + dx]] -= 1
-    exact = np.linalg.solve(matrix, wanted.reshape(-1)).reshape(height, width)
+    return np.linalg.solve(matrix, np.where(known, 0, wanted).reshape(-1)).reshape(height, width)
+
+
+@pytest.mark.parametrize(
+    ("box", "rough"), [((3, 11, 4, 12), 0.1), ((0, 11, 4, 17), 0.1), ((5, 6, 0, 1), 0.4), ((0, 14, 0, 16), 0.1)]
+)
+def test_solve_agrees_with_a_dense_solver(box, rough):
+    height, width = 14, 17
+    wanted = np.random.default_rng(4).normal(size=(height, width)).astype(np.float32)
+    known = np.zeros((height, width), bool)
+    known[box[0] : box[1], box[2] : box[3]] = True
+    # As everywhere in use, what is wanted sums to nothing: what one pixel lacks its neighbour has too much of.
+    wanted[~known] -= wanted[~known].mean()
+    wanted[known] = 0
+    right = exact(wanted, known)
     found = solve(wanted, np.array(box), cycles=20)
-    assert np.abs(found - exact).max() < 1e-2 * max(1, np.abs(exact).max())
+    assert np.abs(found - right).max() < 1e-2 * max(1, np.abs(right).max())
     few = solve(wanted, np.array(box), cycles=3)
-    assert np.abs(few - exact).max() < rough * max(1, np.abs(exact).max())
+    assert np.abs(few - right).max() < rough * max(1, np.abs(right).max())
+
+
+def test_cells_then_pixels_come_near_the_exact_solution():
+    copies = patchwork()
+    known = copies.origin < 0
+    cells = solve_cells(copies, ALONE, WATCH)
+    found = correct_tile(copies, cells, (0, 30, 0, 36))
+    for wanted, plane in zip(gap_sums(copies), found, strict=True):
+        right = exact(wanted, known)
+        assert np.abs(right).max() > 20
+        assert np.abs(plane - right).mean() < 0.05 * np.abs(right).max()
+        assert (plane[known] == 0).all()
+
+
+def test_corrections_do_not_depend_on_the_tiles():
+    copies = patchwork(64, 70)
+    cells = solve_cells(copies, ALONE, WATCH)
+    whole = correct_tile(copies, cells, (0, 64, 0, 70))
+    for tile in ((0, 16, 0, 20), (20, 40, 30, 70), (40, 64, 12, 14), (8, 10, 0, 70)):
+        part = correct_tile(copies, cells, tile)
+        assert np.array_equal(part, whole[:, tile[0] : tile[1], tile[2] : tile[3]])
+
+
+def test_interpolation_takes_nothing_from_the_photo():
+    cells = np.full((6, 7), 3, np.float32)
+    cells[2:4, 2:5] = 0  # the photo's rows 4 to 7 and columns 4 to 9
+    out = np.empty((12, 14), np.float32)
+    interpolate(cells, np.array([4, 8, 4, 10]), 0, 0, out)
+    expected = np.full((12, 14), 3, np.float32)
+    expected[4:8, 4:10] = 0
+    assert np.array_equal(out, expected)
+    slope = np.tile(np.arange(7, dtype=np.float32), (6, 1))
+    part = np.empty((4, 6), np.float32)
+    interpolate(slope, np.array([4, 8, 4, 10]), 8, 4, part)
+    assert np.allclose(part[1:], np.arange(4, 10) / 2 - 0.25)
 
 
 def test_restriction_sums_residuals():
@@ -106,46 +205,51 @@ def test_prolongation_keeps_constants_and_the_photo():
 
 
 def test_limits_are_wide_near_the_photo():
-    correction = np.full((1, 200), 1000, np.float32)
-    correction[:, 100:] = -1000
-    out = np.empty((1, 200), np.int16)
-    limit(correction, np.array([0, 1, 0, 1]), limits(12.0), out)
-    assert out[0, 1] == round(64 * (12 + 255 * math.exp(-1 / 8)))
-    assert out[0, 99] == round(64 * (12 + 255 * math.exp(-63 / 8)))
-    assert out[0, 199] == -out[0, 99]
+    found = np.full((1, 1, 200), 1000, np.float32)
+    found[:, :, 100:] = -1000
+    limit(found, np.array([0, 1, 0, 1]), limits(12.0), limits(5.0))
+    assert np.isclose(found[0, 0, 1], 12 + 255 * math.exp(-1 / 8))
+    assert np.isclose(found[0, 0, 99], 12 + 255 * math.exp(-63 / 8))
+    assert found[0, 0, 199] == -found[0, 0, 99]
+
+
+def test_lightness_and_colour_have_their_own_limits():
+    colours = np.array([[10, 20, 30], [90, 100, 110], [-90, -100, -95], [70, 0, -70]], np.float32)
+    found = np.ascontiguousarray(np.pad(colours, ((100, 0), (0, 0))).T[:, None, :])
+    limit(found, np.array([0, 1, 0, 1]), limits(50.0), limits(20.0))
+    light = 0.299 * colours[:, 0] + 0.587 * colours[:, 1] + 0.114 * colours[:, 2]
+    red, blue = np.clip(colours[:, 0] - light, -20, 20), np.clip(colours[:, 2] - light, -20, 20)
+    light = np.clip(light, -50, 50)
+    expected = np.stack([light + red, light - (0.299 * red + 0.114 * blue) / 0.587, light + blue])
+    assert np.abs(found[:, 0, 100:] - expected).max() < 0.3  # the near limit still adds 0.1
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1.0), (np.uint16, 257.0)])
-def test_corrections_add_up_to_the_colour_they_were_made_of(dtype, scale, channels):
-    colour = RNG.integers(0, np.iinfo(dtype).max + 1, (4, 6, channels)).astype(dtype)
-    origin = np.zeros((4, 6), np.int32)  # everything copies the first pixel, the corrections make up for it
-    seams = Seams(
-        planes=opponent_planes(colour, scale),
-        usable=np.ones((4, 6), np.uint8),
-        origin=origin,
-        box=np.array([0, 4, 0, 6]),
-    )
-    corrections = [np.rint((plane - plane[0, 0]) * STEPS).astype(np.int16) for plane in seams.planes]
-    made = write_colour(seams, corrections, np.dtype(dtype), ALONE)
+@pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1), (np.uint16, 257)])
+def test_written_is_the_copy_with_its_correction(dtype, scale, channels):
+    colour = RNG.integers(0, np.iinfo(dtype).max + 1, (17, 20, channels)).astype(dtype)
+    origin = RNG.integers(0, 17 * 20, (4, 6)).astype(np.int32)
+    origin[2, 3] = -1
+    corrections = RNG.normal(0, 40, (channels, 4, 6)).astype(np.float32)
+    made = np.zeros((4, 6, channels), np.uint16)
+    write_tile(copies_of(colour, origin, (0, 17, 0, 20)), corrections, 0, 0, np.iinfo(dtype).max, made)
+    copied = colour.reshape(-1, channels)[origin].astype(float)
+    expected = np.clip(copied + corrections.transpose(1, 2, 0) * scale, 0, np.iinfo(dtype).max)
+    expected[2, 3] = 0
+    assert np.abs(made - expected).max() <= 0.51 + scale / 1000
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1), (np.uint16, 257)])
+def test_a_step_at_the_border_is_corrected_at_once(dtype, scale):
+    colour = np.full((20, 30, 1), 150, np.uint8)
+    colour[:, 20:] = 180  # what is copied is brighter than the border that it meets
+    colour[:, 29] = 150
+    origin = np.full((20, 42), -1, np.int32)
+    origin[:, 30:] = np.arange(20)[:, None] * 30 + 24
+    copies = copies_of(colour.astype(dtype) * dtype(scale), origin, (0, 20, 0, 30))
+    made = write_colour(copies, np.dtype(dtype), ALONE, WATCH)
     assert made.dtype == dtype
-    assert np.abs(made.astype(int) - colour).max() <= scale / 20
-
-
-def test_a_step_at_the_border_is_corrected_at_once():
-    planes = [np.full((20, 30), 100, np.float32)]
-    planes[0][:, 20:] = 180  # what is copied is brighter than the border that it meets
-    origin = np.full((20, 40), -1, np.int32)
-    origin[:, 30:] = np.arange(20)[:, None] * 30 + np.arange(10)
-    planes[0][:, :20] = 150
-    seams = Seams(planes=planes, usable=np.ones((20, 30), np.uint8), origin=origin, box=np.array([0, 20, 0, 30]))
-    (found,) = correct(seams, ALONE, Watch(progress=None, deadline=None, clock=lambda: 0.0))
-    # The first copied pixel has no left neighbour inside the photo, so that only the others' gradients speak.
-    assert (found[:, :30] == 0).all()
-    assert np.abs(found[:, 30:]).max() <= 1
-    origin[:, 30:] += 5
-    (found,) = correct(seams, ALONE, Watch(progress=None, deadline=None, clock=lambda: 0.0))
-    assert np.abs(found[:, 30:38] - 30 * STEPS).max() < 2 * STEPS
+    assert np.abs(made[:, 30:].astype(int) - 150 * scale).max() <= 2 * scale
 
 
 # --- transparency and reach ---------------------------------------------------------------------------------------

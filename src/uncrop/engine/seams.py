@@ -1,0 +1,166 @@
+"""Step 7b: what the copies lack where they meet, so that gradients continue across the seams.
+
+Between neighbours p and q the corrections' difference e_p - e_q is wanted to be the *gap*: what the copied values lack
+to the mean of both sources' gradients (Perez, Gangnet and Blake 2003, doi:10.1145/882262.882269; Darabi et al. 2012,
+doi:10.1145/2185520.2185578). Copies that continue each other have none. The photo copies itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncrop.engine.crew import Crew, bands
+from uncrop.engine.kernel import inlined, kernel
+
+BAND = 32  # rows of cells
+
+
+class Copies(NamedTuple):
+    """What every pixel of the canvas copies: H x W pixels from a photo of h x w.
+
+    Attributes
+    ----------
+    data
+        (h * w * channels * depth) uint8, the photo's values row by row, 16 bits with the low byte first.
+    depth
+        1 or 2, the bytes of a value.
+    usable
+        (h, w) uint8, 1 where the photo may be copied.
+    origin
+        (H, W) int32, the flat index of every made pixel's source, -1 on the photo.
+    box
+        (4) int64: top, bottom, left and right of the photo on the canvas.
+    """
+
+    data: Any
+    depth: int
+    usable: Any
+    origin: Any
+    box: Any
+
+    @property
+    def channels(self) -> int:
+        """How many values a pixel has."""
+        return int(self.data.size // (self.usable.size * self.depth))
+
+
+def make_copies(
+    colour: NDArray[Any], solid: NDArray[np.bool_], origin: NDArray[np.int32], box: NDArray[np.int64]
+) -> Copies:
+    """Describe the copies ``origin`` from the photo ``colour`` (h, w, 1 or 3) uint8 or uint16."""
+    little = np.ascontiguousarray(colour, colour.dtype.newbyteorder("<"))
+    data = little.reshape(-1).view(np.uint8)
+    return Copies(data=data, depth=little.itemsize, usable=solid.view(np.uint8), origin=origin, box=box)
+
+
+@inlined
+def value_at(copies: Any, index: int) -> Any:
+    """Return the photo's value number ``index`` in 8-bit levels."""
+    if copies.depth == 1:
+        return np.float32(copies.data[index])
+    return (np.float32(copies.data[2 * index]) + np.float32(256) * np.float32(copies.data[2 * index + 1])) / np.float32(
+        257
+    )
+
+
+@inlined
+def source_of(copies: Any, y: int, x: int) -> Any:
+    """Return the flat index of the pixel of the photo that (y, x) copies."""
+    if copies.origin[y, x] >= 0:
+        return int(copies.origin[y, x])
+    return (y - copies.box[0]) * copies.usable.shape[1] + x - copies.box[2]
+
+
+@kernel
+def find_gap(copies: Any, y: int, x: int, dy: int, dx: int, gap: Any) -> bool:
+    """Write the gap between (y, x) and its neighbour (y + dy, x + dx) into ``gap`` (channels) float32.
+
+    Returns False where the copies continue each other; ``gap`` is not written then.
+    """
+    if copies.origin[y, x] < 0 and copies.origin[y + dy, x + dx] < 0:
+        return False
+    rows, cols = copies.usable.shape
+    count = gap.shape[0]
+    here, there = source_of(copies, y, x), source_of(copies, y + dy, x + dx)
+    if there - here == dy * cols + dx and (dx == 0 or there % cols != 0):
+        return False
+    sy, sx = here // cols + dy, here % cols + dx
+    ty, tx = there // cols - dy, there % cols - dx
+    forth = 0 <= sy < rows and 0 <= sx < cols and copies.usable[sy, sx] != 0
+    back = 0 <= ty < rows and 0 <= tx < cols and copies.usable[ty, tx] != 0
+    share = np.float32(0.5) if forth and back else np.float32(1)
+    for k in range(count):
+        total = np.float32(0)
+        if forth:
+            total += value_at(copies, there * count + k) - value_at(copies, (sy * cols + sx) * count + k)
+        if back:
+            total += value_at(copies, (ty * cols + tx) * count + k) - value_at(copies, here * count + k)
+        gap[k] = share * total
+    return bool(forth or back)
+
+
+@inlined
+def give(out: Any, first: int, last: int, y: int, x: int, gap: Any, share: Any) -> None:
+    """Add ``share`` of the gap to (y, x) of ``out`` (channels, rows, columns), if it is in the rows first to last."""
+    if first <= y < last and 0 <= x < out.shape[2]:
+        for k in range(gap.shape[0]):
+            out[k, y, x] += share * gap[k]
+
+
+@kernel
+def sum_gaps(copies: Any, top: int, left: int, gap: Any, out: Any) -> None:
+    """Write the sums of the gaps of every pixel to its four neighbours into ``out`` (channels, rows, columns).
+
+    ``out``, all 0 before, is the part of the canvas that begins at (top, left); ``gap`` (channels) is room to work in.
+    """
+    height, width = copies.origin.shape
+    rows, one = out.shape[1], np.float32(1)
+    for y in range(max(0, top - 1), min(height, top + out.shape[1])):
+        for x in range(max(0, left - 1), min(width, left + out.shape[2])):
+            if x + 1 < width and find_gap(copies, y, x, 0, 1, gap):
+                give(out, 0, rows, y - top, x - left, gap, one)
+                give(out, 0, rows, y - top, x + 1 - left, gap, -one)
+            if y + 1 < height and find_gap(copies, y, x, 1, 0, gap):
+                give(out, 0, rows, y - top, x - left, gap, one)
+                give(out, 0, rows, y + 1 - top, x - left, gap, -one)
+
+
+@kernel
+def sum_cell_gaps(copies: Any, first: int, last: int, gap: Any, out: Any) -> None:
+    """Write the sums of the gaps of cells of 2 x 2 pixels, rows ``first`` to ``last``, into ``out``, 0 before.
+
+    The gap between two cells is that between their means: half a gap inside the one, the gap at their border and half a
+    gap inside the other, averaged over two rows or columns. ``out`` is (channels, H / 2, W / 2), ``gap`` (channels) is
+    room to work in.
+    """
+    height, width = copies.origin.shape
+    cells_down, cells_across = out.shape[1:]
+    half, quarter = np.float32(0.5), np.float32(0.25)
+    for y in range(max(0, 2 * first - 2), min(height, 2 * last + 1)):
+        row = y >> 1
+        inside = first <= row < last
+        for x in range(width):
+            col = x >> 1
+            if inside and x + 1 < width and find_gap(copies, y, x, 0, 1, gap):
+                share = half if x & 1 else quarter
+                give(out, first, last, row, max(0, col - 1 + (x & 1)), gap, share)
+                give(out, first, last, row, min(cells_across - 1, col + 1), gap, -share)
+            if y + 1 < height and find_gap(copies, y, x, 1, 0, gap):
+                share = half if y & 1 else quarter
+                give(out, first, last, max(0, row - 1 + (y & 1)), col, gap, share)
+                give(out, first, last, min(cells_down - 1, row + 1), col, gap, -share)
+
+
+def cell_gaps(copies: Copies, crew: Crew) -> NDArray[np.float32]:
+    """Return the sums of the gaps of every cell of 2 x 2 pixels, (channels, H / 2, W / 2), in 8-bit levels."""
+    height, width = copies.origin.shape
+    out = np.zeros((copies.channels, (height + 1) // 2, (width + 1) // 2), np.float32)
+
+    def work(band: tuple[int, int]) -> None:
+        sum_cell_gaps(copies, *band, np.empty(copies.channels, np.float32), out)
+
+    crew.each(work, bands(0, out.shape[1], BAND))
+    return out
