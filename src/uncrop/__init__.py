@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import os
 
     from uncrop.bootstrap import open_uncropper
+    from uncrop.model import Progress
     from uncrop.settings import Settings
     from uncrop.uncropper import Uncropper
 
@@ -62,6 +63,8 @@ def extend(
     mask: bytes | None = None,
     prompt: str | None = None,
     size: str | None = None,
+    confidence_map: bool = False,
+    progress: Progress | None = None,
     settings: Settings | None = None,
 ) -> UncropResult:
     """Extend one photo and wait for it.
@@ -72,14 +75,15 @@ def extend(
         The file's bytes, or its path: JPEG, PNG or WebP.
     left, right, up, down
         Pixels to add on each side, -2000..2000; a negative number crops.
-    provider
-        ``local``, ``clipdrop`` or ``openai``; the latter two need their key in the settings.
-    seed
-        The same seed gives the same picture; drawn when absent and returned in the result.
-    quality
-        ``fast``, ``standard`` or ``best``; ``local`` only.
+    provider, seed
+        ``local``, ``clipdrop`` or ``openai``; the latter two need their key in the settings. The same seed gives the
+        same picture; drawn when absent and returned in the result.
+    quality, confidence_map
+        ``local`` only: ``fast``, ``standard`` or ``best``; whether the result has a grey PNG, the lighter the surer.
     mask, prompt, size
         ``openai`` only: a PNG that is transparent where pixels are to be made, what to continue with, the output size.
+    progress
+        Called by ``local`` as ``progress(fraction, step)`` in another thread; what it raises ends the work.
     settings
         Read from the environment when absent.
 
@@ -102,8 +106,9 @@ def extend(
         mask=mask,
         prompt=prompt,
         size=size,
+        confidence_map=confidence_map,
     )
-    return extend_once(request, settings or configuration.load())
+    return extend_once(request, settings or configuration.load(), progress=progress)
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from uncrop.admission.callers import Authenticator
     from uncrop.admission.rate_limits import RateLimiter
-    from uncrop.model import UncropRequest, UncropResult
+    from uncrop.model import Progress, UncropRequest, UncropResult
     from uncrop.settings import Settings
     from uncrop.store.database import Store
 
@@ -67,7 +67,7 @@ async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncr
         yield _uncropper(settings, registry, admission)
 
 
-def extend_once(request: UncropRequest, settings: Settings) -> UncropResult:
+def extend_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> UncropResult:
     """Open an ``Uncropper``, make one picture, close it again; blocks, in a notebook's event loop too.
 
     An interrupt (Ctrl-C) ends the work at its next step.
@@ -75,7 +75,7 @@ def extend_once(request: UncropRequest, settings: Settings) -> UncropResult:
 
     async def run() -> UncropResult:
         async with open_uncropper(settings) as uncropper:
-            return await uncropper.run(request)
+            return await uncropper.run(request, progress=progress)
 
     # In a thread of its own, since a notebook's thread has a loop running already.
     with start_blocking_portal() as portal:

@@ -10,6 +10,8 @@ It sends each call once: whether a call that broke off was billed only the serve
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx2
 
 from uncrop._version import __version__
+from uncrop.model import Sides
 
 if TYPE_CHECKING:
     import os
@@ -62,7 +65,15 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendedPicture:
-    """A picture and what the server says about it; ``None`` where it says nothing."""
+    """A picture and what the server says about it; ``None`` where it says nothing.
+
+    Attributes
+    ----------
+    confidence, advice
+        ``local``: how far the whole can be trusted, 0..1, and how many pixels of each side.
+    confidence_map
+        A grey PNG of the picture's size that says it of every pixel, where it was asked for.
+    """
 
     image: bytes = field(repr=False)
     media_type: str
@@ -72,6 +83,8 @@ class ExtendedPicture:
     seed: int | None
     confidence: float | None
     credits_consumed: str | None
+    advice: Sides | None = None
+    confidence_map: bytes | None = field(default=None, repr=False)
 
 
 class Client:
@@ -130,6 +143,7 @@ class Client:
         mask: File | None = None,
         prompt: str | None = None,
         size: str | None = None,
+        confidence_map: bool = False,
     ) -> ExtendedPicture:
         """Extend one image; the fields are those of the HTTP API.
 
@@ -141,7 +155,7 @@ class Client:
         Raises
         ------
         ApiError
-            The server refused; nothing was counted.
+            The server refused, and nothing was counted; or its answer is none of its own.
         httpx2.TransportError
             No whole answer came.
         OSError
@@ -152,6 +166,7 @@ class Client:
         fields = {"provider": provider, "organization_id": self._organization_id}
         fields |= {name: str(value) for name, value in sides.items() if value}
         fields |= {name: str(value) for name, value in wishes.items() if value is not None}
+        fields |= {"confidence_map": "true"} if confidence_map else {}
         files = {"image_file": ("image", _read(image))}
         if mask is not None:
             files["mask_file"] = ("mask.png", _read(mask))
@@ -168,16 +183,40 @@ def _read(file: File) -> bytes:
 def _picture(response: httpx2.Response) -> ExtendedPicture:
     headers = response.headers
     seed, confidence = headers.get("x-seed"), headers.get("x-confidence")
+    image, media_type, confidence_map = response.content, headers.get("content-type", ""), None
+    if media_type == "application/json":
+        image, media_type, confidence_map = _picture_and_map(response)
     return ExtendedPicture(
-        image=response.content,
-        media_type=headers.get("content-type", ""),
+        image=image,
+        media_type=media_type,
         provider=headers.get("x-provider", ""),
         provider_request_id=headers.get("x-provider-request-id", ""),
         request_id=headers.get("x-request-id", ""),
         seed=None if seed is None else int(seed),
         confidence=None if confidence is None else float(confidence),
         credits_consumed=headers.get("x-provider-credits-consumed"),
+        advice=_advice(headers.get("x-advice", "")),
+        confidence_map=confidence_map,
     )
+
+
+def _picture_and_map(response: httpx2.Response) -> tuple[bytes, str, bytes]:
+    try:
+        body = response.json()
+        image, confidence_map = (b64decode(body[name]["base64"], validate=True) for name in ("image", "confidence_map"))
+        return image, str(body["image"]["media_type"]), confidence_map
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unexpected(response) from error
+
+
+def _advice(header: str) -> Sides | None:
+    known = dict(re.findall(r"\b(left|right|up|down)=(\d+)", header))
+    return Sides(**{side: int(pixels) for side, pixels in known.items()}) if known else None
+
+
+def _unexpected(response: httpx2.Response) -> ApiError:
+    message = "The answer is not the server's own"
+    return ApiError(message, status=response.status_code, code="UNEXPECTED_ANSWER")
 
 
 def _error(response: httpx2.Response) -> ApiError:
@@ -193,5 +232,4 @@ def _error(response: httpx2.Response) -> ApiError:
             retry_after=float(wait) if wait.isdecimal() else None,
         )
     except (ValueError, KeyError, TypeError):
-        message = "The answer is not the server's own"
-        return ApiError(message, status=response.status_code, code="UNEXPECTED_ANSWER")
+        return _unexpected(response)

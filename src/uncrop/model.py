@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
     Mask: TypeAlias = NDArray[np.bool_]
+    ConfidenceMap: TypeAlias = NDArray[np.uint8]  # (canvas.height, canvas.width), 0..255; 255 on the photo itself
 
 ImageFormat: TypeAlias = Literal["JPEG", "PNG", "WEBP"]
 Quality: TypeAlias = Literal["fast", "standard", "best"]
+Progress: TypeAlias = Callable[[float, str], None]  # told 0..1 and the step that begins; what it raises ends the work
 MEDIA_TYPES: Mapping[ImageFormat, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9_-]{1,64}")
 ORGANIZATION_ID_RULE = "org_ followed by 1 to 64 letters, digits, _ or -"  # the same in words
@@ -82,6 +84,7 @@ class UncropRequest:
     prompt: str | None = field(default=None, repr=False)
     size: str | None = None
     quality: str | None = None
+    confidence_map: bool = False
     answer_format: ImageFormat | None = None  # for files and Python callers; the wire has no such field
 
 
@@ -116,6 +119,7 @@ class Capabilities:
     answer_format: ImageFormat | None  # None: the photo's own format
     bills: bool  # a call may cost money, so it is never sent twice and not cancelled once sent
     keeps_depth: bool = False  # works on 16 bits a channel and on grey as they are
+    takes_confidence_map: bool = False  # can say of every pixel how far it can be trusted
     requests_per_minute: int | None = None  # of its own, below the organization's
 
 
@@ -212,6 +216,7 @@ class Facts:
     credits_remaining: Decimal | None = None
     usage: TokenUsage | None = None
     confidence: float | None = None  # 0..1
+    advice: Sides | None = None  # how far each side can be trusted, at most as far as it was extended
     warnings: tuple[str, ...] = ()
 
 
@@ -222,6 +227,7 @@ class Fill:
     pixels: Pixels = field(repr=False)
     facts: Facts
     keeps_original: bool = False  # True: already at the canvas's size with the original pixels in place
+    confidence_map: ConfidenceMap | None = field(default=None, repr=False)  # only where it was asked for
 
 
 # --- 4 finish --------------------------------------------------------------------------------------------------------
@@ -249,7 +255,11 @@ class StageTime:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UncropResult:
-    """The picture as bytes, and the report of how it came about."""
+    """The picture as bytes, and the report of how it came about.
+
+    ``confidence_map`` is a grey PNG of 8 bits and of the picture's size, where it was asked for: 255 on the photo
+    itself, elsewhere how far a pixel can be trusted.
+    """
 
     image: bytes = field(repr=False)
     media_type: str
@@ -260,3 +270,4 @@ class UncropResult:
     drift: float | None
     warnings: tuple[str, ...]
     stages: tuple[StageTime, ...]
+    confidence_map: bytes | None = field(default=None, repr=False)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from uncrop.admission.admission import Admission
+    from uncrop.model import ConfidenceMap, Progress
     from uncrop.providers.registry import Registry
 
 T = TypeVar("T")
@@ -95,8 +96,22 @@ class Uncropper:
         *,
         flight: Flight | None = None,
         watch: Stopwatch | None = None,
+        progress: Progress | None = None,
     ) -> UncropResult:
         """Take one request through all five stages.
+
+        Parameters
+        ----------
+        request
+            What is asked.
+        caller
+            Who asks.
+        flight
+            For a caller that may leave: to be abandoned.
+        watch
+            Where the stages are noted, whether or not all goes well.
+        progress
+            Told how far the local engine is, in a thread of its own; what it raises ends the work.
 
         Raises
         ------
@@ -105,6 +120,7 @@ class Uncropper:
         """
         flight, watch = flight or Flight(), watch or Stopwatch()
         flight.use_runway(self._runway)
+        flight.use_progress(progress)
         with watch.stage("intake"):
             provider = self._registry.get(request.provider)
             # Before the values are looked at: a request that will be refused counts too.
@@ -124,8 +140,9 @@ class Uncropper:
                 picture = await self._in_thread(finish, task, fill)
             with watch.stage("encode"):
                 image = await self._in_thread(_encode, job, picture)
+                trust = None if fill.confidence_map is None else await self._in_thread(_encode_map, fill.confidence_map)
             await granted.capture(fill.facts)
-        return _result(job, fill, picture, image, watch)
+        return _result(job, fill, picture, image, trust, watch)
 
     def _parse(self, request: UncropRequest, capabilities: Capabilities) -> Job:
         return parse(request, capabilities, max_output_pixels=self._max_output_pixels, draw_seed=self._draw_seed)
@@ -147,7 +164,13 @@ def _encode(job: Job, picture: Picture) -> bytes:
     )
 
 
-def _result(job: Job, fill: Fill, picture: Picture, image: bytes, watch: Stopwatch) -> UncropResult:
+def _encode_map(trust: ConfidenceMap) -> bytes:
+    return codec.encode(trust[:, :, None], "PNG")
+
+
+def _result(
+    job: Job, fill: Fill, picture: Picture, image: bytes, trust: bytes | None, watch: Stopwatch
+) -> UncropResult:
     return UncropResult(
         image=image,
         media_type=MEDIA_TYPES[job.answer_format],
@@ -158,4 +181,5 @@ def _result(job: Job, fill: Fill, picture: Picture, image: bytes, watch: Stopwat
         drift=picture.drift,
         warnings=(*fill.facts.warnings, *picture.warnings),
         stages=tuple(watch.stages),
+        confidence_map=trust,
     )

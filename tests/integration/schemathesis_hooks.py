@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from schemathesis import Case
 
 FILES = [photo_png(32, 24), photo_jpeg(40, 30), mask_png(32, 24), b"junk"]
-LOCAL = ("image_file", "seed", "quality")
+LOCAL = ("image_file", "seed", "quality", "confidence_map")
 TURN = cycle([True, False])
 
 schemathesis.openapi.format("binary", st.sampled_from(FILES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import stat
@@ -51,6 +52,63 @@ def test_a_photo_is_extended_and_one_line_says_how(environment: dict[str, str], 
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "wide.png").read_bytes()
 
 
+def test_the_map_is_written_and_too_far_a_side_is_told(
+    environment: dict[str, str], small: Path, tmp_path: Path
+) -> None:
+    arguments = ["extend", small, "--left", 300, "--seed", 5, "--quality", "fast", "-o", "wide.png"]
+    done = run([*arguments, "--confidence-map", "map.png"], environment, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    data = (tmp_path / "map.png").read_bytes()
+    found = header.read_header(data)
+    assert (found.width, found.height, found.channels, found.bits) == (380, 60, 1, 8)
+    trust = codec.decode(data, found)[:, :, 0]
+    assert (trust[:, 300:] == 255).all()
+    confidence = re.search(r"confidence ([01]\.\d\d)", done.stdout)
+    assert confidence is not None
+    assert float(confidence[1]) == pytest.approx(trust[:, :300].mean() / 255, abs=0.0051)
+    advice = re.fullmatch(r"uncrop: confident up to left (\d+)\n", done.stderr)
+    assert advice is not None, done.stderr
+    assert int(advice[1]) < 300
+    # What was advised is not too far.
+    again = run([*arguments, "--left", -8], environment, tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_terminal_sees_a_bar_that_leaves_no_trace(environment: dict[str, str], small: Path, tmp_path: Path) -> None:
+    reader, terminal = pty.openpty()
+    arguments = ["extend", str(small), "--left", "8", "--seed", "5", "--quality", "fast", "-o", "wide.png"]
+    command = [sys.executable, "-m", "uncrop", *arguments]
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    shown = _all_of(reader).decode()
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, shown
+    assert output.startswith(b"wide.png: 88x60, local, seed 5, ")
+    *drawn, wiped, rest = shown.split("\r")[1:]
+    bars = [re.fullmatch(r"uncrop: \[(#*)(\.*)\] +(\d+)%  ([a-z0-9 ]+?) *", line) for line in drawn]
+    assert all(bars), drawn
+    percents = [int(bar[3]) for bar in bars if bar]
+    assert (percents[0], percents[-1]) == (0, 100)
+    assert percents == sorted(percents)
+    assert wiped.strip() == ""
+    assert len(wiped) >= len(drawn[-1].rstrip())
+    assert "[" not in rest
+
+
+def _all_of(reader: int) -> bytes:
+    shown = b""
+    while True:
+        try:
+            piece = os.read(reader, 4096)
+        except OSError:  # the other end of a terminal was closed
+            piece = b""
+        if not piece:
+            os.close(reader)
+            return shown
+        shown += piece
+
+
 def test_the_name_of_the_output_sets_its_format(environment: dict[str, str], small: Path, tmp_path: Path) -> None:
     done = run(["extend", small, "--right", 8, "--quality", "fast", "--output", "wide.webp"], environment, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -73,6 +131,18 @@ def test_the_output_is_readable_like_any_new_file(environment: dict[str, str], s
         (["cut.jpg", "--left", 8, "-o", "out.jpg"], 3, "The image is corrupt or incomplete"),
         (["small.png", "--left", 8, "-o", "none/out.png"], 2, "none/out.png: cannot be written"),
         (["small.png", "--left", 8, "-o", "folder"], 2, "folder: the name must end in .jpg"),
+        (
+            ["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "map.jpg"],
+            2,
+            "map.jpg: the name must end in",
+        ),
+        (["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "./out.png"], 2, "is where the picture goes"),
+        (["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "none/m.png"], 2, "none/m.png: cannot be"),
+        (
+            ["small.png", "--left", 8, "--provider", "clipdrop", "-o", "out.png", "--confidence-map", "map.png"],
+            2,
+            "confidence_map is not supported by provider clipdrop",
+        ),
         (["small.png", "--left", 8, "-o", "out.gif"], 2, "out.gif: the name must end in .jpg"),
         (["small.png", "-o", "out.png"], 3, "At least one extend parameter must be non-zero"),
         (["small.png", "--left", 2500, "-o", "out.png"], 3, "Extend parameters exceed 2000px"),

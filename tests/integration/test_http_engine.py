@@ -1,23 +1,28 @@
-"""The local engine behind HTTP, in its own process and with its own kernels: deadline, clients that leave."""
+"""The local engine behind HTTP, in a process of its own: its honesty, its deadline, clients that leave."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import jsonschema_rs
+import numpy as np
+import pytest
 
 import engine_that_tells
-import numpy as np
-
 from fixtures_http import Form, Refusal, ask, check, send
 from fixtures_server import ORGANIZATION, real, wait_until
+from uncrop.client import Client
 from uncrop.imaging import codec
+from uncrop.imaging.header import read_header
+from uncrop.model import Sides
 from uncrop.providers import engine_runner
-from uncrop.testing.pictures import photo_jpeg
+from uncrop.testing.pictures import photo_jpeg, photo_png
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 FORM = Form(
     fields={"provider": "local", "organization_id": ORGANIZATION, "extend_left": "16", "quality": "fast"},
@@ -30,6 +35,57 @@ def smooth_jpeg(width: int, height: int) -> bytes:
     y, x = np.ogrid[0:height, 0:width]
     planes = [(y * (40 + 30 * n) // height + x * (110 - 30 * n) // width) % 256 for n in range(3)]
     return codec.encode(np.stack(planes, axis=2).astype(np.uint8), "JPEG")
+
+
+# --- how far it can be trusted ---------------------------------------------------------------------------------------
+
+
+def test_the_map_comes_with_the_picture_that_comes_without_it_too(data_dir: Path) -> None:
+    form = FORM.but(seed="3", extend_left="70", extend_down="8", image_file=photo_png(64, 48))
+    with real(data_dir) as house:
+        plain = ask(house.url, form, key=house.key)
+        response = ask(house.url, form.but(confidence_map="true"), key=house.key)
+        document = httpx2.get(f"{house.url}/openapi.json").json()
+        with Client(house.url, api_key=house.key, organization_id=ORGANIZATION) as client:
+            picture = client.extend(
+                form.files["image_file"], left=70, down=8, seed=3, quality="fast", confidence_map=True
+            )
+    assert (plain.status_code, plain.headers["content-type"]) == (200, "image/png")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    body = response.json()
+    schema = {"$ref": "#/components/schemas/PictureWithMap", "components": document["components"]}
+    jsonschema_rs.validator_for(schema).validate(body)
+    assert b64decode(body["image"]["base64"]) == plain.content
+    trust = decoded(b64decode(body["confidence_map"]["base64"]))
+    assert trust.shape == (56, 134, 1)
+    assert (trust[:48, 70:] == 255).all()
+    made = np.ones((56, 134), np.bool_)
+    made[:48, 70:] = False
+    report, headers = body["report"], response.headers
+    assert report["confidence"] == pytest.approx(trust[made].mean() / 255)
+    assert report["seed"] == 3
+    assert headers["x-confidence"] == plain.headers["x-confidence"] == f"{report['confidence']:.3f}"
+    advice = ", ".join(f"{side}={pixels}" for side, pixels in report["advice"].items())
+    assert headers["x-advice"] == plain.headers["x-advice"] == advice
+    assert 0 <= report["advice"]["left"] < 70
+    assert (picture.image, picture.media_type, picture.seed) == (plain.content, "image/png", 3)
+    assert picture.confidence_map is not None
+    assert np.array_equal(decoded(picture.confidence_map), trust)
+    assert picture.advice == Sides(**report["advice"])
+
+
+def decoded(png: bytes) -> Any:
+    return codec.decode(png, read_header(png))
+
+
+def test_cropping_needs_no_advice(data_dir: Path) -> None:
+    form = FORM.but("extend_left", extend_up="-8", confidence_map="true")
+    with real(data_dir) as house:
+        response = ask(house.url, form, key=house.key)
+    assert "x-advice" not in response.headers
+    report = response.json()["report"]
+    assert (report["confidence"], report["advice"]) == (1.0, None)
+    assert (decoded(b64decode(response.json()["confidence_map"]["base64"])) == 255).all()
 
 
 # --- deadline --------------------------------------------------------------------------------------------------------

@@ -76,4 +76,4 @@ def test_a_picture_has_every_documented_header(tmp_path: Path) -> None:
         assert response.headers["content-type"] in operation["responses"]["200"]["content"]
         ours = {name for name in response.headers if name.startswith("x-") or name == "server-timing"}
         assert ours - {"x-content-type-options", "x-frame-options"} <= documented
-        assert documented - ours == {"x-confidence"}
+        assert documented - ours == {"x-confidence", "x-advice"}

@@ -38,6 +38,24 @@ def test_one_call_extends_a_file(configured: settings.Settings, tmp_path: Path) 
     assert again.image == result.image
 
 
+def test_progress_is_told_and_a_map_is_made_on_request(configured: settings.Settings) -> None:
+    told: list[tuple[float, str]] = []
+    result = uncrop.extend(
+        pictures.photo_png(64, 48),
+        left=16,
+        seed=3,
+        quality="fast",
+        confidence_map=True,
+        progress=lambda *step: told.append(step),
+        settings=configured,
+    )
+    assert (told[0], told[-1]) == ((0.0, "prepare"), (1.0, "done"))
+    assert result.confidence_map is not None
+    assert (codec.decode_answer(result.confidence_map)[0][:, 16:] == 255).all()
+    assert result.facts.advice is not None
+    assert 0 <= result.facts.advice.left <= 16
+
+
 def test_a_lossless_webp_stays_lossless(configured: settings.Settings) -> None:
     pixels = pictures.photo(64, 48)
     photo = codec.encode(pixels, "WEBP", lossless=True)

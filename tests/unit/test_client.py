@@ -5,6 +5,7 @@ import httpx2
 import pytest
 
 from uncrop.client import ApiError, Client
+from uncrop.model import Sides
 
 REFUSAL = {
     "success": False,
@@ -64,12 +65,38 @@ def test_a_call_says_what_was_asked_and_returns_what_came(tmp_path: Path) -> Non
     assert "the mask" in body
     assert "extend_right" not in body
     assert "prompt" not in body
+    assert "confidence_map" not in body
 
 
 def test_a_picture_without_facts_is_a_picture() -> None:
     with client_of(httpx2.Response(200, content=b"picture"), []) as client:
         picture = client.extend(b"photo", right=8)
     assert (picture.seed, picture.confidence, picture.provider) == (None, None, "")
+    assert (picture.advice, picture.confidence_map) == (None, None)
+
+
+def test_a_map_comes_beside_the_picture() -> None:
+    body = {
+        "success": True,
+        "image": {"media_type": "image/webp", "width": 1, "height": 1, "base64": "cGljdHVyZQ=="},
+        "confidence_map": {"media_type": "image/png", "width": 1, "height": 1, "base64": "bWFw"},
+        "report": {},
+    }
+    headers = {"x-provider": "local", "x-seed": "7", "x-advice": "left=8, right=0, up=3, down=0"}
+    sent: list[httpx2.Request] = []
+    with client_of(httpx2.Response(200, headers=headers, json=body), sent) as client:
+        picture = client.extend(b"photo", left=9, up=3, confidence_map=True)
+    assert b'name="confidence_map"\r\n\r\ntrue\r\n' in sent[0].content
+    assert (picture.image, picture.media_type, picture.confidence_map) == (b"picture", "image/webp", b"map")
+    assert (picture.provider, picture.seed, picture.advice) == ("local", 7, Sides(left=8, up=3))
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"{}", b"[]", b'{"image": {"base64": "%"}}', b'{"image": {"base64": 1}}'])
+def test_a_map_that_is_none_is_an_error(body: bytes) -> None:
+    answer = httpx2.Response(200, headers={"content-type": "application/json"}, content=body)
+    with client_of(answer, []) as client, pytest.raises(ApiError) as caught:
+        client.extend(b"photo", left=8, confidence_map=True)
+    assert (caught.value.status, caught.value.code) == (200, "UNEXPECTED_ANSWER")
 
 
 def test_a_refusal_is_an_error_with_all_its_facts() -> None:

@@ -20,6 +20,7 @@ from uncrop.errors import (
     UncropError,
 )
 from uncrop.imaging import codec
+from uncrop.imaging.header import read_header
 from uncrop.model import Caller, Capabilities, Facts, Fill, Job, Sides, Task, UncropRequest
 from uncrop.providers.base import Flight
 from uncrop.uncropper import Stopwatch, Uncropper
@@ -42,6 +43,8 @@ PAINT = Capabilities(
 class Paint:
     """A provider that works, or fails as told."""
 
+    confidence_map = None
+
     def __init__(self, capabilities: Capabilities = PAINT, failure: UncropError | None = None) -> None:
         self.capabilities = capabilities
         self.failure = failure
@@ -63,7 +66,8 @@ class Paint:
         self.landed += 1
         self.most_landed = max(self.most_landed, self.landed)
         canvas = task.job.canvas
-        return Fill(pixels=np.full((canvas.height, canvas.width, 3), 90, np.uint8), facts=FACTS)
+        pixels = np.full((canvas.height, canvas.width, 3), 90, np.uint8)
+        return Fill(pixels=pixels, facts=FACTS, confidence_map=self.confidence_map)
 
 
 class Shelf:
@@ -203,6 +207,30 @@ async def test_a_mask_is_opened_with_its_photo() -> None:
     assert opened is not None
     assert np.array_equal(opened, mask[..., 3] == 0)
     assert (result.width, result.height, result.seed) == (40, 30, None)
+
+
+async def test_a_map_becomes_a_grey_png_as_it_is() -> None:
+    provider = Paint(replace(PAINT, takes_confidence_map=True))
+    provider.confidence_map = np.arange(48 * 30, dtype=np.uint32).reshape(30, 48).astype(np.uint8)
+    result = await uncropper(provider, Door()).run(request(confidence_map=True))
+    assert result.confidence_map is not None
+    header = read_header(result.confidence_map)
+    assert (header.format, header.channels, header.bits) == ("PNG", 1, 8)
+    assert np.array_equal(codec.decode(result.confidence_map, header)[:, :, 0], provider.confidence_map)
+
+
+async def test_without_a_map_there_is_none_in_the_result() -> None:
+    assert (await uncropper(Paint(), Door()).run(request())).confidence_map is None
+
+
+async def test_progress_goes_along_with_the_flight() -> None:
+    provider, told = Paint(), []
+    await uncropper(provider, Door()).run(request(), progress=lambda *step: told.append(step))
+    assert provider.flights[0].progress is not None
+    provider.flights[0].progress(0.5, "search")
+    assert told == [(0.5, "search")]
+    await uncropper(provider, Door()).run(request())
+    assert provider.flights[1].progress is None
 
 
 async def test_few_answers_are_unpacked_at_once() -> None:

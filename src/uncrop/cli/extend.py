@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uncrop.cli import files
 from uncrop.cli.compiling import compile_once
 from uncrop.cli.exits import explained
+from uncrop.cli.progress import progress_on
+
+if TYPE_CHECKING:
+    from uncrop.model import Sides
 
 
 def extend(
@@ -26,6 +32,9 @@ def extend(
     mask: Annotated[Path | None, typer.Option(help="openai only: PNG, transparent where pixels are made.")] = None,
     prompt: Annotated[str | None, typer.Option(help="openai only: what to continue with.")] = None,
     size: Annotated[str | None, typer.Option(help="openai only: for example 1536x1024.")] = None,
+    confidence_map: Annotated[
+        Path | None, typer.Option(help="local only: where to write a grey PNG, the lighter the surer.")
+    ] = None,
 ) -> None:
     """Extend one photo beyond its borders."""
     from uncrop import settings
@@ -36,6 +45,7 @@ def extend(
     answer_format = files.format_of(output)
     mask_data = None if mask is None else files.read_file(mask)
     write = files.prepare_output(output)
+    write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
     started = time.perf_counter()
     with explained():
         request = UncropRequest(
@@ -47,17 +57,30 @@ def extend(
             mask=mask_data,
             prompt=prompt,
             size=size,
+            confidence_map=confidence_map is not None,
             answer_format=answer_format,
         )
         configured = settings.load()
         if provider == "local":
             compile_once(configured)
-        result = extend_once(request, configured)
+        with progress_on(sys.stderr) as progress:
+            result = extend_once(request, configured, progress=progress)
     write(result.image)
+    if write_map is not None and result.confidence_map is not None:
+        write_map(result.confidence_map)
     facts = [f"{result.width}x{result.height}", result.facts.provider]
     facts += [f"seed {result.seed}"] if result.seed is not None else []
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
     facts += [f"{time.perf_counter() - started:.1f} s"]
     typer.echo(f"{output}: {', '.join(facts)}")
-    for warning in result.warnings:
-        typer.echo(f"uncrop: {warning}", err=True)
+    beyond = _overreach(request.sides, result.facts.advice)
+    for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):
+        typer.echo(f"uncrop: {remark}", err=True)
+
+
+def _overreach(asked: Sides, advice: Sides | None) -> list[str]:
+    """Name the sides that were extended further than can be trusted, and how far they can."""
+    if advice is None:
+        return []
+    trusted = dataclasses.asdict(advice)
+    return [f"{side} {trusted[side]}" for side, pixels in dataclasses.asdict(asked).items() if pixels > trusted[side]]

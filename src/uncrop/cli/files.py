@@ -59,6 +59,15 @@ def prepare_output(path: Path) -> Callable[[bytes], None]:
     return write
 
 
+def prepare_map(path: Path, *, beside: Path) -> Callable[[bytes], None]:
+    """Check that a map can be written to ``path``, as a PNG and not over the picture ``beside``; return what does."""
+    if format_of(path) != "PNG":
+        stop(f"{path}: the name must end in .png")
+    if path.resolve() == beside.resolve():
+        stop(f"{path}: is where the picture goes")
+    return prepare_output(path)
+
+
 def _write_whole(temporary: Path, path: Path, data: bytes) -> None:
     try:
         with temporary.open("xb") as file:

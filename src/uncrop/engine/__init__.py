@@ -35,7 +35,8 @@ class Extension:
     confidence
         0 to 1 for the whole made area; 1 when nothing had to be made.
     confidence_map
-        (height, width) uint8, 0 to 255 for every pixel; 255 on the photo itself.
+        (height, width) uint8, 0 to 255 for every pixel; 255 on the photo itself. ``extend`` always fills it in; None
+        is for whoever hands the rest on without it.
     advice
         How far each side can be extended before the confidence of a line falls under 0.4, at most as far as it was;
         None when nothing had to be made.
@@ -43,7 +44,7 @@ class Extension:
 
     pixels: Pixels = field(repr=False)
     confidence: float
-    confidence_map: NDArray[np.uint8] = field(repr=False)
+    confidence_map: NDArray[np.uint8] | None = field(repr=False)
     advice: Sides | None = None
 
 

@@ -50,7 +50,7 @@ def _check_organization(organization_id: str | None) -> None:
 
 
 def _check_taken(request: UncropRequest, capabilities: Capabilities) -> None:
-    """Refuse fields that would have to be ignored. A side of 0 is as if it were absent."""
+    """Refuse fields that would have to be ignored. A side of 0 or a map not wanted is as if absent."""
     sides = (request.sides.left, request.sides.right, request.sides.up, request.sides.down)
     sent = {
         **{field: (bool(value), capabilities.takes_sides) for field, value in zip(FIELDS, sides, strict=True)},
@@ -59,6 +59,7 @@ def _check_taken(request: UncropRequest, capabilities: Capabilities) -> None:
         "prompt": (request.prompt is not None, capabilities.takes_prompt),
         "size": (request.size is not None, capabilities.takes_size),
         "quality": (request.quality is not None, capabilities.takes_quality),
+        "confidence_map": (request.confidence_map, capabilities.takes_confidence_map),
     }
     for field, (is_sent, is_taken) in sent.items():
         if is_sent and not is_taken:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 if TYPE_CHECKING:
-    from uncrop.model import Capabilities, Fill, Task
+    from uncrop.model import Capabilities, Fill, Progress, Task
     from uncrop.providers.engine_runner import EngineRunner
 
 
@@ -27,6 +27,12 @@ class Flight:
         self._abandoned = False
         self._runway: anyio.CapacityLimiter | None = None
         self._landed = False
+        self._progress: Progress | None = None
+
+    @property
+    def progress(self) -> Progress | None:
+        """Whom to tell how far the work is; may be called in any thread."""
+        return self._progress
 
     @property
     def sent(self) -> bool:
@@ -63,6 +69,10 @@ class Flight:
         """Say that the one who asked has left; ``True`` when nothing was sent, so that the call can be cancelled."""
         self._abandoned = True
         return not self._sent
+
+    def use_progress(self, progress: Progress | None) -> None:
+        """Tell ``progress`` how far the work is, as far as the provider knows."""
+        self._progress = progress
 
     def use_runway(self, runway: anyio.CapacityLimiter) -> None:
         """Let only as many flights land at once as the runway takes."""

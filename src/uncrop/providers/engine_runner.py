@@ -7,6 +7,7 @@ it can neither block the event loop nor take the server down, and it can be stop
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -17,11 +18,10 @@ from uncrop.engine.watch import Watch
 from uncrop.errors import InternalError, ProviderTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from uncrop.engine import Extension
-    from uncrop.model import Pixels, Quality, Sides
+    from uncrop.model import Pixels, Progress, Quality, Sides
 
 # The engine ends by itself at its deadline, a tenth of a second late at most; what has not come back after this long
 # hangs and is killed. Not sooner: a worker that is still starting on a busy machine would be killed before it ever
@@ -32,8 +32,26 @@ GRACE_S = 5.0
 class EngineRunner(Protocol):
     """Runs ``engine.extend`` somewhere."""
 
-    async def extend(self, photo: Pixels, sides: Sides, *, seed: int, quality: Quality) -> Extension:
+    async def extend(
+        self,
+        photo: Pixels,
+        sides: Sides,
+        *,
+        seed: int,
+        quality: Quality,
+        confidence_map: bool = False,
+        progress: Progress | None = None,
+    ) -> Extension:
         """Extend one photo.
+
+        Parameters
+        ----------
+        photo, sides, seed, quality
+            As ``engine.extend`` takes them.
+        confidence_map
+            Whether the map is wanted; it is None otherwise.
+        progress
+            Told how far the work is, in any thread, where the runner can; what it raises ends the work.
 
         Raises
         ------
@@ -64,7 +82,16 @@ class ProcessRunner:
         self._deadline_s = deadline_s
         self._grace_s = grace_s
 
-    async def extend(self, photo: Pixels, sides: Sides, *, seed: int, quality: Quality) -> Extension:
+    async def extend(
+        self,
+        photo: Pixels,
+        sides: Sides,
+        *,
+        seed: int,
+        quality: Quality,
+        confidence_map: bool = False,
+        progress: Progress | None = None,  # noqa: ARG002 - a worker tells nothing before it is done
+    ) -> Extension:
         """Extend one photo in a worker; cancelling the caller kills that worker, and only that one.
 
         Raises
@@ -87,6 +114,7 @@ class ProcessRunner:
                         sides,
                         seed,
                         quality,
+                        confidence_map,
                         cancellable=True,
                         limiter=anyio.CapacityLimiter(1),
                     )
@@ -111,7 +139,16 @@ class InlineRunner:
         self._cache = cache
         self._deadline_s = deadline_s
 
-    async def extend(self, photo: Pixels, sides: Sides, *, seed: int, quality: Quality) -> Extension:
+    async def extend(
+        self,
+        photo: Pixels,
+        sides: Sides,
+        *,
+        seed: int,
+        quality: Quality,
+        confidence_map: bool = False,
+        progress: Progress | None = None,
+    ) -> Extension:
         """Extend one photo in a thread; cancelling the caller ends the work at the next step.
 
         Raises
@@ -120,13 +157,15 @@ class InlineRunner:
             The engine's own refusals, ``ProviderTimeout`` past the deadline.
         """
         deadline = time.monotonic() + self._deadline_s
+
+        def tell(fraction: float, step: str) -> None:
+            from_thread.check_cancelled()
+            if progress is not None:
+                progress(fraction, step)
+
         return await to_thread.run_sync(
-            compute, self._cache, deadline, photo, sides, seed, quality, _stop_when_cancelled
+            compute, self._cache, deadline, photo, sides, seed, quality, confidence_map, tell
         )
-
-
-def _stop_when_cancelled(_fraction: float, _step: str) -> None:
-    from_thread.check_cancelled()
 
 
 def compute(
@@ -136,10 +175,12 @@ def compute(
     sides: Sides,
     seed: int,
     quality: Quality,
-    progress: Callable[[float, str], None] | None = None,
+    confidence_map: bool,
+    progress: Progress | None = None,
 ) -> Extension:
     """Extend one photo here and now.
 
+    A map that nobody wants is left behind, since a worker's answer is copied twice on its way.
     ``deadline`` is a time on ``time.monotonic``, which all processes of a machine read alike: what it took to start
     this one counts.
 
@@ -150,4 +191,5 @@ def compute(
     # Before Numba is loaded, which takes half a second.
     Watch(progress=None, deadline=deadline, clock=time.monotonic).check()
     engine.use_cache(cache)
-    return engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline)
+    made = engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline)
+    return made if confidence_map else replace(made, confidence_map=None)

@@ -33,6 +33,7 @@ class Local:
             answer_format=None,
             bills=False,
             keeps_depth=True,
+            takes_confidence_map=True,
         )
 
     @property
@@ -52,6 +53,15 @@ class Local:
         """
         flight.check()
         job = task.job
-        extension = await self._engine.extend(task.photo, job.request.sides, seed=job.seed or 0, quality=job.quality)
-        facts = Facts(provider=NAME, request_id=new_request_id(), confidence=extension.confidence)
-        return Fill(pixels=extension.pixels, facts=facts, keeps_original=True)
+        extension = await self._engine.extend(
+            task.photo,
+            job.request.sides,
+            seed=job.seed or 0,
+            quality=job.quality,
+            confidence_map=job.request.confidence_map,
+            progress=flight.progress,
+        )
+        facts = Facts(
+            provider=NAME, request_id=new_request_id(), confidence=extension.confidence, advice=extension.advice
+        )
+        return Fill(pixels=extension.pixels, facts=facts, keeps_original=True, confidence_map=extension.confidence_map)

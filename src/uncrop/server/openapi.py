@@ -9,6 +9,7 @@ from uncrop.geometry import MAX_SIDE
 from uncrop.intake.fields import DEFAULT_QUALITY, QUALITIES
 from uncrop.model import ORGANIZATION_ID
 from uncrop.server.openapi_errors import error_responses, error_schema
+from uncrop.server.openapi_picture import picture_with_map_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,11 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
         },
         "components": {
             "securitySchemes": _security_schemes(),
-            "schemas": {"UncropForm": _form(providers), "Error": error_schema()},
+            "schemas": {
+                "UncropForm": _form(providers),
+                "PictureWithMap": picture_with_map_schema(),
+                "Error": error_schema(),
+            },
             "headers": _headers(),
         },
     }
@@ -144,6 +149,12 @@ def _form(providers: Sequence[str]) -> Json:
                 "default": DEFAULT_QUALITY,
                 "description": "`local` only: how much time the engine takes.",
             },
+            "confidence_map": {
+                "type": "boolean",
+                "default": False,
+                "description": "`local` only: answer with JSON that holds the picture and, of the same size, a grey "
+                "PNG that says of every pixel how far it can be trusted.",
+            },
         },
     }
 
@@ -181,14 +192,20 @@ def _form_examples() -> Json:
 
 def _picture() -> Json:
     names = (
-        *("X-Provider", "X-Provider-Request-Id", "X-Provider-Credits-Consumed", "X-Seed", "X-Confidence"),
+        *("X-Provider", "X-Provider-Request-Id", "X-Provider-Credits-Consumed", "X-Seed", "X-Confidence", "X-Advice"),
         *("Server-Timing", "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     )
     image = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
     return {
-        "description": "The picture: JPEG from `clipdrop`, PNG from `openai`, the input's format from `local`.",
+        "description": "The picture: JPEG from `clipdrop`, PNG from `openai`, the input's format from `local`. JSON "
+        "where `confidence_map` was asked for.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
-        "content": {"image/jpeg": image, "image/png": image, "image/webp": image},
+        "content": {
+            "image/jpeg": image,
+            "image/png": image,
+            "image/webp": image,
+            "application/json": {"schema": {"$ref": "#/components/schemas/PictureWithMap"}},
+        },
     }
 
 
@@ -274,6 +291,11 @@ def _headers() -> Json:
         "X-Seed": header("The seed that was used.", number),
         "X-Confidence": header(
             "`local` only: how far the result can be trusted.", {"type": "number", "minimum": 0, "maximum": 1}
+        ),
+        "X-Advice": header(
+            "`local` only: how many pixels of each side can be trusted, at most as many as were added, as a dictionary "
+            "of RFC 9651.",
+            {"type": "string", "examples": ["left=256, right=120, up=0, down=0"]},
         ),
         "Server-Timing": header("Milliseconds of the stages.", text, always=True),
         "X-Request-Id": header("Your own id of the request, or ours.", text, always=True),

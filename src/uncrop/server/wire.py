@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from collections import Counter
+from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -25,8 +28,11 @@ if TYPE_CHECKING:
 
 TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
 NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
+SWITCHES = ("confidence_map",)
 FILES = ("image_file", "mask_file")
-FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *FILES))
+FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *SWITCHES, *FILES))
+
+_SWITCHED = {"": False, "false": False, "true": True}
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 # More than any field takes. A longer number stays a whole number, but its digits are neither counted out nor told: it
@@ -72,8 +78,8 @@ def to_request(form: Iterable[FormItem]) -> UncropRequest:
     Raises
     ------
     ValidationError
-        ``details.fields`` names everything at once that is missing, doubled, no whole number, or of the wrong kind,
-        and says which.
+        ``details.fields`` names everything at once that is missing, doubled, no whole number, neither true nor
+        false, or of the wrong kind, and says which.
     """
     known = [(name, value) for name, value in form if name in FIELDS]
     problems = dict(_problems(known))
@@ -104,6 +110,7 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         prompt=texts.get("prompt"),
         size=texts.get("size"),
         quality=texts.get("quality"),
+        confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
 
 
@@ -116,6 +123,8 @@ def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
             yield name, "must be a file"
         elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):
             yield name, "must be a whole number"
+        elif isinstance(value, str) and name in SWITCHES and _switch(value) not in _SWITCHED:
+            yield name, "must be true or false"
         elif counts[name] > 1:
             yield name, "must be sent once"
     present = {name for name, value in known if isinstance(value, bytes) or value}
@@ -129,6 +138,11 @@ def _is_number_or_empty(value: str) -> bool:
     return not digits or _WHOLE_NUMBER.fullmatch(digits) is not None
 
 
+def _switch(value: str) -> str:
+    # Python's clients write True, JavaScript's write true.
+    return value.strip().lower()
+
+
 def _whole_number(digits: str) -> int:
     magnitude = digits.lstrip("+-0")
     value = int(magnitude or "0") if len(magnitude) <= _MOST_DIGITS else 10**_MOST_DIGITS
@@ -139,22 +153,48 @@ def _whole_number(digits: str) -> int:
 
 
 def to_response(result: UncropResult) -> Response:
-    """Return the picture, with what is known about it in the headers."""
+    """Return the picture, with what is known about it in the headers; with a map, both as JSON."""
     facts = result.facts
     headers = {
-        "X-Provider": facts.provider,
-        "X-Provider-Request-Id": facts.request_id,
+        "X-Provider": _clean(facts.provider),
+        "X-Provider-Request-Id": _clean(facts.request_id),
         "Server-Timing": server_timing(result.stages),
     }
     if facts.credits_consumed is not None:
-        headers["X-Provider-Credits-Consumed"] = plain(facts.credits_consumed)
+        headers["X-Provider-Credits-Consumed"] = _clean(plain(facts.credits_consumed))
     if result.seed is not None:
         headers["X-Seed"] = str(result.seed)
     if facts.confidence is not None:
         headers["X-Confidence"] = f"{facts.confidence:.3f}"
-    # A provider's own words must not be able to break the header block.
-    safe = {name: _clean(value) if name.startswith("X-") else value for name, value in headers.items()}
-    return Response(result.image, media_type=result.media_type, headers=safe)
+    if facts.advice is not None:
+        headers["X-Advice"] = ", ".join(f"{side}={pixels}" for side, pixels in asdict(facts.advice).items())
+    if result.confidence_map is None:
+        return Response(result.image, media_type=result.media_type, headers=headers)
+    return Response(_picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers)
+
+
+def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
+    def file(data: bytes, media_type: str) -> dict[str, object]:
+        extent = {"width": result.width, "height": result.height}
+        return {"media_type": media_type, **extent, "base64": b64encode(data).decode("ascii")}
+
+    facts = result.facts
+    report = {
+        "provider": facts.provider,
+        "provider_request_id": facts.request_id,
+        "seed": result.seed,
+        "confidence": facts.confidence,
+        "advice": None if facts.advice is None else asdict(facts.advice),
+        "warnings": list(result.warnings),
+        "stages": [asdict(stage) for stage in result.stages],
+    }
+    body = {
+        "success": True,
+        "image": file(result.image, result.media_type),
+        "confidence_map": file(confidence_map, "image/png"),
+        "report": report,
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def rate_headers(state: RateLimitState) -> dict[str, str]:
@@ -178,4 +218,5 @@ def plain(number: Decimal) -> str:
 
 
 def _clean(value: str) -> str:
+    # A provider's own words must not be able to break the header block.
     return _UNSAFE_IN_HEADERS.sub("", value)[:_LONGEST_HEADER]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.engine import Extension
+from uncrop.model import Sides
 
 if TYPE_CHECKING:
-    from uncrop.model import Pixels, Quality, Sides
+    from uncrop.model import Pixels, Progress, Quality
 
 CONFIDENCE = 0.5
 
@@ -26,9 +27,20 @@ class EdgeEngine:
     def __init__(self) -> None:
         self.calls: list[tuple[int, Quality]] = []
 
-    async def extend(self, photo: Pixels, sides: Sides, *, seed: int, quality: Quality) -> Extension:
-        """Extend one photo."""
+    async def extend(
+        self,
+        photo: Pixels,
+        sides: Sides,
+        *,
+        seed: int,
+        quality: Quality,
+        confidence_map: bool = False,
+        progress: Progress | None = None,
+    ) -> Extension:
+        """Extend one photo; the advice is half of what was asked."""
         self.calls.append((seed, quality))
+        if progress is not None:
+            progress(0.0, "edge")
         height, width = photo.shape[:2]
         top, left = max(0, -sides.up), max(0, -sides.left)
         source = photo[top : height - max(0, -sides.down), left : width - max(0, -sides.right)]
@@ -41,4 +53,11 @@ class EdgeEngine:
         pixels[inside] = source
         trust = np.full(pixels.shape[:2], round(255 * CONFIDENCE), np.uint8)
         trust[inside] = 255
-        return Extension(pixels=pixels, confidence=CONFIDENCE, confidence_map=trust)
+        advice = Sides(
+            left=margins[1][0] // 2, right=margins[1][1] // 2, up=margins[0][0] // 2, down=margins[0][1] // 2
+        )
+        if progress is not None:
+            progress(1.0, "done")
+        return Extension(
+            pixels=pixels, confidence=CONFIDENCE, confidence_map=trust if confidence_map else None, advice=advice
+        )

@@ -164,11 +164,13 @@ def test_a_lying_photo_is_measured_upright() -> None:
         (MASKS, {"sides": Sides(down=9999)}, "extend_down"),
         (MASKS, {"seed": 0}, "seed"),
         (MASKS, {"quality": "best"}, "quality"),
+        (MASKS, {"confidence_map": True}, "confidence_map"),
         (SIDES, {"mask": MASK}, "mask_file"),
         (SIDES, {"mask": b""}, "mask_file"),
         (SIDES, {"prompt": "a beach"}, "prompt"),
         (SIDES, {"size": "1024x1024"}, "size"),
         (SIDES, {"quality": "best"}, "quality"),
+        (SIDES, {"confidence_map": True}, "confidence_map"),
         (LOCAL, {"prompt": "a beach"}, "prompt"),
         (LOCAL, {"mask": MASK}, "mask_file"),
         (LOCAL, {"size": "nonsense"}, "size"),
@@ -178,6 +180,13 @@ def test_fields_are_never_silently_ignored(capabilities: Capabilities, wishes: d
     message, details = refused(InvalidFieldValue, capabilities, **wishes)
     assert message == f"{field} is not supported by provider {capabilities.name}"
     assert details == {"field": field, "provider": capabilities.name}
+
+
+def test_a_map_is_made_by_who_can_and_not_missed_elsewhere() -> None:
+    able = replace(LOCAL, takes_confidence_map=True)
+    wanted = parsed(asked(able, sides=Sides(left=1), confidence_map=True), able)
+    assert wanted.request.confidence_map is True
+    assert parsed(asked(confidence_map=False)).request.confidence_map is False
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,10 +43,12 @@ def tell_deadline(_cache: object, deadline: float, *_arguments: object) -> Exten
     return Extension(pixels=PHOTO, confidence=deadline, confidence_map=PHOTO[:, :, 0])
 
 
-def tell_arguments(cache: Path, _deadline: float, photo: object, sides: object, seed: int, quality: str) -> Extension:
+def tell_arguments(
+    cache: Path, _deadline: float, photo: object, sides: object, seed: int, quality: str, confidence_map: bool
+) -> Extension:
     assert (photo == PHOTO).all()  # type: ignore[attr-defined]
     assert (str(cache), sides, seed, quality) == ("kernels", SIDES, 3, "fast")
-    return answer_with(1)
+    return answer_with(int(confidence_map))
 
 
 def die(*_arguments: object) -> NoReturn:
@@ -85,7 +88,9 @@ async def test_the_work_is_done_in_another_process_which_is_kept(monkeypatch: py
 
 async def test_the_worker_gets_all_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, tell_arguments)
-    assert (await extend(runner(Path("kernels")))).confidence == 1
+    for wanted in (False, True):
+        answer = await runner(Path("kernels")).extend(PHOTO, SIDES, seed=3, quality="fast", confidence_map=wanted)
+        assert answer.confidence == wanted
 
 
 async def test_a_killed_worker_spoils_only_its_own_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +174,7 @@ async def test_inline_work_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch, 
     seen: list[Any] = []
 
     def note(*arguments: object) -> Extension:
-        seen.extend((threading.current_thread(), *arguments[:2], *arguments[3:6]))
+        seen.extend((threading.current_thread(), *arguments[:2], *arguments[3:7]))
         return answer_with(1)
 
     stand_in(monkeypatch, note)
@@ -179,7 +184,26 @@ async def test_inline_work_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch, 
     assert thread is not threading.current_thread()
     assert cache == tmp_path
     assert before + 9 <= deadline <= time.monotonic() + 9
-    assert wishes == [SIDES, 3, "fast"]
+    assert wishes == [SIDES, 3, "fast", False]
+
+
+async def test_inline_work_tells_its_progress_which_can_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+
+    def work(*arguments: object) -> Extension:
+        for step in ((0.0, "prepare"), (0.5, "search"), (1.0, "done")):
+            arguments[-1](*step)  # type: ignore[operator]
+        return answer_with(1)
+
+    def stop(fraction: float, step: str) -> None:
+        told.append((fraction, step))
+        if step == "search":
+            raise InterruptedError
+
+    stand_in(monkeypatch, work)
+    with pytest.raises(InterruptedError):
+        await InlineRunner(cache=None, deadline_s=9).extend(PHOTO, SIDES, seed=3, quality="fast", progress=stop)
+    assert told == [(0.0, "prepare"), (0.5, "search")]
 
 
 async def test_cancelling_inline_work_ends_it_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,12 +234,13 @@ def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPa
 
     def note(*arguments: object, **wishes: object) -> Extension:
         calls.append((arguments[1:], wishes))
-        return answer_with(1)
+        return answer
 
+    answer = answer_with(1)
     monkeypatch.setattr(engine, "use_cache", calls.append)
     monkeypatch.setattr(engine, "extend", note)
     deadline = time.monotonic() + 60
-    assert compute(tmp_path, deadline, PHOTO, SIDES, 3, "fast").confidence == 1
+    assert compute(tmp_path, deadline, PHOTO, SIDES, 3, "fast", True) == answer
     assert calls == [
         tmp_path,
         ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline}),
@@ -226,8 +251,16 @@ def test_past_its_deadline_not_even_the_compiler_is_loaded(monkeypatch: pytest.M
     touched: list[object] = []
     monkeypatch.setattr(engine, "use_cache", touched.append)
     with pytest.raises(ProviderTimeout, match="The local engine did not finish in time"):
-        compute(None, time.monotonic() - 1, PHOTO, SIDES, 3, "fast")
+        compute(None, time.monotonic() - 1, PHOTO, SIDES, 3, "fast", False)
     assert touched == []
+
+
+def test_a_map_that_nobody_wants_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = replace(answer_with(1), advice=SIDES)
+    monkeypatch.setattr(engine, "use_cache", lambda _folder: None)
+    monkeypatch.setattr(engine, "extend", lambda *_arguments, **_wishes: answer)
+    made = compute(None, time.monotonic() + 60, PHOTO, SIDES, 3, "fast", False)
+    assert made == replace(answer, confidence_map=None)
 
 
 async def test_the_real_engine_extends_a_photo_in_a_worker(real_cache: Path) -> None:
@@ -236,6 +269,8 @@ async def test_the_real_engine_extends_a_photo_in_a_worker(real_cache: Path) -> 
     assert made.pixels.shape == (52, 72, 3)
     assert (made.pixels[4:, 8:] == photo).all()
     assert 0 <= made.confidence <= 1
+    assert made.confidence_map is None
+    assert made.advice is not None
 
 
 @pytest.fixture(scope="session")

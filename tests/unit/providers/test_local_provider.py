@@ -41,7 +41,23 @@ async def test_the_engine_makes_the_whole_canvas(local: Local, engine: EdgeEngin
     assert engine.calls == [(11, "best")]
     facts = fill.facts
     assert (facts.provider, facts.confidence, facts.model, facts.credits_consumed) == ("local", 0.5, None, None)
+    assert facts.advice == Sides(left=4)
+    assert fill.confidence_map is None
     assert re.fullmatch(r"req_[0-9a-f]{24}", facts.request_id)
+
+
+async def test_a_map_is_handed_on_when_it_was_asked_for(local: Local) -> None:
+    fill = await local.fill(make_task(request(confidence_map=True), local.capabilities), Flight())
+    assert fill.confidence_map is not None
+    assert (fill.confidence_map[:, 8:] == 255).all()
+    assert (fill.confidence_map[:, :8] == 128).all()
+
+
+async def test_progress_reaches_whoever_waits_for_the_flight(local: Local) -> None:
+    flight, told = Flight(), []
+    flight.use_progress(lambda fraction, step: told.append((fraction, step)))
+    await local.fill(make_task(request(), local.capabilities), flight)
+    assert told == [(0.0, "edge"), (1.0, "done")]
 
 
 async def test_local_work_is_never_committed_so_that_it_can_be_stopped(local: Local) -> None:
@@ -88,4 +104,4 @@ def test_the_row_of_facts(local: Local) -> None:
     assert (facts.name, facts.takes_sides, facts.takes_quality, facts.takes_mask) == ("local", True, True, False)
     assert (facts.max_seed, facts.min_image_side, facts.max_image_bytes) == (4_294_967_295, 16, 30_000_000)
     assert (facts.max_output_pixels, facts.answer_format) == (MAX_OUTPUT_PIXELS, None)
-    assert (facts.keeps_depth, facts.bills) == (True, False)
+    assert (facts.keeps_depth, facts.bills, facts.takes_confidence_map) == (True, False, True)

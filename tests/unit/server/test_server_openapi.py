@@ -26,6 +26,7 @@ def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[
     assert all(field["description"] for field in form["properties"].values())
     assert {name for name, field in form["properties"].items() if field["type"] == "integer"} == set(wire.NUMBERS)
     assert {name for name, field in form["properties"].items() if field.get("format") == "binary"} == set(wire.FILES)
+    assert {name for name, field in form["properties"].items() if field["type"] == "boolean"} == set(wire.SWITCHES)
 
 
 def test_every_code_is_documented_under_its_status_with_an_example(spec: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -75,6 +77,7 @@ def test_every_field_becomes_what_it_means() -> None:
             ("prompt", " a beach\n"),
             ("size", "1024x1024"),
             ("quality", "best"),
+            ("confidence_map", "true"),
         ]
     )
     assert request == UncropRequest(
@@ -87,12 +90,13 @@ def test_every_field_becomes_what_it_means() -> None:
         prompt=" a beach\n",
         size="1024x1024",
         quality="best",
+        confidence_map=True,
     )
 
 
 def test_empty_texts_and_unknown_fields_are_as_if_absent() -> None:
     empty: list[tuple[str, str | bytes]] = [
-        (name, "") for name in ("extend_left", "seed", "prompt", "size", "quality", "mask_file")
+        (name, "") for name in ("extend_left", "seed", "prompt", "size", "quality", "confidence_map", "mask_file")
     ]
     unknown: list[tuple[str, str | bytes]] = [("foo", "1"), ("foo", b"2"), ("extend_left[]", "x")]
     assert wire.to_request([*LEGAL, *empty, *unknown]) == wire.to_request(LEGAL)
@@ -128,6 +132,22 @@ def test_what_is_no_number_is_named(text: str) -> None:
 def test_a_whole_number_of_any_length_reaches_the_checks_of_the_values(text: str, value: int) -> None:
     request = wire.to_request([*LEGAL, ("extend_up", text), ("seed", text)])
     assert (request.sides.up, request.seed) == (value, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("True", True), (" TRUE ", True), ("false", False), ("False", False), (" ", False)],
+)
+def test_a_switch_is_on_or_off(text: str, value: bool) -> None:
+    assert wire.to_request([*LEGAL, ("confidence_map", text)]).confidence_map is value
+
+
+@pytest.mark.parametrize("text", ["1", "yes", "on", "null", "tru e", "truе"])
+def test_a_switch_that_is_neither_is_named(text: str) -> None:
+    assert refused([*LEGAL, ("confidence_map", text)]) == (
+        "confidence_map must be true or false",
+        {"fields": {"confidence_map": "must be true or false"}},
+    )
 
 
 def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_document() -> None:
@@ -210,9 +230,45 @@ def test_what_is_not_known_has_no_header() -> None:
     facts = Facts(provider="local", request_id="req_1", confidence=0.98765)
     headers = wire.to_response(picture(seed=None, facts=facts, media_type="image/webp")).headers
     assert "x-seed" not in headers
+    assert "x-advice" not in headers
     assert "x-provider-credits-consumed" not in headers
     assert headers["x-confidence"] == "0.988"
     assert headers["content-type"] == "image/webp"
+
+
+def test_advice_is_a_dictionary_of_all_four_sides() -> None:
+    facts = Facts(provider="local", request_id="req_1", confidence=0.5, advice=Sides(left=256, down=128))
+    assert wire.to_response(picture(facts=facts)).headers["x-advice"] == "left=256, right=0, up=0, down=128"
+
+
+def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
+    facts = Facts(provider="local", request_id="req_1", confidence=0.25, advice=Sides(left=4), warnings=("dark",))
+    result = picture(facts=facts, warnings=("dark",), confidence_map=b"\x89PNG a map", seed=None)
+    plain, response = wire.to_response(replace(result, confidence_map=None)), wire.to_response(result)
+    assert json.loads(response.body) == {
+        "success": True,
+        "image": {"media_type": "image/jpeg", "width": 3, "height": 2, "base64": "/9ggYSBwaWN0dXJl"},
+        "confidence_map": {"media_type": "image/png", "width": 3, "height": 2, "base64": "iVBORyBhIG1hcA=="},
+        "report": {
+            "provider": "local",
+            "provider_request_id": "req_1",
+            "seed": None,
+            "confidence": 0.25,
+            "advice": {"left": 4, "right": 0, "up": 0, "down": 0},
+            "warnings": ["dark"],
+            "stages": [
+                {"name": name, "milliseconds": 1.25} for name in ("intake", "admission", "provider", "finish", "encode")
+            ],
+        },
+    }
+    assert response.headers["content-type"] == "application/json"
+    size = {"content-type": "application/json", "content-length": str(len(response.body))}
+    assert dict(response.headers) == {**plain.headers, **size}
+
+
+def test_a_map_of_a_picture_of_which_nothing_was_made_has_no_advice() -> None:
+    response = wire.to_response(picture(confidence_map=b"map"))
+    assert json.loads(response.body)["report"]["advice"] is None
 
 
 def test_a_providers_words_cannot_break_the_headers() -> None:

@@ -44,13 +44,15 @@ async def test_the_scripted_send_heeds_the_flight() -> None:
 async def test_the_edge_engine_is_exact(channels: int, bits: int) -> None:
     pixels = photo(20, 16, channels=channels, bits=bits)  # type: ignore[arg-type]
     sides = Sides(left=3, right=-4, up=5, down=0)
-    made = await EdgeEngine().extend(pixels, sides, seed=1, quality="fast")
+    made = await EdgeEngine().extend(pixels, sides, seed=1, quality="fast", confidence_map=True)
     assert made.pixels.shape == (21, 19, channels)
     assert made.pixels.dtype == pixels.dtype
     assert (made.pixels[5:, 3:] == pixels[:, :16]).all()
     assert made.confidence == 0.5
     assert (made.confidence_map[5:, 3:] == 255).all()
     assert (made.confidence_map[:5] == 128).all()
+    assert made.advice == Sides(left=1, up=2)
+    assert (await EdgeEngine().extend(pixels, sides, seed=1, quality="fast")).confidence_map is None
 
 
 async def test_the_edge_engine_depends_on_the_seed() -> None:

@@ -139,6 +139,7 @@ form.addEventListener("submit", async (event) => {
   const ticking = setInterval(() => say(`Extending… ${((performance.now() - started) / 1000).toFixed(0)} s`), 250);
   try {
     const body = fields();
+    const asked = Object.fromEntries(SIDES.map((name) => [name, pixels(name)]));
     if (form.elements.provider.value === "openai") {
       const { image, mask } = await canvasAndMask();
       body.append("image_file", image, "canvas.png");
@@ -148,7 +149,7 @@ form.addEventListener("submit", async (event) => {
     }
     const response = await fetch("api/v1/images/uncrop", { method: "POST", headers: { "X-API-Key": find("key").value.trim() }, body });
     if (!response.ok) throw new Error(await explain(response));
-    show(await response.blob(), response.headers, (performance.now() - started) / 1000);
+    show(await response.blob(), response.headers, asked, (performance.now() - started) / 1000);
   } catch (error) {
     say("");
     fail(error instanceof TypeError ? "The server could not be reached." : error.message);
@@ -165,7 +166,13 @@ async function explain(response) {
   return `${error.message}${fieldsOf}.${wait ? ` Try again in ${wait} s.` : ""} [${error.code}, trace ${error.trace_id}]`;
 }
 
-function show(blob, headers, seconds) {
+// The sides that were extended further than can be trusted, and how far they can.
+function overreach(advice, asked) {
+  const known = [...advice.matchAll(/(\w+)=(\d+)/g)].map(([, name, most]) => [name, Number(most)]);
+  return known.filter(([name, most]) => asked[name] > most).map(([name, most]) => `${name} ${most}`);
+}
+
+function show(blob, headers, asked, seconds) {
   if (resultUrl) URL.revokeObjectURL(resultUrl);
   resultUrl = URL.createObjectURL(blob);
   find("result").src = resultUrl;
@@ -178,7 +185,8 @@ function show(blob, headers, seconds) {
   const facts = [headers.get("x-provider"), `${seconds.toFixed(1)} s`];
   if (headers.has("x-seed")) facts.push(`seed ${headers.get("x-seed")}`);
   if (headers.has("x-confidence")) facts.push(`confidence ${Number(headers.get("x-confidence")).toFixed(2)}`);
-  say(`Done: ${facts.join(", ")}`);
+  const beyond = overreach(headers.get("x-advice") ?? "", asked);
+  say(`Done: ${facts.join(", ")}.${beyond.length ? ` Confident up to ${beyond.join(", ")}.` : ""}`);
 }
 
 const say = (text) => (find("status").textContent = text);
