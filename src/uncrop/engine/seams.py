@@ -74,19 +74,25 @@ def source_of(copies: Any, y: int, x: int) -> Any:
     return (y - copies.box[0]) * copies.usable.shape[1] + x - copies.box[2]
 
 
+@inlined
+def go_on(copies: Any, y: int, x: int, dy: int, dx: int) -> Any:
+    """Tell whether (y, x) and its neighbour (y + dy, x + dx) copy pixels that are neighbours in the same way."""
+    here, there = copies.origin[y, x], copies.origin[y + dy, x + dx]
+    if here < 0 or there < 0:
+        return here < 0 and there < 0
+    cols = np.int32(copies.usable.shape[1])
+    return there - here == dy * cols + dx and (dx == 0 or there % cols != 0)
+
+
 @kernel
 def find_gap(copies: Any, y: int, x: int, dy: int, dx: int, gap: Any) -> bool:
     """Write the gap between (y, x) and its neighbour (y + dy, x + dx) into ``gap`` (channels) float32.
 
-    Returns False where the copies continue each other; ``gap`` is not written then.
+    Returns False where there is none.
     """
-    if copies.origin[y, x] < 0 and copies.origin[y + dy, x + dx] < 0:
-        return False
     rows, cols = copies.usable.shape
     count = gap.shape[0]
     here, there = source_of(copies, y, x), source_of(copies, y + dy, x + dx)
-    if there - here == dy * cols + dx and (dx == 0 or there % cols != 0):
-        return False
     sy, sx = here // cols + dy, here % cols + dx
     ty, tx = there // cols - dy, there % cols - dx
     forth = 0 <= sy < rows and 0 <= sx < cols and copies.usable[sy, sx] != 0
@@ -120,10 +126,10 @@ def sum_gaps(copies: Any, top: int, left: int, gap: Any, out: Any) -> None:
     rows, one = out.shape[1], np.float32(1)
     for y in range(max(0, top - 1), min(height, top + out.shape[1])):
         for x in range(max(0, left - 1), min(width, left + out.shape[2])):
-            if x + 1 < width and find_gap(copies, y, x, 0, 1, gap):
+            if x + 1 < width and not go_on(copies, y, x, 0, 1) and find_gap(copies, y, x, 0, 1, gap):
                 give(out, 0, rows, y - top, x - left, gap, one)
                 give(out, 0, rows, y - top, x + 1 - left, gap, -one)
-            if y + 1 < height and find_gap(copies, y, x, 1, 0, gap):
+            if y + 1 < height and not go_on(copies, y, x, 1, 0) and find_gap(copies, y, x, 1, 0, gap):
                 give(out, 0, rows, y - top, x - left, gap, one)
                 give(out, 0, rows, y + 1 - top, x - left, gap, -one)
 
@@ -144,11 +150,11 @@ def sum_cell_gaps(copies: Any, first: int, last: int, gap: Any, out: Any) -> Non
         inside = first <= row < last
         for x in range(width):
             col = x >> 1
-            if inside and x + 1 < width and find_gap(copies, y, x, 0, 1, gap):
+            if inside and x + 1 < width and not go_on(copies, y, x, 0, 1) and find_gap(copies, y, x, 0, 1, gap):
                 share = half if x & 1 else quarter
                 give(out, first, last, row, max(0, col - 1 + (x & 1)), gap, share)
                 give(out, first, last, row, min(cells_across - 1, col + 1), gap, -share)
-            if y + 1 < height and find_gap(copies, y, x, 1, 0, gap):
+            if y + 1 < height and not go_on(copies, y, x, 1, 0) and find_gap(copies, y, x, 1, 0, gap):
                 share = half if y & 1 else quarter
                 give(out, first, last, max(0, row - 1 + (y & 1)), col, gap, share)
                 give(out, first, last, min(cells_down - 1, row + 1), col, gap, -share)

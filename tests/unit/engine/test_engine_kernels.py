@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from numba import njit
 from uncrop.engine.align import Frame, align
 from uncrop.engine.chance import below, chance
 from uncrop.engine.channels import channels, mean_rows, slope_rows
+from uncrop.engine.coherence import coherent
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import is_made, is_target, make_field
 from uncrop.engine.layout import context_weights, visiting_order
@@ -396,3 +398,22 @@ def test_the_fallback_is_the_middle_of_all_usable_places():
     atlas = make_atlas(picture(40, 50), solid, ALONE)
     places = np.argwhere(atlas.usable)
     assert np.array_equal(usable_place(atlas), places[len(places) // 2])
+
+
+# --- coherence ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cuts", [(0, 26), (0, 5, 6, 20, 26)])
+def test_coherent_is_where_all_patches_copy_from_one_place(cuts):
+    _, _, field, _ = scene()
+    targets = field.labels[..., 0] >= 0
+    y, x = np.mgrid[0:26, 0:30]
+    field.labels[targets] = np.stack([y % 13 + 3, x - (x > 25) - 9 * (y > 17)], -1)[targets]
+    found = np.concatenate([coherent(field, first, last) for first, last in pairwise(cuts)])
+    for y, x in np.ndindex(26, 30):
+        covering = [
+            (qy, qx) for qy in range(max(3, y - 3), min(23, y + 4)) for qx in range(max(3, x - 3), min(27, x + 4))
+        ]
+        places = {tuple(field.labels[q] + (y - q[0], x - q[1])) for q in covering}
+        assert found[y, x] == (len(places) == 1 and all(targets[q] for q in covering))
+    assert 20 < found.sum() < 600
