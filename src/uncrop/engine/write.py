@@ -1,4 +1,4 @@
-"""Step 7e: the made pixels in the photo's own depth: what each copies, plus its correction."""
+"""Step 7f: the made pixels in the photo's own depth: what each copies, plus its correction."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uncrop.engine.border import border_steps, bridge
 from uncrop.engine.correct import correct_tile, solve_cells
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.kernel import kernel
@@ -49,13 +50,16 @@ def tiles(copies: Copies) -> list[tuple[int, int, int, int]]:
 def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: Watch) -> NDArray[Any]:
     """Return the made picture (H, W, 1 or 3) of ``dtype``, corrected at its seams; the photo is not yet in it."""
     cells = solve_cells(copies, crew, watch)
+    steps = border_steps(copies, cells, crew)
     watch.step(0.92, "write")
     out = np.zeros((*copies.origin.shape, copies.channels), dtype)
 
     def work(tile: tuple[int, int, int, int]) -> None:
         top, bottom, left, right = tile
         made = np.zeros((bottom - top, right - left, copies.channels), np.uint16)
-        write_tile(copies, correct_tile(copies, cells, tile), top, left, np.iinfo(dtype).max, made)
+        corrections = correct_tile(copies, cells, tile)
+        bridge(copies, steps, tile, corrections)
+        write_tile(copies, corrections, top, left, np.iinfo(dtype).max, made)
         out[top:bottom, left:right] = made
 
     crew.each(work, tiles(copies))

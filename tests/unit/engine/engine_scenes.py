@@ -10,6 +10,7 @@ from uncrop.engine.field import is_target, make_field
 from uncrop.engine.prior import Strictness, make_prior
 from uncrop.engine.pyramid import make_atlas
 from uncrop.engine.rows import PADDING
+from uncrop.engine.seams import Copies, make_copies
 
 RNG = np.random.default_rng(4)
 ALONE = Crew(1, lambda: None)
@@ -40,3 +41,21 @@ def scene(strictness: Strictness = PLAIN):
                 field.costs[y, x] = RNG.integers(0, 200_000)
                 field.shifts[y, x] = RNG.integers(-20, 20, 3)
     return frame, atlas, field, make_prior(frame, strictness)
+
+
+def copies_of(colour: np.ndarray, origin: np.ndarray, box: tuple[int, ...], solid: np.ndarray | None = None) -> Copies:
+    whole = np.ones(colour.shape[:2], bool)
+    return make_copies(colour, whole if solid is None else solid, origin, np.array(box))
+
+
+def patchwork(height: int = 30, width: int = 36, channels: int = 3, dtype: type = np.uint8) -> Copies:
+    """Return a canvas around a photo of 17 x 20 at (6, 8), made of squares of 5 that copy from random places."""
+    y, x = np.mgrid[0:17, 0:20]
+    waves = [120 + 90 * np.sin(0.2 * x + 0.31 * y * (k + 1)) for k in range(channels)]
+    colour = (np.stack(waves, -1) * (np.iinfo(dtype).max // 255)).astype(dtype)
+    corner = RNG.integers(0, (13, 16), (height // 5 + 1, width // 5 + 1, 2))
+    rows, cols = np.mgrid[0:height, 0:width]
+    start = corner[rows // 5, cols // 5]
+    origin = ((start[..., 0] + rows % 5) * 20 + start[..., 1] + cols % 5).astype(np.int32)
+    origin[6:23, 8:28] = -1
+    return copies_of(colour, origin, (6, 23, 8, 28))

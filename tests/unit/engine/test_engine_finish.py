@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, RNG, scene
+from engine_scenes import ALONE, RNG, copies_of, patchwork, scene
 
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.copy import COST_FLOOR, choose_origins
 from uncrop.engine.correct import correct_tile, limit, limits, solve_cells
 from uncrop.engine.poisson import SCREEN, interpolate, prolong, restrict, solve
 from uncrop.engine.reach import mirror_on, within_reach
-from uncrop.engine.seams import Copies, cell_gaps, find_gap, make_copies, sum_gaps
+from uncrop.engine.seams import Copies, cell_gaps, find_gap, sum_gaps
 from uncrop.engine.watch import Watch
 from uncrop.engine.write import write_colour, write_tile
 from uncrop.model import Sides
@@ -40,28 +40,10 @@ def test_copies_come_from_the_patch_of_least_rank():
 # --- seams --------------------------------------------------------------------------------------------------------
 
 
-def copies_of(colour: np.ndarray, origin: np.ndarray, box: tuple[int, ...], solid: np.ndarray | None = None) -> Copies:
-    whole = np.ones(colour.shape[:2], bool)
-    return make_copies(colour, whole if solid is None else solid, origin, np.array(box))
-
-
 def gap_sums(copies: Copies) -> np.ndarray:
     out = np.zeros((copies.channels, *copies.origin.shape), np.float32)
     sum_gaps(copies, 0, 0, np.empty(copies.channels, np.float32), out)
     return out
-
-
-def patchwork(height: int = 30, width: int = 36, channels: int = 3, dtype: type = np.uint8) -> Copies:
-    """Return a canvas around a photo of 17 x 20 at (6, 8), made of squares of 5 that copy from random places."""
-    y, x = np.mgrid[0:17, 0:20]
-    waves = [120 + 90 * np.sin(0.2 * x + 0.31 * y * (k + 1)) for k in range(channels)]
-    colour = (np.stack(waves, -1) * (np.iinfo(dtype).max // 255)).astype(dtype)
-    corner = RNG.integers(0, (13, 16), (height // 5 + 1, width // 5 + 1, 2))
-    rows, cols = np.mgrid[0:height, 0:width]
-    start = corner[rows // 5, cols // 5]
-    origin = ((start[..., 0] + rows % 5) * 20 + start[..., 1] + cols % 5).astype(np.int32)
-    origin[6:23, 8:28] = -1
-    return copies_of(colour, origin, (6, 23, 8, 28))
 
 
 def test_coherent_copies_lack_nothing():
