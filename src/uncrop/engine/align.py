@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import log2
 
+import numpy as np
+from numpy.typing import NDArray
+
 from uncrop.model import Sides
 
 COARSEST_PHOTO = 12  # pixels that the photo's short side keeps at the coarsest level, enough for some patches
@@ -36,9 +39,14 @@ class Frame:
             cols=self.cols >> level,
         )
 
-    def strip(self, first: int, last: int) -> Frame:
-        """Return the rows ``first`` to ``last`` of this canvas as a canvas; the photo may reach beyond it."""
-        return replace(self, height=last - first, top=self.top - first)
+    def window(self, top: int, bottom: int, left: int, right: int) -> Frame:
+        """Return a part of this canvas as a canvas; the photo may reach beyond it."""
+        return replace(self, height=bottom - top, width=right - left, top=self.top - top, left=self.left - left)
+
+    @property
+    def box(self) -> NDArray[np.int64]:
+        """Top, bottom, left and right of the photo (4)."""
+        return np.array([self.top, self.bottom, self.left, self.right], np.int64)
 
     @property
     def bottom(self) -> int:

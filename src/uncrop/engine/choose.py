@@ -37,7 +37,9 @@ def target_mask(frame: Frame) -> NDArray[np.bool_]:
     """Return (H, W): the centres of patches that lie on the canvas and reach beyond the photo."""
     mask = np.zeros((frame.height, frame.width), np.bool_)
     mask[RADIUS : frame.height - RADIUS, RADIUS : frame.width - RADIUS] = True
-    mask[max(0, frame.top + RADIUS) : max(0, frame.bottom - RADIUS), frame.left + RADIUS : frame.right - RADIUS] = False
+    inner_rows = slice(max(0, frame.top + RADIUS), max(0, frame.bottom - RADIUS))
+    inner_cols = slice(max(0, frame.left + RADIUS), max(0, frame.right - RADIUS))
+    mask[inner_rows, inner_cols] = False
     return mask
 
 

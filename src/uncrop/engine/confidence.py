@@ -21,8 +21,8 @@ TRUSTED = 0.4  # mean confidence of a line that still passes
 PER_SIDE = 0.43  # per distance from the photo of its shorter side
 
 
-def confidence_map(field: Field, frame: Frame) -> NDArray[np.uint8]:
-    """Return (H, W) uint8, 0 to 255, for the canvas ``frame`` from the coarsest ``field``."""
+def coarse_confidence(field: Field) -> NDArray[np.uint8]:
+    """Return (H, W) uint8, 0 to 255, for the pixels of the coarsest ``field``."""
     height, width = field.costs.shape
     top, bottom, left, right = (int(side) for side in field.box)
     rows, cols = np.arange(height), np.arange(width)
@@ -33,8 +33,13 @@ def confidence_map(field: Field, frame: Frame) -> NDArray[np.uint8]:
     inner_rows, inner_cols = np.clip(rows, RADIUS, height - RADIUS - 1), np.clip(cols, RADIUS, width - RADIUS - 1)
     misfit = np.log2(1 + np.maximum(0, field.costs[np.ix_(inner_rows, inner_cols)]) / PATCH)
     trust = np.clip(AT_BEST - PER_DOUBLING * misfit - PER_SIDE * away, 0, 1)
-    coarse = np.floor(255 * trust + 0.5).astype(np.uint8)
-    step = frame.height // height
+    coarse: NDArray[np.uint8] = np.floor(255 * trust + 0.5).astype(np.uint8)
+    return coarse
+
+
+def confidence_map(coarse: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+    """Return the confidence of the coarsest pixels at the size of the canvas ``frame``."""
+    step = frame.height // coarse.shape[0]
     full: NDArray[np.uint8] = coarse.repeat(step, axis=0).repeat(step, axis=1)
     return full
 

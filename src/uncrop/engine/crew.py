@@ -13,6 +13,9 @@ from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 T = TypeVar("T")
 
 
@@ -45,6 +48,23 @@ class Crew:
     def _checked(self, work: Callable[..., T], item: Any) -> T:
         self._check()
         return work(item)
+
+
+def tiles(
+    height: int, width: int, box: NDArray[np.int64], rows: int, cols: int
+) -> list[tuple[int, int, int, int]]:  # fmt: skip
+    """Cut a canvas into even parts of about ``rows`` x ``cols`` at most, without those wholly on the photo's ``box``.
+
+    Returns top, bottom, left and right of each; all cuts are at even places.
+    """
+    top, bottom, left, right = (int(side) for side in box)
+    high, wide = (2 * -(-size // (2 * -(-size // most))) for size, most in ((height, rows), (width, cols)))
+    return [
+        (*down, *across)
+        for down in bands(0, height, high)
+        for across in bands(0, width, wide)
+        if down[0] < top or down[1] > bottom or across[0] < left or across[1] > right
+    ]
 
 
 def bands(start: int, stop: int, rows: int, shift: int = 0) -> list[tuple[int, int]]:

@@ -46,14 +46,20 @@ def make_field(frame: Frame, photo: Any) -> Field:
     flat = np.zeros(frame.height * frame.width * 4 + PADDING, np.uint8)
     canvas = flat[:-PADDING].reshape(frame.height, frame.width, 4)
     first, last = (min(frame.height, max(0, row)) for row in (frame.top, frame.bottom))
-    canvas[first:last, frame.left : frame.right] = photo[first - frame.top : last - frame.top]
+    begin, end = (min(frame.width, max(0, col)) for col in (frame.left, frame.right))
+    canvas[first:last, begin:end] = photo[first - frame.top : last - frame.top, begin - frame.left : end - frame.left]
     return Field(
         flat=flat,
         labels=np.full((frame.height, frame.width, 2), -1, np.int32),
         costs=np.zeros((frame.height, frame.width), np.int32),
         shifts=np.zeros((frame.height, frame.width, 3), np.int8),
-        box=np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64),
+        box=frame.box,
     )
+
+
+def without_picture(field: Field) -> Field:
+    """Return the field without its picture, which the next finer level does not read."""
+    return field._replace(flat=np.empty(0, np.uint8))
 
 
 @inlined

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from uncrop.engine.align import Frame, align
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.channels import channels
-from uncrop.engine.choose import Layout, choose_layout, target_mask
-from uncrop.engine.confidence import advise, confidence_map, continue_map
+from uncrop.engine.choose import choose_layout, target_mask
+from uncrop.engine.confidence import advise, coarse_confidence, confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
-from uncrop.engine.crew import Crew, bands
-from uncrop.engine.field import Field, make_field
+from uncrop.engine.crew import Crew, tiles
+from uncrop.engine.field import Field, make_field, without_picture
 from uncrop.engine.match import sweep
 from uncrop.engine.plan import PLANS, Effort, Plan
-from uncrop.engine.prior import make_prior
+from uncrop.engine.prior import Strictness, make_prior
 from uncrop.engine.pyramid import Atlas, erode, make_pyramid
 from uncrop.engine.reach import mirror_on, within_reach
 from uncrop.engine.seams import make_copies
@@ -31,9 +31,8 @@ from uncrop.model import Quality, Rect, Sides
 if TYPE_CHECKING:
     from uncrop.model import Pixels
 
-STRIP_PIXELS = 2_000_000  # of the canvas, refined at a time at the finest level
-MIN_STRIP = 128  # rows
-HALO = 32  # rows
+TILE = 1024  # pixels of a side, at most, of what is refined at a time at the finest level
+HALO = 16  # pixels, an even number
 
 
 class Result(TypedDict):
@@ -49,7 +48,8 @@ def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watc
     """Extend a checked photo; see ``uncrop.engine.extend``."""
     photo = cropped(image, sides)
     if max(sides.up, sides.down, sides.left, sides.right) <= 0:
-        return Result(pixels=photo, confidence=1.0, confidence_map=np.full(photo.shape[:2], 255, np.uint8), advice=None)
+        sure = np.full(photo.shape[:2], 255, np.uint8)
+        return Result(pixels=photo.copy(), confidence=1.0, confidence_map=sure, advice=None)
     watch.step(0.0, "prepare")
     near = within_reach(photo.shape[0], photo.shape[1], sides)
     with Crew(threads or allowed_threads(), watch.check) as crew:
@@ -77,11 +77,14 @@ def finish(photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: i
 
 
 def cropped(image: Pixels, sides: Sides) -> Pixels:
-    """Return the part of the photo that negative sides leave, as an array of its own."""
+    """Return the part of the photo that negative sides leave: the array itself where that is all of it.
+
+    A read-only array is copied, because to Numba it is of another type, for which no kernel is compiled.
+    """
     rows, cols = image.shape[:2]
     part = image[max(0, -sides.up) : rows + min(0, sides.down), max(0, -sides.left) : cols + min(0, sides.right)]
-    own: Any = np.array(part, order="C", copy=True)
-    return own  # type: ignore[no-any-return]
+    whole: Any = part if part.flags.c_contiguous and part.flags.writeable else np.array(part, order="C", copy=True)
+    return whole  # type: ignore[no-any-return]
 
 
 def make(
@@ -120,34 +123,40 @@ def make_colour(
     level = len(pyramid) - 1
     watch.step(0.05, "layout")
     layout = choose_layout(frame.at_level(level), pyramid[level], plan, level, seed, crew, watch)
-    field, trust = layout.field, confidence_map(layout.field, frame)
+    field, trust, strictness = layout.field, coarse_confidence(layout.field), layout.strictness
+    del layout
     for finer in range(level - 1, 0, -1):
         watch.step(0.5 - 0.2 * (finer + 1) / level, f"level {finer}")
-        field = refine(field, pyramid[finer], frame.at_level(finer), 0, layout, plan.effort(finer), seed, crew)
+        pyramid.pop()
+        here, effort = frame.at_level(finer), plan.effort(finer)
+        field = without_picture(refine(field, pyramid[finer], here, (0, 0), strictness, effort, seed, crew))
     if level > 0:
-        origin = finest(field, pyramid[0], frame, layout, plan.finest, seed, crew, watch)
+        origin = finest(field, pyramid[0], frame, strictness, plan.finest, seed, crew, watch)
     else:
         origin = choose_origins(field, pyramid[0], crew)
-    del pyramid, field, layout
+    del pyramid, field
     watch.step(0.85, "seams")
-    box = np.array([frame.top, frame.bottom, frame.left, frame.right], np.int64)
-    return write_colour(make_copies(colour, solid, origin, box), colour.dtype, crew, watch), trust
+    made = write_colour(make_copies(colour, solid, origin, frame.box), colour.dtype, crew, watch)
+    return made, confidence_map(trust, frame)
 
 
 def finest(
-    coarse: Field, atlas: Atlas, frame: Frame, layout: Layout, effort: Effort, seed: int, crew: Crew, watch: Watch
-) -> NDArray[np.int32]:
-    """Refine the finest level strip by strip, so that only one strip's state is kept; return the origins (H, W).
+    coarse: Field, atlas: Atlas, frame: Frame, strictness: Strictness, effort: Effort, seed: int, crew: Crew,
+    watch: Watch,
+) -> NDArray[np.int32]:  # fmt: skip
+    """Refine the finest level tile by tile, so that only one tile's state is kept; return the origins (H, W).
 
-    Strips overlap by ``HALO`` rows on either side, of which nothing is kept.
+    Tiles overlap by ``HALO`` pixels on all sides, of which nothing is kept.
     """
     origin = np.full((frame.height, frame.width), -1, np.int32)
-    strips = bands(0, frame.height, max(MIN_STRIP, STRIP_PIXELS // frame.width))
-    for n, (first, last) in enumerate(strips):
-        watch.step(0.5 + 0.35 * n / len(strips), "level 0")
-        start, stop = max(0, first - HALO) // 2 * 2, min(frame.height, last + HALO)
-        field = refine(coarse, atlas, frame.strip(start, stop), start, layout, effort, seed + n, crew)
-        origin[first:last] = choose_origins(field, atlas, crew)[first - start : last - start]
+    parts = tiles(frame.height, frame.width, frame.box, TILE, TILE)
+    for n, (top, bottom, left, right) in enumerate(parts):
+        watch.step(0.5 + 0.35 * n / len(parts), "level 0")
+        above, start = max(0, top - HALO), max(0, left - HALO)
+        window = frame.window(above, min(frame.height, bottom + HALO), start, min(frame.width, right + HALO))
+        field = refine(coarse, atlas, window, (above, start), strictness, effort, seed + n, crew)
+        found = choose_origins(field, atlas, crew)
+        origin[top:bottom, left:right] = found[top - above : bottom - above, left - start : right - start]
     return origin
 
 
@@ -158,14 +167,15 @@ def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def refine(
-    coarse: Field, atlas: Atlas, frame: Frame, offset: int, layout: Layout, effort: Effort, seed: int, crew: Crew
-) -> Field:
+    coarse: Field, atlas: Atlas, frame: Frame, corner: tuple[int, int], strictness: Strictness, effort: Effort,
+    seed: int, crew: Crew,
+) -> Field:  # fmt: skip
     """Take one level from the one below it, then alternate between better sources and a new picture.
 
-    ``frame`` may be a strip of the level's canvas, from its row ``offset`` on.
+    ``frame`` may be a part of the level's canvas, from the row and column ``corner`` on.
     """
-    field, prior, targets = make_field(frame, atlas.pixels), make_prior(frame, layout.strictness), target_mask(frame)
-    double(coarse, field, atlas, offset, crew)
+    field, prior, targets = make_field(frame, atlas.pixels), make_prior(frame, strictness), target_mask(frame)
+    double(coarse, field, atlas, corner, crew)
     vote(field, atlas, crew, targets)
     for turn in range(effort.rounds * effort.sweeps):
         sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)

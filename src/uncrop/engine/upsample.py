@@ -16,11 +16,11 @@ BAND = 64
 
 
 @kernel
-def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, offset: int, first: int, last: int) -> None:
+def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, top: int, start: int, first: int, last: int) -> None:
     """Write labels, costs and shifts of the rows ``first`` to ``last`` of ``fine``.
 
-    s_fine = 2 s_coarse + (t_fine - 2 t_coarse), moved into the photo where it falls outside. ``fine`` may be a strip of
-    the finer canvas that begins at its row ``offset``, an even number.
+    s_fine = 2 s_coarse + (t_fine - 2 t_coarse), moved into the photo where it falls outside. ``fine`` may be a part of
+    the finer canvas that begins at its row ``top`` and column ``start``, even numbers.
     """
     height, width = fine.costs.shape
     coarse_height, coarse_width = coarse.costs.shape
@@ -30,15 +30,15 @@ def double_rows(coarse: Any, fine: Any, atlas: Any, fallback: Any, offset: int, 
             if not is_target(y, x, height, width, fine.box):
                 continue
             cy, cx = (
-                min(coarse_height - RADIUS - 1, max(RADIUS, (y + offset) >> 1)),
-                min(coarse_width - RADIUS - 1, max(RADIUS, x >> 1)),
+                min(coarse_height - RADIUS - 1, max(RADIUS, (y + top) >> 1)),
+                min(coarse_width - RADIUS - 1, max(RADIUS, (x + start) >> 1)),
             )
             if coarse.labels[cy, cx, 0] < 0:
                 # The photo's last odd row or column is dropped on coarse levels, so that a fine target may lie beside
                 # the coarse ones: the next patch outward stands in.
                 cy, cx = nearest_target(coarse, cy, cx)
-            sy = max(RADIUS, min(bottom, 2 * coarse.labels[cy, cx, 0] + y + offset - 2 * cy))
-            sx = max(RADIUS, min(right, 2 * coarse.labels[cy, cx, 1] + x - 2 * cx))
+            sy = max(RADIUS, min(bottom, 2 * coarse.labels[cy, cx, 0] + y + top - 2 * cy))
+            sx = max(RADIUS, min(right, 2 * coarse.labels[cy, cx, 1] + x + start - 2 * cx))
             if not can_copy(atlas, sy, sx):
                 sy, sx = fallback[0], fallback[1]
             fine.labels[y, x, 0], fine.labels[y, x, 1] = sy, sx
@@ -68,8 +68,8 @@ def usable_place(atlas: Atlas) -> Any:
     return np.array([row, np.flatnonzero(atlas.usable[row])[middle - before]], np.int64)
 
 
-def double(coarse: Field, fine: Field, atlas: Atlas, offset: int, crew: Crew) -> None:
-    """Fill the labels, costs and shifts of ``fine``, a strip from row ``offset`` on, from the level below."""
+def double(coarse: Field, fine: Field, atlas: Atlas, corner: tuple[int, int], crew: Crew) -> None:
+    """Fill labels, costs and shifts of ``fine``, the part of its canvas from ``corner`` on, from the level below."""
     fallback = usable_place(atlas)
     cuts = bands(0, fine.costs.shape[0], BAND)
-    crew.each(lambda band: double_rows(coarse, fine, atlas, fallback, offset, *band), cuts)
+    crew.each(lambda band: double_rows(coarse, fine, atlas, fallback, *corner, *band), cuts)

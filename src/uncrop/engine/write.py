@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from uncrop.engine.border import border_steps, bridge
 from uncrop.engine.correct import correct_tile, solve_cells
-from uncrop.engine.crew import Crew, bands
+from uncrop.engine.crew import Crew, tiles
 from uncrop.engine.kernel import kernel
 from uncrop.engine.seams import Copies, value_at
 from uncrop.engine.watch import Watch
@@ -35,24 +35,13 @@ def write_tile(copies: Any, corrections: Any, top: int, left: int, white: int, o
                 out[y, x, k] = max(0, min(white, int(np.floor(value * scale + half))))
 
 
-def tiles(copies: Copies) -> list[tuple[int, int, int, int]]:
-    """Return top, bottom, left and right of the canvas's tiles, without those wholly on the photo."""
-    height, width = copies.origin.shape
-    top, bottom, left, right = (int(side) for side in copies.box)
-    return [
-        (*rows, *cols)
-        for rows in bands(0, height, TILE_ROWS)
-        for cols in bands(0, width, TILE_COLS)
-        if rows[0] < top or rows[1] > bottom or cols[0] < left or cols[1] > right
-    ]
-
-
 def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: Watch) -> NDArray[Any]:
     """Return the made picture (H, W, 1 or 3) of ``dtype``, corrected at its seams; the photo is not yet in it."""
     cells = solve_cells(copies, crew, watch)
     steps = border_steps(copies, cells, crew)
     watch.step(0.92, "write")
-    out = np.zeros((*copies.origin.shape, copies.channels), dtype)
+    height, width = copies.origin.shape
+    out = np.zeros((height, width, copies.channels), dtype)
 
     def work(tile: tuple[int, int, int, int]) -> None:
         top, bottom, left, right = tile
@@ -62,5 +51,5 @@ def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: Watch)
         write_tile(copies, corrections, top, left, np.iinfo(dtype).max, made)
         out[top:bottom, left:right] = made
 
-    crew.each(work, tiles(copies))
+    crew.each(work, tiles(height, width, copies.box, TILE_ROWS, TILE_COLS))
     return out

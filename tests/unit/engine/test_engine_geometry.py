@@ -84,9 +84,8 @@ def test_extreme_shapes(draw, size, sides):
 
 
 @pytest.mark.parametrize("sides", [Sides(up=200, left=30), Sides(down=200, right=30), Sides(left=100)])
-def test_many_strips_fit_together(draw, monkeypatch, sides):
-    monkeypatch.setattr("uncrop.engine.pipeline.STRIP_PIXELS", 1)
-    monkeypatch.setattr("uncrop.engine.pipeline.MIN_STRIP", 32)
+def test_many_tiles_fit_together(draw, monkeypatch, sides):
+    monkeypatch.setattr("uncrop.engine.pipeline.TILE", 64)
     image = draw(250, 300)
     result = extend(image, sides, seed=7, quality="fast")
     check(image, sides, result)
@@ -153,3 +152,14 @@ def test_any_shape_and_sides(draw, rows, cols, channels, deep, sides, seed):
     image = draw(rows, cols, channels, np.uint16 if deep else np.uint8)
     asked = Sides(left=left, right=right, up=up, down=down)
     check(image, asked, extend(image, asked, seed=seed, quality="fast"))
+
+
+@pytest.mark.parametrize("sides", [Sides(left=20), Sides(right=-5), Sides(right=-5, down=9)])
+def test_the_callers_array_is_left_alone(draw, sides):
+    image = draw(60, 80)
+    before = image.copy()
+    result = extend(image, sides, seed=7)
+    assert not np.shares_memory(result.pixels, image)
+    assert np.array_equal(image, before)
+    image.flags.writeable = False
+    assert np.array_equal(extend(image, sides, seed=7).pixels, result.pixels)

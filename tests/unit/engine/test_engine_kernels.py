@@ -13,8 +13,9 @@ from numba import njit
 from uncrop.engine.align import Frame, align
 from uncrop.engine.chance import below, chance
 from uncrop.engine.channels import channels, mean_rows, slope_rows
+from uncrop.engine.choose import target_mask
 from uncrop.engine.coherence import coherent
-from uncrop.engine.crew import Crew, bands
+from uncrop.engine.crew import Crew, bands, tiles
 from uncrop.engine.field import is_made, is_target, make_field
 from uncrop.engine.layout import context_weights, visiting_order
 from uncrop.engine.match import patch_cost, sweep
@@ -130,7 +131,23 @@ def test_alignment_makes_coordinates_double():
     assert frame.at_level(2) == Frame(
         height=frame.height // 4, width=frame.width // 4, top=frame.top // 4, left=frame.left // 4, rows=75, cols=100
     )
-    assert frame.strip(16, 48).top == frame.top - 16
+    part = frame.window(16, 48, 8, 100)
+    assert (part.height, part.width) == (32, 92)
+    assert part.box.tolist() == [frame.top - 16, frame.bottom - 16, frame.left - 8, frame.right - 8]
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 90), (64, 64), (33, 200), (1, 3)])
+def test_tiles_cover_what_is_not_photo_once(height, width):
+    seen = np.zeros((height, width), int)
+    photo = np.zeros((height, width), bool)
+    photo[10:70, 8:60] = True
+    for top, bottom, left, right in tiles(height, width, np.array([10, 70, 8, 60]), 32, 24):
+        assert (top % 2, left % 2) == (0, 0)
+        assert bottom - top <= 32 and right - left <= 24  # noqa: PT018
+        assert not photo[top:bottom, left:right].all()
+        seen[top:bottom, left:right] += 1
+    assert seen.max() == 1
+    assert seen[~photo].all()
 
 
 # --- channels and pyramid -----------------------------------------------------------------------------------------
@@ -372,7 +389,7 @@ def test_doubling_moves_every_patch_with_its_pixels():
     fine_frame = Frame(height=52, width=60, top=8, left=10, rows=33, cols=37)
     pixels = picture(33, 37)
     fine, atlas = make_field(fine_frame, pixels), atlas_of(pixels)
-    double(coarse, fine, atlas, 0, ALONE)
+    double(coarse, fine, atlas, (0, 0), ALONE)
     assert coarse_frame.at_level(0) == coarse_frame
     for y, x in ((3, 3), (6, 30), (7, 7), (48, 56), (20, 9)):
         cy, cx = min(22, max(3, y // 2)), min(26, max(3, x // 2))
@@ -383,14 +400,22 @@ def test_doubling_moves_every_patch_with_its_pixels():
     assert np.array_equal(fine.labels[..., 0] >= 0, targets)
 
 
-def test_a_strip_is_doubled_like_the_whole():
+def test_a_tile_is_doubled_like_the_whole():
     _, _, coarse, _ = scene()
     frame = Frame(height=52, width=60, top=8, left=10, rows=33, cols=37)
     pixels = picture(33, 37)
-    whole, strip, atlas = make_field(frame, pixels), make_field(frame.strip(20, 52), pixels), atlas_of(pixels)
-    double(coarse, whole, atlas, 0, ALONE)
-    double(coarse, strip, atlas, 20, ALONE)
-    assert np.array_equal(strip.labels[3:], whole.labels[23:])
+    whole, atlas = make_field(frame, pixels), atlas_of(pixels)
+    double(coarse, whole, atlas, (0, 0), ALONE)
+    for top, bottom, left, right in ((20, 52, 0, 60), (0, 30, 22, 60), (14, 38, 30, 56)):
+        tile = make_field(frame.window(top, bottom, left, right), pixels)
+        double(coarse, tile, atlas, (top, left), ALONE)
+        inner = np.s_[3 : bottom - top - 3, 3 : right - left - 3]
+        assert np.array_equal(tile.labels[inner], whole.labels[top:bottom, left:right][inner])
+        shown = np.s_[: 4 * tile.costs.size]
+        whole_picture = whole.flat[: 4 * whole.costs.size].reshape(52, 60, 4)
+        assert np.array_equal(tile.flat[shown], whole_picture[top:bottom, left:right].reshape(-1))
+        masked = target_mask(frame.window(top, bottom, left, right))
+        assert np.array_equal(tile.labels[..., 0] >= 0, masked)
 
 
 def test_the_fallback_is_the_middle_of_all_usable_places():
