@@ -174,10 +174,6 @@ def to_response(result: UncropResult) -> Response:
 
 
 def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
-    def file(data: bytes, media_type: str) -> dict[str, object]:
-        extent = {"width": result.width, "height": result.height}
-        return {"media_type": media_type, **extent, "base64": b64encode(data).decode("ascii")}
-
     facts = result.facts
     report = {
         "provider": facts.provider,
@@ -188,13 +184,22 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
         "warnings": list(result.warnings),
         "stages": [asdict(stage) for stage in result.stages],
     }
-    body = {
-        "success": True,
-        "image": file(result.image, result.media_type),
-        "confidence_map": file(confidence_map, "image/png"),
-        "report": report,
-    }
-    return json.dumps(body, separators=(",", ":")).encode()
+    extent = {"width": result.width, "height": result.height}
+    # Put together by hand: looking for what base64 never holds would take a large picture three times as long.
+    pieces = (
+        *(b'{"success":true,"image":', *_file({"media_type": result.media_type, **extent}, result.image)),
+        *(b',"confidence_map":', *_file({"media_type": "image/png", **extent}, confidence_map)),
+        *(b',"report":', _json(report), b"}"),
+    )
+    return b"".join(pieces)
+
+
+def _file(known: Mapping[str, object], data: bytes) -> tuple[bytes, ...]:
+    return _json(known).removesuffix(b"}"), b',"base64":"', b64encode(data), b'"}'
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def rate_headers(state: RateLimitState) -> dict[str, str]:
