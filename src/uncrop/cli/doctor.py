@@ -121,7 +121,12 @@ def check_engine(configured: Settings) -> list[Finding]:
     if made.pixels.shape != (64, 80, 3):
         return [Finding(what="engine", state="bad", says="made a picture of the wrong size")]
     todo = "" if compiled else "uncrop warm-up compiles it ahead of the first picture."
-    return [Finding(what="engine", state="ok", says=f"made a picture in {seconds:.1f} s", todo=todo)]
+    side = round((configured.max_output_megapixels * 1e6) ** 0.5)
+    most = engine.peak_bytes(side, side, 3, Sides()) / 1e9
+    says = (
+        f"made a picture in {seconds:.1f} s; {configured.engine_workers} processes of up to {most:.1f} GB in a server"
+    )
+    return [Finding(what="engine", state="ok", says=says, todo=todo)]
 
 
 def check_python(_configured: Settings) -> list[Finding]:

@@ -116,8 +116,9 @@ def make_colour(
     watch: Watch,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:  # fmt: skip
     """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W)."""
-    rgb = paint_under(to_eight_bits(colour), solid)
-    pyramid = make_pyramid(channels(rgb, 1 << (levels - 1), crew), solid, levels, crew)
+    compared = channels(paint_under(to_eight_bits(colour), solid), 1 << (levels - 1), crew)
+    pyramid = make_pyramid(compared, solid, levels, crew)
+    del compared
     while not pyramid[-1].usable.any():
         pyramid.pop()
     level = len(pyramid) - 1

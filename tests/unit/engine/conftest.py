@@ -26,6 +26,12 @@ def _kernel_cache() -> None:
     use_cache(CACHE)
 
 
+@pytest.fixture(scope="session")
+def kernel_folder() -> Path:
+    """Return where the compiled kernels are kept, for processes that a test starts."""
+    return CACHE
+
+
 def landscape(height: int, width: int, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
     """Draw a sky with a gradient over a textured ground; every pixel is an integer formula, the same everywhere."""
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)

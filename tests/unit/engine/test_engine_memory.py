@@ -1,0 +1,61 @@
+"""No extension takes more memory than was told before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uncrop.engine import peak_bytes
+from uncrop.model import Sides
+
+SIDES = Sides(left=300, right=300, up=200, down=200)
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_the_formula():
+    assert peak_bytes(1000, 2000, 3, Sides(left=500, up=-200)) == 220_000_000 + 13 * 800 * 2500 + 12 * 2_000_000
+    assert peak_bytes(100, 100, 8, Sides()) == 220_000_000 + (23 + 17) * 10_000
+
+
+# Not by getrusage, whose peak begins with that of the process which started this one.
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's own peak")
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "dtype"),
+    [(1500, 2000, 3, "uint8"), (900, 1300, 4, "uint16"), (1200, 1600, 1, "uint8")],
+)
+def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype):
+    start = f"""
+from pathlib import Path
+import numpy as np
+from uncrop import engine
+from uncrop.model import Sides
+engine.use_cache(Path({str(kernel_folder)!r}))
+
+def peak():
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * int(line.split()[1])
+"""
+    python(start + "engine.warm_up()")  # in a process of its own: the compiler takes more
+    measured = python(
+        start
+        + f"""
+y, x = np.mgrid[0:{height}, 0:{width}].astype(np.int32)
+plane = ((x * 7 + y * 3) // 5 ^ (x // 64 * 37 + y // 64 * 91)) & 255
+image = plane[:, :, None].repeat({channels}, 2).astype(np.{dtype}) * np.{dtype}(np.iinfo(np.{dtype}).max // 255)
+image[:, :, -1] |= 128
+del y, x, plane
+before = peak()
+engine.extend(image, {SIDES!r}, seed=0, quality="fast", threads=2)
+print(before, peak())
+"""
+    )
+    before, peak = (int(number) for number in measured.split())
+    told = peak_bytes(height, width, channels * (2 if dtype == "uint16" else 1), SIDES)
+    assert before < peak < told < 1.5 * peak
