@@ -31,7 +31,7 @@ from uncrop.model import Quality, Rect, Sides
 if TYPE_CHECKING:
     from uncrop.model import Pixels
 
-TILE = 1024  # pixels of a side, at most, of what is refined at a time at the finest level
+TILE = 1152  # pixels of a side, at most, of what is refined at a time at the finest level
 HALO = 16  # pixels, an even number
 
 
