@@ -136,6 +136,20 @@ def test_a_far_extension_repeats_what_was_made(draw):
     assert (result.confidence_map[:, 276:] == 0).all()
 
 
+def test_far_from_a_small_photo_nothing_is_left_black(draw):
+    image = draw(16, 20)
+    sides = Sides(left=900, right=900, up=700, down=700)
+    result = extend(image, sides, seed=0, quality="fast")
+    check(image, sides, result)
+    assert result.pixels.max(axis=2).min() > 40
+
+
+def test_far_above_a_photo_there_is_only_what_was_made_above_it(draw):
+    result = extend(draw(16, 20), Sides(up=900, down=20), seed=0, quality="fast").pixels
+    above = {tuple(colour) for colour in result[900 - 256 : 900].reshape(-1, 3).tolist()}
+    assert {tuple(colour) for colour in result[: 900 - 256].reshape(-1, 3).tolist()} <= above
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     rows=st.integers(16, 90),
