@@ -1,13 +1,13 @@
 """Time, memory and quality of the local engine, with peers from PyPI where they are installed, in the same run.
 
-``python benchmarks/engine.py`` prints three tables:
+``scripts/bench engine`` prints
 
 * seconds for each quality at 1024 px and for a large picture, by step, with the peak memory of a process of its own;
-* how generated pictures, whose surroundings are known, are extended: how visible the border is (seam, in standard
-  deviations of the same measure inside the photo; under 1 is invisible), the correlation of what was made with the
-  photo's reflection (mirror; over 0.6 is a kaleidoscope), its grain over the truth's, and the mean difference
-  from the truth in the first 16 pixels;
-* the same for the peers: reflection, OpenCV's Telea, PyPatchMatch.
+* how generated pictures, whose surroundings are known, are extended by the engine and by its peers, reflection,
+  OpenCV's Telea and PyPatchMatch: how visible the border is (seam, in standard deviations of the same measure inside
+  the photo; under 1 is invisible), the correlation of what was made with the photo's reflection (mirror; over 0.6 is a
+  kaleidoscope), its grain over the truth's, the mean difference from the truth in the first 16 pixels (near), and
+  seconds by the clock and of all cores together; at the end, the means over the pictures.
 
 The photographs by which the engine was tuned cannot be shipped; ``docs/engine.md`` has their figures.
 """
@@ -20,10 +20,11 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine import extend, peak_bytes, warm_up
+from uncrop.engine import extend, peak_bytes, use_cache, warm_up
 from uncrop.model import Quality, Sides
 
 Picture = NDArray[np.uint8]
@@ -51,7 +52,7 @@ def waves(height: int, width: int, seed: int) -> NDArray[np.float64]:
     return scaled
 
 
-def pictures(height: int = 384, width: int = 512) -> Iterator[tuple[str, Picture]]:
+def pictures(height: int, width: int) -> Iterator[tuple[str, Picture]]:
     """Yield generated pictures: a landscape, a facade, a texture and a gradient."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:height, 0:width]
@@ -119,15 +120,13 @@ def on_canvas(photo: Picture, sides: Sides) -> tuple[Picture, Picture]:
     return np.pad(photo, (*pad, (0, 0))), mask
 
 
-def telea(photo: Picture, sides: Sides) -> Picture:
-    cv2: Any = importlib.import_module("cv2")
+def telea(cv2: Any, photo: Picture, sides: Sides) -> Picture:
     made: Picture = cv2.inpaint(*on_canvas(photo, sides), 3, cv2.INPAINT_TELEA)
     return made
 
 
-def patchmatch(photo: Picture, sides: Sides) -> Picture:
-    module: Any = importlib.import_module("patchmatch")
-    made: Picture = module.patch_match.inpaint(*on_canvas(photo, sides), patch_size=5)
+def patchmatch(module: Any, photo: Picture, sides: Sides) -> Picture:
+    made: Picture = module.inpaint(*on_canvas(photo, sides), patch_size=3)  # a radius: patches of 7 x 7, as here
     return made
 
 
@@ -136,27 +135,41 @@ def uncrop(photo: Picture, sides: Sides, *, quality: Quality) -> Picture:
 
 
 def makers() -> dict[str, Maker]:
-    """Return uncrop in every quality, and the peers that can be imported."""
+    """Return uncrop in every quality, and the peers that work here; what is missing is said."""
     found: dict[str, Maker] = {f"uncrop {quality}": partial(uncrop, quality=quality) for quality in QUALITIES}
-    found["reflect"] = reflect
-    if find_spec("cv2"):
-        found["opencv telea"] = telea
-    if find_spec("patchmatch"):
-        found["pypatchmatch"] = patchmatch
+    found["reflection"] = reflect
+    for name, module, make in (("OpenCV Telea", "cv2", telea), ("PyPatchMatch", "patchmatch", patchmatch)):
+        try:
+            peer = importlib.import_module(module)
+        except ImportError as missing:
+            print(f"without {name}: {missing}")
+            continue
+        if not getattr(peer, "patchmatch_available", True):
+            print(f"without {name}: its package holds no library for this system")
+            continue
+        print(f"{name} {peer.__version__}")
+        found[name] = partial(make, peer)
     return found
 
 
 def compare() -> None:
-    sides = Sides(left=64, right=64, up=48, down=48)
-    print(f"\n{'picture':<12}{'maker':<18}{'seam':>8}{'mirror':>8}{'grain':>8}{'near':>8}{'seconds':>9}")
-    for name, truth in pictures():
-        photo = np.ascontiguousarray(truth[48:-48, 64:-64])
-        for maker, make in makers().items():
-            start = time.perf_counter()
+    """Print a table of all makers on the generated pictures of 1024 x 768, the middle three quarters given."""
+    height, width = 768, 1024
+    sides = Sides(left=width // 8, right=width // 8, up=height // 8, down=height // 8)
+    print()
+    everyone = makers()
+    rows: dict[str, list[list[float]]] = defaultdict(list)
+    print("\n| picture | maker | seam | mirror | grain | near | seconds | CPU seconds |\n|" + "---|" * 8)
+    for picture, truth in pictures(height, width):
+        photo = np.ascontiguousarray(truth[sides.up : height - sides.down, sides.left : width - sides.right])
+        for name, make in everyone.items():
+            start, spent = time.perf_counter(), time.process_time()
             made = make(photo, sides)
-            seconds = time.perf_counter() - start
-            values = scores(made, truth, sides)
-            print(f"{name:<12}{maker:<18}" + "".join(f"{v:8.2f}" for v in values.values()) + f"{seconds:9.2f}")
+            took = [time.perf_counter() - start, time.process_time() - spent]
+            rows[name].append([*scores(made, truth, sides).values(), *took])
+            print(f"| {picture} | {name} | " + " | ".join(f"{value:.2f}" for value in rows[name][-1]) + " |")
+    for name, values in rows.items():
+        print(f"| mean | {name} | " + " | ".join(f"{value:.2f}" for value in np.mean(values, axis=0)) + " |")
 
 
 def peak_memory() -> float:
@@ -168,50 +181,62 @@ def peak_memory() -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-def measure(height: int, width: int, quality: Quality) -> None:
+def measure(kernels: str, height: int, width: int, quality: Quality) -> None:
     """Time one extension by 15 % a side in this process, and print the result as JSON."""
+    use_cache(Path(kernels))
     photo = to_bytes(255 * np.stack([waves(height // 4, width // 4, n) for n in range(3)], -1))
     photo = np.ascontiguousarray(photo.repeat(4, axis=0).repeat(4, axis=1))
     tiny = np.zeros((64, 64, 3), np.uint8)
+    start = time.perf_counter()
     extend(tiny, Sides(left=30), seed=0)  # loads the kernels
-    before = peak_memory()
+    load, before, spent = time.perf_counter() - start, peak_memory(), time.process_time()
     marks: list[tuple[float, str]] = []
     sides = Sides(left=width * 3 // 20, right=width * 3 // 20, up=height * 3 // 20, down=height * 3 // 20)
     extend(photo, sides, seed=0, quality=quality, progress=lambda _, step: marks.append((time.perf_counter(), step)))
+    spent = time.process_time() - spent
     steps: dict[str, float] = {}
     for (start, step), (end, _) in pairwise(marks):
         steps[step] = steps.get(step, 0) + end - start
     told = peak_bytes(height, width, 3, sides) / 1e6
-    print(json.dumps({"steps": steps, "peak": peak_memory(), "before": before, "told": told}))
+    print(
+        json.dumps(
+            {"steps": steps, "spent": spent, "load": load, "peak": peak_memory(), "before": before, "told": told}
+        )
+    )
 
 
-def times() -> None:
+def times(kernels: str) -> None:
     sizes: tuple[tuple[int, int, tuple[Quality, ...]], ...] = (
         (512, 788, QUALITIES),
         (2592, 3872, ("fast", "standard")),
     )
     for height, width, qualities in sizes:
         for quality in qualities:
-            command = [sys.executable, __file__, "--measure", str(height), str(width), quality]
+            command = [sys.executable, __file__, "--measure", kernels, str(height), str(width), quality]
             answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             total = sum(answer["steps"].values())
-            print(f"\n{width}x{height} +15 % a side, {quality}: {total:.2f} s, peak {answer['peak']:.0f} MB", end=" ")
-            print(f"({answer['told']:.0f} told before, {answer['before']:.0f} without any picture)")
+            print(f"\n{width}x{height} +15 % a side, {quality}: {total:.2f} s, {answer['spent']:.2f} of CPU,", end=" ")
+            print(f"peak {answer['peak']:.0f} MB ({answer['told']:.0f} told before,", end=" ")
+            print(f"{answer['before']:.0f} without any picture); kernels loaded in {answer['load']:.2f} s")
             print("  " + ", ".join(f"{step} {seconds:.2f}" for step, seconds in answer["steps"].items()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--measure", nargs=3, metavar=("HEIGHT", "WIDTH", "QUALITY"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=4, metavar=("KERNELS", "HEIGHT", "WIDTH", "QUALITY"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.measure:
-        measure(int(asked.measure[0]), int(asked.measure[1]), asked.measure[2])
+        kernels, height, width, quality = asked.measure
+        measure(kernels, int(height), int(width), quality)
         return
-    start = time.perf_counter()
-    warm_up()
-    print(f"compiling or loading the kernels: {time.perf_counter() - start:.1f} s")
-    times()
-    compare()
+    # A folder of its own: kernels that an earlier version left beside the sources are not measured by mistake.
+    with tempfile.TemporaryDirectory() as kernels:
+        use_cache(Path(kernels))
+        start, spent = time.perf_counter(), time.process_time()
+        warm_up()
+        print(f"compiling the kernels: {time.perf_counter() - start:.1f} s, {time.process_time() - spent:.1f} of CPU")
+        times(kernels)
+        compare()
 
 
 if __name__ == "__main__":
