@@ -88,11 +88,14 @@ def go_on(copies: Any, y: int, x: int, dy: int, dx: int) -> Any:
 def find_gap(copies: Any, y: int, x: int, dy: int, dx: int, gap: Any) -> bool:
     """Write the gap between (y, x) and its neighbour (y + dy, x + dx) into ``gap`` (channels) float32.
 
-    Returns False where there is none.
+    Returns False where there is none: next to a transparent pixel of the photo, whose colour means nothing, and where
+    no gradient is known.
     """
     rows, cols = copies.usable.shape
     count = gap.shape[0]
     here, there = source_of(copies, y, x), source_of(copies, y + dy, x + dx)
+    if copies.usable[here // cols, here % cols] == 0 or copies.usable[there // cols, there % cols] == 0:
+        return False
     sy, sx = here // cols + dy, here % cols + dx
     ty, tx = there // cols - dy, there % cols - dx
     forth = 0 <= sy < rows and 0 <= sx < cols and copies.usable[sy, sx] != 0

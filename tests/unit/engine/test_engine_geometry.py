@@ -168,6 +168,40 @@ def test_any_shape_and_sides(draw, rows, cols, channels, deep, sides, seed):
     check(image, asked, extend(image, asked, seed=seed, quality="fast"))
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    rows=st.integers(16, 50),
+    cols=st.integers(16, 50),
+    channels=st.sampled_from([2, 4]),
+    deep=st.booleans(),
+    sides=st.tuples(*[st.integers(-6, 30)] * 4),
+    holes=st.lists(st.tuples(*[st.integers(0, 50)] * 4), min_size=1, max_size=6),
+)
+def test_any_transparency(draw, rows, cols, channels, deep, sides, holes):
+    """Alpha goes on flat whatever is transparent, and the colours that lie hidden under it play no part."""
+    image = draw(rows, cols, channels, np.uint16 if deep else np.uint8)
+    for top, bottom, left, right in holes:
+        hole = np.s_[min(top, bottom) : max(top, bottom), min(left, right) : max(left, right)]
+        image[hole] = 0
+    left, right, up, down = sides
+    if not any(sides):
+        return
+    asked = Sides(left=left, right=right, up=up, down=down)
+    result = extend(image, asked, seed=1, quality="fast")
+    check(image, asked, result)
+    part, window = kept(image, asked)
+    pad = ((max(0, up), max(0, down)), (max(0, left), max(0, right)))
+    assert np.array_equal(result.pixels[..., -1], np.pad(part[..., -1], pad, mode="edge"))
+    solid = np.pad(part[..., -1] > 0, 3)
+    if np.lib.stride_tricks.sliding_window_view(solid, (7, 7)).all(axis=(2, 3)).any():
+        made = np.ones(result.pixels.shape[:2], bool)
+        made[window] = False
+        image[image[..., -1] == 0, :-1] = np.iinfo(image.dtype).max
+        other = extend(image, asked, seed=1, quality="fast")
+        assert np.array_equal(other.pixels[made], result.pixels[made])
+        assert np.array_equal(other.confidence_map, result.confidence_map)
+
+
 @pytest.mark.parametrize("sides", [Sides(left=20), Sides(right=-5), Sides(right=-5, down=9)])
 def test_the_callers_array_is_left_alone(draw, sides):
     image = draw(60, 80)
