@@ -12,18 +12,15 @@ from uncrop.engine import use_cache
 
 ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".pytest_cache" / "uncrop-engine"
+# Compiled kernels are kept between runs, so that only the first run after a change compiles them. A kernel chooses its
+# folder when its module is imported, which test files do before any fixture is made.
+use_cache(CACHE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--accept-golden", action="store_true", default=False, help="write the engine's golden hashes anew"
     )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _kernel_cache() -> None:
-    """Keep compiled kernels between runs, so that only the first run after a change compiles them."""
-    use_cache(CACHE)
 
 
 @pytest.fixture(scope="session")
