@@ -76,6 +76,22 @@ def test_a_step_fades_straight_outward():
     assert not found.any()
 
 
+def test_the_steps_of_all_sides_are_added():
+    copies = patchwork()
+    steps = [RNG.normal(size=(3, n)).astype(np.float32) for n in (20, 20, 17, 17)]
+    expected = np.zeros((3, 30, 36))
+    for away, fade in enumerate(FADE):
+        for row, step in ((5 - away, steps[0]), (23 + away, steps[1])):
+            if 0 <= row < 30:
+                expected[:, row, 8:28] += step * fade
+        for col, step in ((7 - away, steps[2]), (28 + away, steps[3])):
+            if 0 <= col < 36:
+                expected[:, 6:23, col] += step * fade
+    found = np.zeros((3, 30, 36), np.float32)
+    bridge(copies, steps, WHOLE, found)
+    assert np.allclose(found, expected, atol=1e-5)
+
+
 def test_the_bridge_does_not_depend_on_the_tiles():
     copies = patchwork(64, 70)
     cells = solve_cells(copies, ALONE, WATCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from engine_scenes import ALONE, RNG, copies_of, patchwork, scene
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.copy import COST_FLOOR, choose_origins
 from uncrop.engine.correct import correct_tile, limit, limits, solve_cells
-from uncrop.engine.poisson import SCREEN, interpolate, prolong, restrict, solve
+from uncrop.engine.poisson import SCREEN, interpolate, prolong, restrict, smooth, solve
 from uncrop.engine.reach import mirror_on, within_reach
-from uncrop.engine.seams import Copies, cell_gaps, find_gap, sum_gaps
+from uncrop.engine.seams import Copies, cell_gaps, find_gap, sum_cell_gaps, sum_gaps
 from uncrop.engine.watch import Watch
 from uncrop.engine.write import write_colour, write_tile
 from uncrop.model import Sides
@@ -25,7 +26,7 @@ def test_copies_come_from_the_patch_of_least_rank():
     _, atlas, field, _ = scene()
     origin = choose_origins(field, atlas, ALONE)
     assert (origin[4:20, 5:23] == -1).all()
-    for y, x in ((0, 0), (3, 12), (13, 26), (25, 29)):
+    for y, x in np.argwhere(origin >= 0):
         ranks = {}
         for qy in range(max(3, y - 3), min(23, y + 4)):
             for qx in range(max(3, x - 3), min(27, x + 4)):
@@ -77,6 +78,63 @@ def test_a_gradient_that_leaves_the_usable_part_does_not_count():
     origin[:, 24:] = np.arange(20)[:, None] * 20 + np.arange(11, 15)
     found = gap_sums(copies_of(plane, origin, (0, 20, 0, 20), solid))[0]
     assert np.array_equal(found[:, 23], plane[:, 10, 0].astype(float) - plane[:, 7, 0])
+
+
+def plain_gap(copies: Copies, place: tuple[int, int], other: tuple[int, int]) -> np.ndarray | None:
+    """Return what the copies at two neighbouring places lack to the mean of their sources' gradients, or None."""
+    rows, cols = copies.usable.shape
+    kind = np.uint8 if copies.depth == 1 else np.dtype("<u2")
+    photo = copies.data.view(kind).reshape(rows, cols, -1) / (1 if copies.depth == 1 else 257)
+
+    def source(at: tuple[int, int]) -> np.ndarray:
+        index = copies.origin[at]
+        return np.array(divmod(index, cols) if index >= 0 else (at[0] - copies.box[0], at[1] - copies.box[2]))
+
+    here, there = source(place), source(other)
+    if not (copies.usable[tuple(here)] and copies.usable[tuple(there)]):
+        return None
+    step = np.subtract(other, place)
+    found = []
+    for at, to, sign in ((here, here + step, 1), (there, there - step, -1)):
+        if ((to >= 0) & (to < (rows, cols))).all() and copies.usable[tuple(to)]:
+            found.append(sign * (photo[tuple(at)] - photo[tuple(to)]))
+    return photo[tuple(there)] - photo[tuple(here)] + np.mean(found, axis=0) if found else None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_gaps_are_those_of_plain_numpy(channels, dtype):
+    copies = patchwork(29, 35, channels, dtype)
+    usable = copies.usable.copy()
+    usable[RNG.random(usable.shape) < 0.2] = 0
+    usable[4:9, 3:9] = 0
+    copies = copies._replace(usable=usable)
+    expected, gap, none = np.zeros((channels, 29, 35)), np.zeros(channels, np.float32), 0
+    for y, x in np.ndindex(29, 35):
+        for dy, dx in ((0, 1), (1, 0)):
+            if y + dy < 29 and x + dx < 35:
+                wanted = plain_gap(copies, (y, x), (y + dy, x + dx))
+                assert find_gap(copies, y, x, dy, dx, gap) == (wanted is not None)
+                none += wanted is None
+                if wanted is not None:
+                    assert np.allclose(gap, wanted, atol=1e-3)
+                    expected[:, y, x] += wanted
+                    expected[:, y + dy, x + dx] -= wanted
+    assert 100 < none < 1500
+    assert np.allclose(gap_sums(copies), expected, atol=3e-3)
+    for top, bottom, left, right in ((0, 9, 0, 35), (9, 29, 11, 20), (28, 29, 34, 35)):
+        part = np.zeros((channels, bottom - top, right - left), np.float32)
+        sum_gaps(copies, top, left, gap, part)
+        assert np.allclose(part, expected[:, top:bottom, left:right], atol=3e-3)
+
+
+@pytest.mark.parametrize("cuts", [(0, 1, 15), (0, 7, 8, 15)])
+def test_the_gaps_of_cells_do_not_depend_on_the_bands(cuts):
+    copies = patchwork(29, 35)
+    found = np.zeros((3, 15, 18), np.float32)
+    for first, last in pairwise(cuts):
+        sum_cell_gaps(copies, first, last, np.empty(3, np.float32), found)
+    assert np.array_equal(found, cell_gaps(copies, ALONE))
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 36), (31, 35)])
@@ -178,6 +236,69 @@ def test_restriction_sums_residuals():
     assert np.allclose(coarse, expected.reshape(3, 2, 3, 2).sum(axis=(1, 3)))
 
 
+@pytest.mark.parametrize("box", [(2, 5, 3, 8), (0, 7, 0, 4), (5, 5, 5, 5)])
+def test_relaxation_visits_red_then_black(box):
+    unknown, wanted = (RNG.normal(size=(7, 10)).astype(np.float32) for _ in range(2))
+    known = np.zeros((7, 10), bool)
+    known[box[0] : box[1], box[2] : box[3]] = True
+    expected = unknown.astype(float)
+    for turn in range(6):
+        around, count = np.zeros((7, 10)), np.full((7, 10), 0.5)
+        for here, there in (
+            (np.s_[1:], np.s_[:-1]),
+            (np.s_[:-1], np.s_[1:]),
+            (np.s_[:, 1:], np.s_[:, :-1]),
+            (np.s_[:, :-1], np.s_[:, 1:]),
+        ):
+            around[here] += expected[there]
+            count[here] += 1
+        turned = (np.indices((7, 10)).sum(axis=0) % 2 == turn % 2) & ~known
+        expected[turned] = ((wanted + around) / count)[turned]
+    smooth(unknown, wanted, np.array(box), 0.5, 3)
+    assert np.allclose(unknown, expected, atol=1e-5)
+
+
+def doubled(cells: np.ndarray) -> np.ndarray:
+    """Interpolate between the centres of cells, the outermost ones repeated."""
+    for axis in (0, 1):
+        edge = np.concatenate([cells.take([0], axis), cells, cells.take([-1], axis)], axis)
+        before, after = (edge.take(range(n, n + cells.shape[axis]), axis) for n in (0, 2))
+        cells = np.stack([0.75 * cells + 0.25 * before, 0.75 * cells + 0.25 * after], axis + 1)
+        cells = cells.reshape([-1 if n == axis else cells.shape[n + (n > axis)] for n in (0, 1)])
+    return cells
+
+
+@pytest.mark.parametrize(("height", "width"), [(10, 12), (9, 11)])
+def test_prolongation_is_bilinear_and_leaves_the_photo(height, width):
+    cells = RNG.normal(size=(5, 6)).astype(np.float32)
+    fine = np.ones((height, width), np.float32)
+    prolong(cells, fine, np.array([3, 6, 0, 5]))
+    expected = 1 + doubled(cells)[:height, :width]
+    expected[3:6, :5] = 1
+    assert np.allclose(fine, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("box", [(3, 8, 2, 9), (0, 10, 4, 7)])
+def test_interpolation_puts_the_nearest_cell_in_the_place_of_the_photos(box):
+    top, bottom, left, right = box
+    cells, out = RNG.normal(size=(5, 6)).astype(np.float32), np.empty((10, 12), np.float32)
+    interpolate(cells, np.array(box), 0, 0, out)
+    for y, x in np.ndindex(10, 12):
+        near = y // 2, x // 2
+        far = [min(size - 1, max(0, at // 2 + (1 if at % 2 else -1))) for at, size in ((y, 5), (x, 6))]
+        expected = 0.0
+        for cell, share in (((near[0], near[1]), 9), ((near[0], far[1]), 3), ((far[0], near[1]), 3), (tuple(far), 1)):
+            inside = (
+                top <= 2 * cell[0] and 2 * cell[0] + 2 <= bottom and left <= 2 * cell[1] and 2 * cell[1] + 2 <= right
+            )
+            expected += share / 16 * cells[near if inside else cell]
+        photo = top <= y < bottom and left <= x < right
+        assert out[y, x] == (0 if photo else pytest.approx(expected, abs=1e-5))
+    part = np.empty((4, 5), np.float32)
+    interpolate(cells, np.array(box), 6, 3, part)
+    assert np.array_equal(part, out[6:, 3:8])
+
+
 def test_prolongation_keeps_constants_and_the_photo():
     fine = np.zeros((6, 7), np.float32)
     prolong(np.full((3, 4), 2, np.float32), fine, np.array([2, 4, 2, 5]))
@@ -219,6 +340,17 @@ def test_written_is_the_copy_with_its_correction(dtype, scale, channels):
     expected = np.clip(copied + corrections.transpose(1, 2, 0) * scale, 0, np.iinfo(dtype).max)
     expected[2, 3] = 0
     assert np.abs(made - expected).max() <= 0.51 + scale / 1000
+
+
+def test_a_tile_is_written_from_its_own_corner():
+    copies = patchwork()
+    corrections = RNG.normal(0, 40, (3, 30, 36)).astype(np.float32)
+    whole = np.zeros((30, 36, 3), np.uint16)
+    write_tile(copies, corrections, 0, 0, 255, whole)
+    part = np.zeros((9, 14, 3), np.uint16)
+    write_tile(copies, np.ascontiguousarray(corrections[:, 17:26, 20:34]), 17, 20, 255, part)
+    assert np.array_equal(part, whole[17:26, 20:34])
+    assert whole.any()
 
 
 @pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1), (np.uint16, 257)])
