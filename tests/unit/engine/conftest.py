@@ -23,6 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _same_scenes() -> None:
+    """Let every test draw the same scenes, whichever tests ran before it in this process."""
+    from engine_scenes import RNG, START  # not above: it loads kernels
+
+    RNG.bit_generator.state = START
+
+
 @pytest.fixture(scope="session")
 def kernel_folder() -> Path:
     """Return where the compiled kernels are kept, for processes that a test starts."""

@@ -13,6 +13,7 @@ from uncrop.engine.rows import PADDING
 from uncrop.engine.seams import Copies, make_copies
 
 RNG = np.random.default_rng(4)
+START = RNG.bit_generator.state
 ALONE = Crew(1, lambda: None)
 PLAIN = Strictness(vertical=0, horizontal=0)
 
