@@ -29,7 +29,8 @@ class Plan:
     Attributes
     ----------
     layouts
-        The priors of the layouts that are tried; the one that fits best is kept.
+        The priors of the layouts that are tried; the one that fits best is kept. Where there is time for one only, it
+        is the first.
     coarsest
         Pixels on the canvas's long side, about, where layouts are made.
     grid
@@ -52,12 +53,15 @@ class Plan:
 
 
 WHOLE = 1 << 15
-LOOSE = Strictness(vertical=300)
-STRICT = Strictness(vertical=12000)
-NARROW = Strictness(vertical=4000, dead_rows=0.05, outward_rows=0.3)
+# Chosen together, of fourteen, by what the cheapest of each set is worth on two sets of photographs (docs/engine.md).
+EVEN = Strictness(vertical=1600, horizontal=300, dead_cols=0.1)
+CLOSE = Strictness(vertical=4000, horizontal=300, dead_rows=0.05, dead_cols=0.1, outward_rows=0.3)
 COLUMNS = Strictness(vertical=4000, horizontal=1000, dead_cols=0.1)
+SOFT = Strictness(vertical=400, horizontal=300, dead_cols=0.1)
+ROWS = Strictness(vertical=4000, dead_rows=0.05, outward_rows=0.3)
+TIGHT = Strictness(vertical=12000, horizontal=12000, dead_rows=0.05, dead_cols=0.05, outward_rows=0.3)
 STANDARD = Plan(
-    layouts=(LOOSE, STRICT, NARROW, COLUMNS),
+    layouts=(CLOSE, COLUMNS, SOFT, ROWS),
     coarsest=256,
     grid=4,
     finest=Effort(rounds=2, sweeps=1, tries=2, radius=16),
@@ -66,7 +70,7 @@ STANDARD = Plan(
     coarser=Effort(rounds=6, sweeps=2, tries=8, radius=WHOLE),
 )
 FAST = Plan(
-    layouts=(NARROW,),
+    layouts=(EVEN,),
     coarsest=256,
     grid=4,
     finest=Effort(rounds=1, sweeps=1, tries=2, radius=16),
@@ -74,5 +78,5 @@ FAST = Plan(
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=4, sweeps=2, tries=8, radius=WHOLE),
 )
-BEST = replace(STANDARD, coarsest=512, grid=5)
+BEST = replace(STANDARD, layouts=(CLOSE, COLUMNS, SOFT, ROWS, EVEN, TIGHT), coarsest=512, grid=5)
 PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": BEST}
