@@ -16,6 +16,7 @@ from uncrop.engine.confidence import advise, coarse_confidence, confidence_map, 
 from uncrop.engine.copy import choose_origins
 from uncrop.engine.crew import Crew, tiles
 from uncrop.engine.field import Field, make_field, without_picture
+from uncrop.engine.frames import find_bars, lay_around, scene_sides, without
 from uncrop.engine.match import sweep
 from uncrop.engine.plan import PLANS, Effort, Plan
 from uncrop.engine.prior import Strictness, make_prior
@@ -51,10 +52,16 @@ def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watc
         sure = np.full(photo.shape[:2], 255, np.uint8)
         return Result(pixels=photo.copy(), confidence=1.0, confidence_map=sure, advice=None)
     watch.step(0.0, "prepare")
-    near = within_reach(photo.shape[0], photo.shape[1], sides)
-    with Crew(threads or allowed_threads(), watch.check) as crew:
-        made, confidence = make(photo, near, seed, quality, crew, watch)
-    pixels, trust = mirror_on(made, near, sides), continue_map(confidence, near, sides)
+    bars = find_bars(photo)
+    scene, wanted = writeable(without(photo, bars)), scene_sides(sides, bars)
+    if wanted == Sides():
+        pixels, trust = scene, np.full(scene.shape[:2], 255, np.uint8)
+    else:
+        near = within_reach(scene.shape[0], scene.shape[1], wanted)
+        with Crew(threads or allowed_threads(), watch.check) as crew:
+            made, confidence = make(scene, near, seed, quality, crew, watch)
+        pixels, trust = mirror_on(made, near, wanted), continue_map(confidence, near, wanted)
+    pixels, trust = lay_around(pixels, trust, bars, sides)
     return finish(photo, pixels, trust, max(0, sides.up), max(0, sides.left), watch)
 
 
@@ -77,12 +84,19 @@ def finish(photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: i
 
 
 def cropped(image: Pixels, sides: Sides) -> Pixels:
-    """Return the part of the photo that negative sides leave: the array itself where that is all of it.
+    """Return the view of the part of the photo that negative sides leave."""
+    rows, cols = image.shape[:2]
+    part: Pixels = image[
+        max(0, -sides.up) : rows + min(0, sides.down), max(0, -sides.left) : cols + min(0, sides.right)
+    ]
+    return part
+
+
+def writeable(part: Pixels) -> Pixels:
+    """Return a part of the photo as kernels take it: the array itself where that is all of a writeable one.
 
     A read-only array is copied, because to Numba it is of another type, for which no kernel is compiled.
     """
-    rows, cols = image.shape[:2]
-    part = image[max(0, -sides.up) : rows + min(0, sides.down), max(0, -sides.left) : cols + min(0, sides.right)]
     whole: Any = part if part.flags.c_contiguous and part.flags.writeable else np.array(part, order="C", copy=True)
     return whole  # type: ignore[no-any-return]
 
