@@ -24,8 +24,8 @@ PARTS = 8  # of a line
 EDGE = 24  # levels by which the scene differs from its bar; most of what rings in a JPEG stays below
 RAGGED = 2  # lines next to the scene that may be mixed with it
 RINGING = 16  # lines next to the scene that ring: a block of a JPEG whose colour is halved
-THIN_DRIFT = 2.0  # what DRIFT is in a bar of RINGING lines or fewer, ...
-THIN_NOISE = 3.0  # ... and the levels by which the pixels of a line may be off in the mean
+NOISE = 12.0  # levels by which the pixels of a line that rings may be off in the mean: more would be a gradient
+THIN_DRIFT, THIN_NOISE = 2.0, 3.0  # what DRIFT and NOISE are for a bar of RINGING lines or fewer
 SHORTEST = 16  # pixels of a line that can be told to be uniform
 LAYERS = 2  # bars one behind the other on one side; more would be a pattern of stripes
 RIM = 20  # a closed rim is at least one RIM-th of the photo's shorter side deep, ...
@@ -118,14 +118,14 @@ def bar_depth(lines: NDArray[Any], colour: NDArray[Any]) -> int:
     if lines.shape[1] < SHORTEST or _off(lines[:1], colour).max() > EDGE or _drift(lines[0], colour) > THIN_DRIFT:
         return 0
     depth = _sharp_end(lines, colour)
-    if depth > RINGING:
-        return depth if _is_calm(lines[: depth - RINGING], colour) else 0
-    noise = _off(lines[: max(1, depth - RAGGED)], colour).mean(axis=1)
-    return depth if noise.max() <= THIN_NOISE else 0
+    if depth > RINGING and not _is_calm(lines[: depth - RINGING], colour):
+        return 0
+    noise = _off(lines[max(0, depth - RINGING) : max(1, depth - RAGGED)], colour).mean(axis=1)
+    return depth if noise.max() <= (NOISE if depth > RINGING else THIN_NOISE) else 0
 
 
 def _sharp_end(lines: NDArray[Any], colour: NDArray[Any]) -> int:
-    """Return the first of ``lines`` half of which is not ``colour`` any more, 0 where that comes about by and by."""
+    """Return the first of ``lines`` half of which is another colour, 0 where none is or it comes about by and by."""
     for start in range(0, lines.shape[0], BAND):
         other = _off(lines[start : start + BAND + RAGGED], colour) > EDGE
         found = np.flatnonzero(other[:BAND].any(axis=1))

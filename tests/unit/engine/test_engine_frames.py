@@ -63,6 +63,12 @@ def test_a_sky_that_changes_slowly_is_no_bar(scene):
     assert found(picture) == {}
 
 
+@pytest.mark.parametrize("slope", [0.3, 0.8, 1.0, 1.25, 2.0])
+def test_a_gradient_is_no_bar(slope):
+    rows = np.clip(20 + slope * np.arange(120), 0, 255).astype(np.uint8)
+    assert found(np.broadcast_to(rows[:, None, None], (120, 160, 3)).copy()) == {}
+
+
 def test_a_bright_sky_over_a_ragged_skyline_is_no_bar(scene):
     picture = scene.copy()
     heights = 40 + (np.arange(160) * 7919 % 25)
