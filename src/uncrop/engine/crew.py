@@ -50,9 +50,7 @@ class Crew:
         return work(item)
 
 
-def tiles(
-    height: int, width: int, box: NDArray[np.int64], rows: int, cols: int
-) -> list[tuple[int, int, int, int]]:  # fmt: skip
+def tiles(height: int, width: int, box: NDArray[np.int64], rows: int, cols: int) -> list[tuple[int, int, int, int]]:
     """Cut a canvas into even parts of about ``rows`` x ``cols`` at most, without those wholly on the photo's ``box``.
 
     Returns top, bottom, left and right of each; all cuts are at even places.

@@ -103,14 +103,14 @@ def search_grid(
     """Compare with every ``stride``-th source; ``best`` is (cost, row, column) and is updated."""
     height, width = atlas.usable.shape
     for sy in range(RADIUS + below(bits, 0, stride), height - RADIUS, stride):
-        off = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
+        off = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
         rows_cost = off * weight // PATCH
         if rows_cost >= best[0]:
             continue
         for sx in range(RADIUS + below(bits, 16, stride), width - RADIUS, stride):
             if atlas.usable[sy, sx] == 0:
                 continue
-            off = penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
+            off = penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
             cost = rows_cost + off * weight // PATCH
             if cost < best[0]:
                 cost += weighted_difference(
@@ -145,8 +145,8 @@ def search_continuations(
                 continue
             tried[seen] = index
             seen += 1
-            off = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
-            off += penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
+            off = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
+            off += penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
             cost = off * weight // PATCH
             if cost < best[0]:
                 cost += weighted_difference(

@@ -34,8 +34,8 @@ def patch_cost(
     The cost is the squared difference over four channels after the best allowed colour shift, plus the prior's penalty.
     """
     atlas_width = atlas.usable.shape[1]
-    total = penalty(atlas.row_of[sy] - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
-    total += penalty(atlas.col_of[sx] - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
+    total = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
+    total += penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
     if total >= limit:
         return total
     target = ((y - RADIUS) * width + x - RADIUS) * 4

@@ -25,14 +25,10 @@ class Atlas(NamedTuple):
         (h * w * 4 + padding) uint8, the channels of step 1, row by row.
     usable
         (h, w) uint8, 1 where a patch centred here lies wholly inside the photo and may be copied.
-    row_of, col_of
-        (h), (w) int32: where in the photo a row or column of the atlas comes from.
     """
 
     flat: Any
     usable: Any
-    row_of: Any
-    col_of: Any
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -94,13 +90,7 @@ def padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def make_atlas(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], crew: Crew) -> Atlas:
     """Describe the photo ``pixels`` (h, w, 4) as a source of patches; ``solid`` (h, w) tells what may be copied."""
-    height, width = pixels.shape[:2]
-    return Atlas(
-        flat=padded(pixels),
-        usable=erode(solid, crew),
-        row_of=np.arange(height, dtype=np.int32),
-        col_of=np.arange(width, dtype=np.int32),
-    )
+    return Atlas(flat=padded(pixels), usable=erode(solid, crew))
 
 
 def make_pyramid(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], levels: int, crew: Crew) -> list[Atlas]:
