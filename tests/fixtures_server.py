@@ -289,3 +289,18 @@ def fake_server(fake: Service) -> Iterator[Running]:
     """The real server around the fakes."""
     with running(already_open(fake)) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    """A server for a whole module, whose rate limit no test reaches."""
+    with real(tmp_path_factory.mktemp("house"), settings={"rate_limit_per_minute": 100_000}) as running:
+        yield running
+
+
+@pytest.fixture
+def quiet(house: Real) -> Iterator[Real]:
+    """The server, with the promise that no provider hears of what the test does and nothing is booked."""
+    before = (house.calls(), house.booked())
+    yield house
+    assert (house.calls(), house.booked()) == before

@@ -12,28 +12,14 @@ import httpx2
 import pytest
 
 from fixtures_http import Refusal, ask, check, clipdrop_form
-from fixtures_server import ORGANIZATION, PATH, Real, real
+from fixtures_server import ORGANIZATION, PATH, Real
 from uncrop.testing.pictures import photo_jpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 PHOTO = photo_jpeg(64, 48)
 CLIPDROP = clipdrop_form(PHOTO)
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    with real(tmp_path_factory.mktemp("house"), settings={"rate_limit_per_minute": 100_000}) as running:
-        yield running
-
-
-@pytest.fixture
-def quiet(house: Real) -> Iterator[Real]:
-    """The server, with the promise that no provider hears of what the test does and nothing is booked."""
-    before = (house.calls(), house.booked())
-    yield house
-    assert (house.calls(), house.booked()) == before
 
 
 def invalid_key(code: str, message: str) -> Refusal:

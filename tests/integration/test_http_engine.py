@@ -14,6 +14,7 @@ import pytest
 import engine_that_tells
 from fixtures_http import Form, Refusal, ask, check, send
 from fixtures_server import ORGANIZATION, real, wait_until
+from processes import is_running
 from uncrop.client import Client
 from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
@@ -109,14 +110,6 @@ def test_the_engine_ends_itself_at_its_deadline(data_dir: Path) -> None:
 
 
 # --- clients that leave ----------------------------------------------------------------------------------------------
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_client_that_leaves_ends_the_engines_work(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

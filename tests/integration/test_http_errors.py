@@ -29,20 +29,6 @@ OTHER_PATH = "/v1/images/uncrop"
 MALFORMED = "VALIDATION_ERROR"
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    with real(tmp_path_factory.mktemp("house"), settings={"rate_limit_per_minute": 100_000}) as running:
-        yield running
-
-
-@pytest.fixture
-def quiet(house: Real) -> Iterator[Real]:
-    """The server, with the promise that no provider hears of what the test does and nothing is booked."""
-    before = (house.calls(), house.booked())
-    yield house
-    assert (house.calls(), house.booked()) == before
-
-
 # --- 404, 405 --------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from anyio import to_thread, wait_all_tasks_blocked
 
+from processes import is_running
 from uncrop import engine
 from uncrop.engine import Extension
 from uncrop.errors import InternalError, InvalidExtendParameters, ProviderTimeout
@@ -108,14 +109,6 @@ async def test_a_refusal_crosses_the_border_whole(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InvalidExtendParameters) as refused:
         await extend(runner())
     assert (refused.value.message, refused.value.details) == ("Too far", {"extend_left": 4})
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
