@@ -70,6 +70,24 @@ def test_fingerprint_follows_the_sources(monkeypatch):
     assert cache.fingerprint() != before
 
 
+def test_kernels_from_the_folder_need_no_compiler(kernel_folder):
+    """What Numba knows about compiling is loaded for compiling alone; it takes longer than all kernels together."""
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from uncrop import engine
+from uncrop.model import Sides
+engine.use_cache(Path({str(kernel_folder)!r}))
+image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+engine.extend(image, Sides(left=70), seed=1, quality="standard")
+from numba.core.runtime import rtsys
+print("numba.cpython.setobj" in sys.modules, rtsys._init)
+"""
+    python(code)  # compiles what is missing
+    assert python(code) == "False False\n"
+
+
 @pytest.mark.slow
 def test_nothing_compiles_after_warming_up(tmp_path):
     code = f"""
