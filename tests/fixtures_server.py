@@ -112,6 +112,18 @@ class FakeStore:
             raise self.failure
 
 
+@dataclass
+class FakeRunner:
+    """Is warm, or warms up as it is told."""
+
+    warming: bool = False
+    action: Callable[[], Awaitable[None]] | None = None
+
+    async def warm_up(self) -> None:
+        if self.action is not None:
+            await self.action()
+
+
 def fake_service(folder: Path, *, rate_limit: int = 60, **parts: Any) -> Service:
     """Return a service whose parts do nothing but what a test tells them."""
     values: dict[str, Any] = {
@@ -122,6 +134,7 @@ def fake_service(folder: Path, *, rate_limit: int = 60, **parts: Any) -> Service
         "store": FakeStore(),
         "registry": FakeRegistry(),
         "slots": Slots(3, 5),
+        "runner": FakeRunner(),
     }
     return Service(**{**values, **parts})
 

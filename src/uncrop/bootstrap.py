@@ -44,6 +44,7 @@ class Service:
     store: Store
     registry: Registry
     slots: Slots
+    runner: ProcessRunner
 
 
 @asynccontextmanager
@@ -115,6 +116,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             store=store,
             registry=registry,
             slots=slots,
+            runner=runner,
         )
 
 

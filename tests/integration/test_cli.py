@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import uncrop
+from fixtures_server import wait_until
 from uncrop.imaging import codec, header
 from uncrop.testing import ClipdropEmulator, pictures
 
@@ -251,7 +252,7 @@ def test_the_first_start_prints_a_key_and_a_line_that_works(environment: dict[st
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert header.read_header((tmp_path / "wide.jpg").read_bytes()).width == 1024 + 512
-        assert httpx2.get(f"{url}/readyz").status_code == 200
+        wait_until(lambda: httpx2.get(f"{url}/readyz").status_code == 200)
         usage = run(["usage", "--organization", organization[1]], environment, tmp_path)
         assert "local" in usage.stdout
     finally:

@@ -44,6 +44,7 @@ def is_compiled(folder: Path) -> bool:
 def mark_compiled() -> None:
     """Note in the cache folder, if one was given, that all kernels are there."""
     if given := _numba_config().CACHE_DIR:
-        folder = Path(given)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _MARK).touch()
+        mark = Path(given) / _MARK
+        if not mark.exists():  # the folder may be read-only, having been filled before
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()

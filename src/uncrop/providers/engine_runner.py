@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 from anyio import from_thread, to_process, to_thread
@@ -18,6 +18,7 @@ from uncrop.engine.watch import Watch
 from uncrop.errors import InternalError, ProviderTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from uncrop.engine import Extension
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # hangs and is killed. Not sooner: a worker that is still starting on a busy machine would be killed before it ever
 # makes a picture, and so would its successors.
 GRACE_S = 5.0
+T = TypeVar("T")
 
 
 class EngineRunner(Protocol):
@@ -74,6 +76,11 @@ class ProcessRunner:
         Seconds for one picture, the wait for a worker included.
     grace_s
         Seconds after the deadline when a worker that still computes is killed.
+
+    Attributes
+    ----------
+    warming
+        Whether ``warm_up`` is at work.
     """
 
     def __init__(self, *, workers: int, cache: Path | None, deadline_s: float, grace_s: float = GRACE_S) -> None:
@@ -81,6 +88,24 @@ class ProcessRunner:
         self._cache = cache
         self._deadline_s = deadline_s
         self._grace_s = grace_s
+        self.warming = False
+
+    async def warm_up(self) -> None:
+        """Start a worker and load the engine there, so that the first picture need not wait for either.
+
+        Pictures that are asked for meanwhile wait, since it takes a worker's place. Workers after the first start when
+        so many pictures are made at once.
+
+        Raises
+        ------
+        UncropError
+            As ``extend``; whatever else befalls the engine in its worker comes out too.
+        """
+        self.warming = True
+        try:
+            await self._in_worker(prepare, self._cache)
+        finally:
+            self.warming = False
 
     async def extend(
         self,
@@ -100,6 +125,9 @@ class ProcessRunner:
             The engine's own refusals, ``ProviderTimeout`` past the deadline, ``InternalError`` when the worker died.
         """
         deadline = time.monotonic() + self._deadline_s
+        return await self._in_worker(compute, self._cache, deadline, photo, sides, seed, quality, confidence_map)
+
+    async def _in_worker(self, work: Callable[..., T], *arguments: object) -> T:
         outcome = "No worker of the engine became free in time"
         try:
             with anyio.fail_after(self._deadline_s) as limit:
@@ -107,16 +135,7 @@ class ProcessRunner:
                     limit.deadline += self._grace_s
                     outcome = "The engine's worker did not come back and was ended"
                     return await to_process.run_sync(
-                        compute,
-                        self._cache,
-                        deadline,
-                        photo,
-                        sides,
-                        seed,
-                        quality,
-                        confidence_map,
-                        cancellable=True,
-                        limiter=anyio.CapacityLimiter(1),
+                        work, *arguments, cancellable=True, limiter=anyio.CapacityLimiter(1)
                     )
         except TimeoutError as error:
             raise ProviderTimeout(system_message=outcome) from error
@@ -166,6 +185,12 @@ class InlineRunner:
         return await to_thread.run_sync(
             compute, self._cache, deadline, photo, sides, seed, quality, confidence_map, tell
         )
+
+
+def prepare(cache: Path | None) -> None:
+    """Load the engine and all its kernels here and now; those that are missing are compiled."""
+    engine.use_cache(cache)
+    engine.warm_up()
 
 
 def compute(

@@ -241,7 +241,7 @@ def _readyz() -> Json:
         "required": ["database", "engine"],
         "properties": {
             "database": {"type": "boolean", "description": "It answers and has the tables of this version."},
-            "engine": {"type": "boolean", "description": "Its kernels are compiled."},
+            "engine": {"type": "boolean", "description": "Its kernels are compiled, and its first process is warm."},
         },
     }
     operation = _plain("readyz", "Whether requests can be served", schema)

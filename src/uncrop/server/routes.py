@@ -68,8 +68,9 @@ class Routes:
         return JSONResponse({"status": "ok"})
 
     async def readyz(self) -> Response:
-        """Say whether requests can be served: the database with its migrations, and the engine's kernels."""
-        checks = {"database": await self._database_answers(), "engine": self._engine_is_compiled()}
+        """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
+        engine_works = self._engine_is_compiled() and not self._service.runner.warming
+        checks = {"database": await self._database_answers(), "engine": engine_works}
         if not all(checks.values()):
             raise NotReady(details={"checks": checks})
         return JSONResponse({"status": "ready", "checks": checks})

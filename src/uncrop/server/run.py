@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from uncrop.server.app import create_app
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 KEEP_ALIVE_S = 75
 # Requests still running after this are cancelled; calls that somebody is billed for are finished all the same.
 SHUTDOWN_S = 30
+_log = structlog.stdlib.get_logger("uncrop.server")
 
 
 class Server(uvicorn.Server):
@@ -63,5 +67,18 @@ def make_server(app: FastAPI, *, protocol: type[BoundedProtocol] = BoundedProtoc
 
 
 async def run_server(service: Service, listener: socket.socket) -> None:
-    """Serve on a bound socket until told to stop."""
-    await make_server(create_app(service)).serve(sockets=[listener])
+    """Serve on a bound socket until told to stop; the engine's first worker warms up meanwhile."""
+    warming = asyncio.create_task(_warm_up(service), name="warm up the engine")
+    try:
+        await make_server(create_app(service)).serve(sockets=[listener])
+    finally:
+        warming.cancel()
+        with suppress(asyncio.CancelledError):
+            await warming
+
+
+async def _warm_up(service: Service) -> None:
+    try:
+        await service.runner.warm_up()
+    except Exception:  # noqa: BLE001 - other providers work without the engine, and its next call starts it anew
+        _log.warning("the engine could not be warmed up; its next picture will take longer", exc_info=True)

@@ -160,6 +160,76 @@ async def test_who_waits_for_a_worker_until_the_deadline_waits_no_longer(monkeyp
     assert failed.value.system_message == "No worker of the engine became free in time"
 
 
+# --- warming up ------------------------------------------------------------------------------------------------------
+
+
+def note_process(cache: Path) -> None:
+    (cache / "pid").write_text(str(os.getpid()))
+
+
+def tell_kernels(*_arguments: object) -> Extension:
+    from uncrop.engine.match import sweep_band
+
+    return answer_with(len(sweep_band.overloads))
+
+
+async def test_the_first_picture_finds_the_worker_that_was_warmed_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine_runner, "prepare", note_process)
+    stand_in(monkeypatch, tell_process)
+    processes = runner(tmp_path)
+    await processes.warm_up()
+    assert not processes.warming
+    assert (await extend(processes)).confidence == int((tmp_path / "pid").read_text()) != os.getpid()
+
+
+async def test_a_picture_waits_for_the_worker_that_is_being_warmed_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine_runner, "prepare", answer_on)
+    stand_in(monkeypatch, tell_process)
+    pipe = tmp_path / "pid"
+    os.mkfifo(pipe)
+    processes = runner(pipe)
+    pictures: list[Extension] = []
+
+    async def note() -> None:
+        pictures.append(await extend(processes))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(processes.warm_up)
+        await wait_all_tasks_blocked()
+        tasks.start_soon(note)
+        await wait_all_tasks_blocked()
+        assert (processes.warming, pictures) == (True, [])
+        worker = int(await to_thread.run_sync(pipe.read_text))
+    assert [picture.confidence for picture in pictures] == [worker]
+
+
+def answer_on(pipe: Path) -> None:
+    pipe.write_text(str(os.getpid()))  # waits for a reader
+
+
+async def test_a_worker_that_cannot_be_warmed_up_spoils_no_picture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    processes = runner(tmp_path)
+    monkeypatch.setattr(engine_runner, "prepare", die)
+    with pytest.raises(InternalError):
+        await processes.warm_up()
+    assert not processes.warming
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_a_warm_worker_has_loaded_the_kernels(monkeypatch: pytest.MonkeyPatch, real_cache: Path) -> None:
+    stand_in(monkeypatch, tell_kernels)
+    processes = runner(real_cache, deadline_s=280)
+    await processes.warm_up()
+    assert (await extend(processes)).confidence == 1
+
+
 # --- in a thread -----------------------------------------------------------------------------------------------------
 
 

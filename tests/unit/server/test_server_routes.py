@@ -16,6 +16,7 @@ from fixtures_server import (
     KEY,
     ORGANIZATION,
     PATH,
+    FakeRunner,
     FakeStore,
     FakeUncropper,
     Running,
@@ -206,6 +207,17 @@ def test_readyz_says_what_is_missing(
                 type="server_error",
             ),
         )
+
+
+def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
+    runner = FakeRunner(warming=True)
+    with running(already_open(fake_service(tmp_path, runner=runner))) as server:
+        cold = httpx2.get(server.url + "/readyz")
+        runner.warming = False
+        warm = httpx2.get(server.url + "/readyz")
+    assert (cold.status_code, cold.json()["error"]["details"]["checks"]["engine"]) == (503, False)
+    assert (warm.status_code, warm.json()["checks"]["engine"]) == (200, True)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
