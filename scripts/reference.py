@@ -31,7 +31,11 @@ def settings_page() -> str:
         "| variable | default | meaning |",
         "|---|---|---|",
     ]
-    computed = {"data_dir": "the platform's data folder", "engine_workers": "half the cores"}
+    computed = {
+        "data_dir": "the platform's data folder",
+        "engine_workers": "half the cores",
+        "max_pixel_megabytes": f"`{settings.PIXEL_MEGABYTES}`, and as many for each of the engine's processes",
+    }
     for name, field in settings.Settings.model_fields.items():
         default = computed.get(name) or ("–" if field.default in (None, "") else f"`{field.default}`")
         lines.append(f"| `{settings.PREFIX}{name.upper()}` | {default} | {field.description} |")

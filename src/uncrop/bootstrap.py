@@ -105,7 +105,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         slots = Slots(settings.max_running, settings.max_waiting)
         rates = RateLimiter(settings.rate_limit_per_minute)
         usage = UsageLimits(store.usage, default_daily_limit=settings.usage_limit_per_day)
-        memory = PixelMemory(settings.max_pixel_megabytes * 1_000_000)
+        memory = PixelMemory(settings.max_pixel_bytes)
         admission = Admission(slots=slots, memory=memory, usage=usage, rates=rates)
         stack.push_async_callback(admission.drain)
         yield Service(

@@ -121,6 +121,7 @@ class Capabilities:
     keeps_depth: bool = False  # works on 16 bits a channel and on grey as they are
     takes_confidence_map: bool = False  # can say of every pixel how far it can be trusted
     requests_per_minute: int | None = None  # of its own, below the organization's
+    working_bytes: Callable[[ImageHeader, Sides], int] | None = None  # that it takes on this machine to make a picture
 
 
 # --- 1 intake --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,12 @@ def test_everything_has_a_default_that_runs() -> None:
     assert configured.kernel_cache == configured.data_dir / "kernels"
 
 
+def test_memory_for_pixels_grows_with_the_engines_processes() -> None:
+    assert settings.load(engine_workers=1).max_pixel_bytes == 800_000_000
+    assert settings.load(engine_workers=4).max_pixel_bytes == 2_000_000_000
+    assert settings.load(engine_workers=4, max_pixel_megabytes=50).max_pixel_bytes == 50_000_000
+
+
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCROP_DATABASE_URL", "postgresql+psycopg://user@localhost/uncrop")
     monkeypatch.setenv("UNCROP_OPENAI_BASE_URL", "http://127.0.0.1:8080/v1/")

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 def pixel_bytes(job: Job) -> int:
-    """Predict the bytes that a job's pixels take: the photo as decoded, and its mask as decoded."""
+    """Predict the bytes that a job's pixels take: the photo and its mask as decoded, and the work of its provider.
+
+    What works on this machine takes them in another process; the finished picture takes their place in this one.
+    """
     header = job.header
     extent = header.width * header.height
     photo = extent * header.channels * header.bits // 8
-    return photo + (0 if job.request.mask is None else extent * 4)
+    mask = 0 if job.request.mask is None else extent * 4
+    predict = job.capabilities.working_bytes
+    return photo + mask + (0 if predict is None else predict(header, job.request.sides))
 
 
 class PixelMemory:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from uncrop.engine.cache import is_compiled, mark_compiled, use_cache
-from uncrop.engine.memory import peak_bytes
+from uncrop.engine.memory import peak_bytes, picture_bytes
 from uncrop.engine.watch import Watch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from uncrop.model import Pixels, Quality, Sides
 
-__all__ = ["Extension", "extend", "is_compiled", "peak_bytes", "use_cache", "warm_up"]
+__all__ = ["Extension", "extend", "is_compiled", "peak_bytes", "picture_bytes", "use_cache", "warm_up"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

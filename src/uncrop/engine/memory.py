@@ -16,6 +16,12 @@ PROCESS = 220_000_000  # bytes: interpreter, compiler, kernels and one tile
 CANVAS, PHOTO = 7, 9  # bytes a pixel, besides its values
 
 
+def picture_bytes(height: int, width: int, bytes_a_pixel: int, sides: Sides) -> int:
+    """Return what ``peak_bytes`` tells without the part that a process takes for any picture."""
+    canvas = (height + sides.up + sides.down) * (width + sides.left + sides.right)
+    return (CANVAS + 2 * bytes_a_pixel) * canvas + (PHOTO + bytes_a_pixel) * height * width
+
+
 def peak_bytes(height: int, width: int, bytes_a_pixel: int, sides: Sides) -> int:
     """Return the most memory that a process takes in which ``extend`` runs, with compiled kernels and two threads.
 
@@ -34,5 +40,4 @@ def peak_bytes(height: int, width: int, bytes_a_pixel: int, sides: Sides) -> int
         220 MB + (7 + 2 b) bytes a pixel of the canvas + (9 + b) bytes a pixel of the photo, b being its bytes a pixel;
         the caller's array counts as part of it.
     """
-    canvas = (height + sides.up + sides.down) * (width + sides.left + sides.right)
-    return PROCESS + (CANVAS + 2 * bytes_a_pixel) * canvas + (PHOTO + bytes_a_pixel) * height * width
+    return PROCESS + picture_bytes(height, width, bytes_a_pixel, sides)

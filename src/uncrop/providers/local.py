@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from uncrop import engine
 from uncrop.model import Capabilities, Facts, Fill
 from uncrop.providers.base import new_request_id
 
 if TYPE_CHECKING:
-    from uncrop.model import Task
+    from uncrop.model import ImageHeader, Sides, Task
     from uncrop.providers.base import Flight, ProviderContext
 
 NAME = "local"
+
+
+def working_bytes(header: ImageHeader, sides: Sides) -> int:
+    """Predict what a process of the engine takes for one picture, besides what it always takes."""
+    return engine.picture_bytes(header.height, header.width, header.channels * header.bits // 8, sides)
 
 
 class Local:
@@ -34,6 +40,7 @@ class Local:
             bills=False,
             keeps_depth=True,
             takes_confidence_map=True,
+            working_bytes=working_bytes,
         )
 
     @property

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from uncrop.admission.admission import Admission
 from uncrop.admission.memory import PixelMemory, pixel_bytes
 from uncrop.admission.slots import Slots
-from uncrop.model import Caller, Job
+from uncrop.model import Caller, Job, Sides
+from uncrop.providers.local import Local
+from uncrop.testing.workbench import make_context
 
 
 class Holder:
@@ -125,6 +127,40 @@ def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
     assert pixel_bytes(job) == 16 * 16 * 3
     masked = replace(job, request=replace(job.request, mask=b"mask"), header=replace(job.header, bits=16, channels=4))
     assert pixel_bytes(masked) == 16 * 16 * (4 * 2 + 4)
+
+
+def test_what_works_on_this_machine_takes_memory_for_it(job: Job) -> None:
+    capabilities = replace(job.capabilities, working_bytes=lambda header, sides: 1000 * header.width + sides.left)
+    request = replace(job.request, sides=Sides(left=7))
+    assert pixel_bytes(replace(job, capabilities=capabilities, request=request)) == 16 * 16 * 3 + 16_007
+
+
+async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:
+    local = Local(make_context()).capabilities
+    large = replace(
+        job,
+        capabilities=local,
+        request=replace(job.request, sides=Sides(left=580, right=580, up=390, down=390)),
+        header=replace(job.header, width=3872, height=2592),
+    )
+    memory = PixelMemory(400_000_000)
+    admission = Admission(slots=Slots(9, 0), memory=memory)
+    stop, admitted = asyncio.Event(), []
+
+    async def work(name: str, wanted: Job) -> None:
+        async with admission.grant(wanted, Caller()):
+            admitted.append(name)
+            await stop.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(work("small", replace(job, capabilities=local)))
+        tasks.create_task(work("large", large))
+        tasks.create_task(work("another large", large))
+        await settle()
+        assert admitted == ["small", "large"]
+        stop.set()
+    assert admitted == ["small", "large", "another large"]
+    assert memory.held == 0
 
 
 async def test_a_job_holds_its_memory_while_it_is_admitted(job: Job) -> None:

@@ -27,7 +27,15 @@ def test_importing_loads_neither_numba_nor_numpy():
 
 
 def test_public_names():
-    assert engine.__all__ == ["Extension", "extend", "is_compiled", "peak_bytes", "use_cache", "warm_up"]
+    assert engine.__all__ == [
+        "Extension",
+        "extend",
+        "is_compiled",
+        "peak_bytes",
+        "picture_bytes",
+        "use_cache",
+        "warm_up",
+    ]
 
 
 @pytest.fixture

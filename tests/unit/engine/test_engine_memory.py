@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from uncrop.engine import peak_bytes
+from uncrop.engine import peak_bytes, picture_bytes
 from uncrop.model import Sides
 
 SIDES = Sides(left=300, right=300, up=200, down=200)
@@ -21,6 +21,7 @@ def python(code: str) -> str:
 def test_the_formula():
     assert peak_bytes(1000, 2000, 3, Sides(left=500, up=-200)) == 220_000_000 + 13 * 800 * 2500 + 12 * 2_000_000
     assert peak_bytes(100, 100, 8, Sides()) == 220_000_000 + (23 + 17) * 10_000
+    assert picture_bytes(100, 100, 8, Sides()) == (23 + 17) * 10_000
 
 
 # Not by getrusage, whose peak begins with that of the process which started this one.

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from uncrop import errors
+from uncrop.engine import peak_bytes
 from uncrop.model import Sides, UncropRequest
 from uncrop.providers.base import Flight
 from uncrop.providers.local import Local
@@ -51,6 +52,17 @@ async def test_a_map_is_handed_on_when_it_was_asked_for(local: Local) -> None:
     assert fill.confidence_map is not None
     assert (fill.confidence_map[:, 8:] == 255).all()
     assert (fill.confidence_map[:, :8] == 128).all()
+
+
+def test_the_memory_that_a_process_of_the_engine_takes_for_it_is_told(local: Local) -> None:
+    predict = local.capabilities.working_bytes
+    assert predict is not None
+    header = replace(make_task(request(), local.capabilities).job.header, width=4000, height=3000)
+    sides = Sides(left=600, right=600, up=-100)
+    process = peak_bytes(16, 16, 3, Sides(left=1)) - 13 * 16 * 17 - 12 * 16 * 16
+    for channels, bits, size in ((1, 8, 1), (3, 8, 3), (4, 16, 8)):
+        told = predict(replace(header, channels=channels, bits=bits), sides)
+        assert told == peak_bytes(3000, 4000, size, sides) - process
 
 
 async def test_progress_reaches_whoever_waits_for_the_flight(local: Local) -> None:
