@@ -59,6 +59,12 @@ class Frame:
         return self.left + self.cols
 
 
+def away(first: int, last: int, count: int) -> NDArray[np.int64]:
+    """Return how far each of ``count`` lines lies from the photo's, ``first`` to ``last``: 0 on those themselves."""
+    lines = np.arange(count)
+    return np.maximum(0, np.maximum(first - lines, lines - last + 1))
+
+
 def count_levels(height: int, width: int, rows: int, cols: int, coarsest: int) -> int:
     """Choose the number of levels for a canvas of ``height`` x ``width`` around a photo of ``rows`` x ``cols``.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.align import Frame
+from uncrop.engine.align import Frame, away
 from uncrop.engine.field import Field
 from uncrop.engine.pyramid import PATCH, RADIUS
 from uncrop.model import Rect, Sides
@@ -25,14 +25,13 @@ def coarse_confidence(field: Field) -> NDArray[np.uint8]:
     """Return (H, W) uint8, 0 to 255, for the pixels of the coarsest ``field``."""
     height, width = field.costs.shape
     top, bottom, left, right = (int(side) for side in field.box)
-    rows, cols = np.arange(height), np.arange(width)
-    dy = np.maximum(0, np.maximum(top - rows, rows - bottom + 1))
-    dx = np.maximum(0, np.maximum(left - cols, cols - right + 1))
-    away = np.maximum(dy[:, None], dx[None, :]) / min(bottom - top, right - left)
+    dy, dx = away(top, bottom, height), away(left, right, width)
+    distance = np.maximum(dy[:, None], dx[None, :]) / min(bottom - top, right - left)
     # No patch is centred on the canvas's rim: the nearest one speaks for it.
-    inner_rows, inner_cols = np.clip(rows, RADIUS, height - RADIUS - 1), np.clip(cols, RADIUS, width - RADIUS - 1)
+    inner_rows = np.clip(np.arange(height), RADIUS, height - RADIUS - 1)
+    inner_cols = np.clip(np.arange(width), RADIUS, width - RADIUS - 1)
     misfit = np.log2(1 + np.maximum(0, field.costs[np.ix_(inner_rows, inner_cols)]) / PATCH)
-    trust = np.clip(AT_BEST - PER_DOUBLING * misfit - PER_SIDE * away, 0, 1)
+    trust = np.clip(AT_BEST - PER_DOUBLING * misfit - PER_SIDE * distance, 0, 1)
     coarse: NDArray[np.uint8] = np.floor(255 * trust + 0.5).astype(np.uint8)
     return coarse
 

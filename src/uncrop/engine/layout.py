@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.align import Frame
+from uncrop.engine.align import Frame, away
 from uncrop.engine.chance import below, chance
 from uncrop.engine.kernel import kernel
 from uncrop.engine.prior import penalty
@@ -27,11 +27,9 @@ COLOUR_SLACK = np.array([8, 3, 3, 0], np.int32)  # how far the colour of a copy 
 
 def visiting_order(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the phase of every pixel (H, W), -1 on the photo, and the flat indices of the others in their order."""
-    rows, cols = np.arange(frame.height), np.arange(frame.width)
-    dy = np.maximum(0, np.maximum(frame.top - rows, rows - frame.bottom + 1))
-    dx = np.maximum(0, np.maximum(frame.left - cols, cols - frame.right + 1))
+    dy, dx = away(frame.top, frame.bottom, frame.height), away(frame.left, frame.right, frame.width)
     distance = np.sqrt(dy[:, None] ** 2 + dx[None, :] ** 2).astype(np.int32)
-    parity = (rows[:, None] % 2) * 2 + cols[None, :] % 2
+    parity = (np.arange(frame.height)[:, None] % 2) * 2 + np.arange(frame.width)[None, :] % 2
     phase = np.where(distance == 0, -1, distance * 4 + parity).astype(np.int32)
     order = np.argsort(phase, axis=None, kind="stable").astype(np.int32)
     return phase, order[frame.rows * frame.cols :]

@@ -20,7 +20,7 @@ from uncrop.engine.frames import find_bars, lay_around, scene_sides, without
 from uncrop.engine.match import sweep
 from uncrop.engine.plan import PLANS, Effort, Plan
 from uncrop.engine.prior import Strictness, make_prior
-from uncrop.engine.pyramid import Atlas, erode, make_pyramid
+from uncrop.engine.pyramid import Atlas, make_pyramid
 from uncrop.engine.reach import mirror_on, within_reach
 from uncrop.engine.seams import make_copies
 from uncrop.engine.upsample import double
@@ -109,8 +109,9 @@ def make(
     solid = solid_part(photo.shape, alpha)
     plan = PLANS[quality]
     frame, levels = align(solid.shape[0], solid.shape[1], sides, plan.coarsest)
-    if erode(solid, crew).any():
-        made, confidence = make_colour(colour, solid, frame, levels, seed, plan, crew, watch)
+    found = make_colour(colour, solid, frame, levels, seed, plan, crew, watch)
+    if found is not None:
+        made, confidence = found
         top, left = frame.top - sides.up, frame.left - sides.left
         window = np.s_[top : top + solid.shape[0] + sides.up + sides.down,
                        left : left + solid.shape[1] + sides.left + sides.right]  # fmt: skip
@@ -128,11 +129,16 @@ def make(
 def make_colour(
     colour: NDArray[Any], solid: NDArray[np.bool_], frame: Frame, levels: int, seed: int, plan: Plan, crew: Crew,
     watch: Watch,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:  # fmt: skip
-    """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W)."""
+) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:  # fmt: skip
+    """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W).
+
+    None where no patch of the photo can be copied.
+    """
     compared = channels(paint_under(to_eight_bits(colour), solid), 1 << (levels - 1), crew)
     pyramid = make_pyramid(compared, solid, levels, crew)
     del compared
+    if not pyramid[0].usable.any():
+        return None
     while not pyramid[-1].usable.any():
         pyramid.pop()
     level = len(pyramid) - 1
