@@ -98,19 +98,36 @@ def lay_around(
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Lay the bars around the extended scene (H, W, channels) and its confidence (H, W), out to ``sides``.
 
-    The outermost bar of a side takes all that is added there; what is flat can be trusted.
+    The outermost bar of a side takes all that is added there; what is flat can be trusted. The picture is made at once
+    at its full size, not bar by bar, so that there are never three of it.
     """
-    for n, bar in reversed(list(enumerate(bars))):
-        outermost = all(other.side != bar.side for other in bars[:n])
-        lines = bar.depth + (max(0, getattr(sides, bar.side)) if outermost else 0)
-        axis = 0 if bar.side in ("up", "down") else 1
-        shape = (lines, made.shape[1]) if axis == 0 else (made.shape[0], lines)
-        flat = np.broadcast_to(bar.colour, (*shape, made.shape[2]))
-        sure = np.broadcast_to(np.uint8(255), shape)
-        before = bar.side in ("up", "left")
-        made = np.concatenate([flat, made] if before else [made, flat], axis=axis)
-        trust = np.concatenate([sure, trust] if before else [trust, sure], axis=axis)
-    return made, trust
+    if not bars:
+        return made, trust
+    depths = [bar.depth for bar in bars]
+    for side in {bar.side for bar in bars}:
+        outermost = next(n for n, bar in enumerate(bars) if bar.side == side)
+        depths[outermost] += max(0, getattr(sides, side))
+    room = {side: sum(deep for bar, deep in zip(bars, depths, strict=True) if bar.side == side) for side in SIDES}
+    top, left, bottom, right = room["up"], room["left"], room["up"] + made.shape[0], room["left"] + made.shape[1]
+    whole = np.empty((bottom + room["down"], right + room["right"], made.shape[2]), made.dtype)
+    sure = np.full(whole.shape[:2], 255, np.uint8)
+    whole[top:bottom, left:right] = made
+    sure[top:bottom, left:right] = trust
+    for bar, deep in reversed(list(zip(bars, depths, strict=True))):
+        match bar.side:
+            case "up":
+                whole[top - deep : top, left:right] = bar.colour
+                top -= deep
+            case "down":
+                whole[bottom : bottom + deep, left:right] = bar.colour
+                bottom += deep
+            case "left":
+                whole[top:bottom, left - deep : left] = bar.colour
+                left -= deep
+            case "right":
+                whole[top:bottom, right : right + deep] = bar.colour
+                right += deep
+    return whole, sure
 
 
 def bar_depth(lines: NDArray[Any], colour: NDArray[Any]) -> int:

@@ -28,10 +28,16 @@ def test_the_formula():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's own peak")
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "dtype"),
-    [(1500, 2000, 3, "uint8"), (900, 1300, 4, "uint16"), (1200, 1600, 1, "uint8")],
+    ("height", "width", "channels", "dtype", "bar"),
+    [
+        (1500, 2000, 3, "uint8", 0),
+        (900, 1300, 4, "uint16", 0),
+        (1200, 1600, 1, "uint8", 0),
+        (1500, 2000, 3, "uint8", 40),
+        (900, 1300, 4, "uint16", 40),
+    ],
 )
-def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype):
+def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar):
     start = f"""
 from pathlib import Path
 import numpy as np
@@ -51,6 +57,11 @@ y, x = np.mgrid[0:{height}, 0:{width}].astype(np.int32)
 plane = ((x * 7 + y * 3) // 5 ^ (x // 64 * 37 + y // 64 * 91)) & 255
 image = plane[:, :, None].repeat({channels}, 2).astype(np.{dtype}) * np.{dtype}(np.iinfo(np.{dtype}).max // 255)
 image[:, :, -1] |= 128
+if {bar}:  # above and at the left; such photos have no transparent pixels
+    image[:, :, 3:] = np.iinfo(np.{dtype}).max
+    image[:{bar}, :, :3] = image[:, :{bar}, :3] = 0
+    from uncrop.engine.frames import find_bars
+    assert {{bar.side for bar in find_bars(image)}} == {{"up", "left"}}
 del y, x, plane
 before = peak()
 engine.extend(image, {SIDES!r}, seed=0, quality="fast", threads=2)
