@@ -24,8 +24,9 @@ PARTS = 8  # of a line
 EDGE = 24  # levels by which the scene differs from its bar; most of what rings in a JPEG stays below
 RAGGED = 2  # lines next to the scene that may be mixed with it
 RINGING = 16  # lines next to the scene that ring: a block of a JPEG whose colour is halved
-NOISE = 12.0  # levels by which the pixels of a line that rings may be off in the mean: more would be a gradient
+NOISE = 12.0  # levels by which the pixels of lines that ring may be off in the mean: more would be a gradient
 THIN_DRIFT, THIN_NOISE = 2.0, 3.0  # what DRIFT and NOISE are for a bar of RINGING lines or fewer
+SHADE = 3.0  # levels by which they may be lighter or darker in the mean: more would be a ramp
 SHORTEST = 16  # pixels of a line that can be told to be uniform
 LAYERS = 2  # bars one behind the other on one side; more would be a pattern of stripes
 RIM = 20  # a closed rim is at least one RIM-th of the photo's shorter side deep, ...
@@ -66,11 +67,11 @@ def find_bars(photo: Pixels) -> list[Bar]:
     if all(_is_calm(_from_side(photo, side)[:depth], colour) for side in SIDES):
         return [Bar(side=side, depth=depth, colour=colour) for side in SIDES]
     bars: list[Bar] = []
-    for _ in range(LAYERS):
+    for layer in range(LAYERS):
         for side in SIDES:
             lines = _from_side(photo, side)
             colour = _median(lines[0])
-            if depth := bar_depth(lines, colour):
+            if depth := bar_depth(lines, colour) or (layer == 0 and stained_depth(lines, colour)):
                 bars.append(Bar(side=side, depth=depth, colour=colour))
                 photo = without(photo, bars[-1:])
         if {bar.side for bar in bars} == set(SIDES):
@@ -137,8 +138,23 @@ def bar_depth(lines: NDArray[Any], colour: NDArray[Any]) -> int:
     depth = _sharp_end(lines, colour)
     if depth > RINGING and not _is_calm(lines[: depth - RINGING], colour):
         return 0
-    noise = _off(lines[max(0, depth - RINGING) : max(1, depth - RAGGED)], colour).mean(axis=1)
-    return depth if noise.max() <= (NOISE if depth > RINGING else THIN_NOISE) else 0
+    last = lines[max(0, depth - RINGING) : max(1, depth - RAGGED)]
+    if _off(last, colour).mean(axis=1).max() > (NOISE if depth > RINGING else THIN_NOISE):
+        return 0
+    shade = _lightness(last).mean(axis=1) - _lightness(colour)
+    return depth if np.abs(shade).max() <= SHADE * _levels(lines.dtype) else 0
+
+
+def stained_depth(lines: NDArray[Any], colour: NDArray[Any]) -> int:
+    """Return what ``bar_depth`` does for a bar of ``RINGING`` lines or fewer that a JPEG has stained.
+
+    It may lie in the same blocks as the scene, whose colours then reach all over it. Lightness is kept at twice their
+    resolution and tells where the bar ends.
+    """
+    rim = lines[: RINGING + RAGGED + 1]
+    depth = bar_depth(_lightness(rim), _lightness(colour))
+    stains = _off(rim[: max(1, depth - RAGGED)], colour).mean()
+    return depth if depth <= RINGING and stains <= NOISE else 0
 
 
 def _sharp_end(lines: NDArray[Any], colour: NDArray[Any]) -> int:
@@ -165,6 +181,15 @@ def _median(line: NDArray[Any]) -> NDArray[Any]:
     middle = line.shape[0] // 2
     colour: NDArray[Any] = np.partition(line, middle, axis=0)[middle]
     return colour
+
+
+def _lightness(colours: NDArray[Any]) -> NDArray[Any]:
+    """Return the lightness (..., 1) of colours (..., channels), of their dtype, as a JPEG weighs them."""
+    if colours.shape[-1] < 3:
+        return colours[..., :1]
+    red, green, blue = (colours[..., n].astype(np.uint32) for n in range(3))
+    light: NDArray[Any] = (77 * red + 150 * green + 29 * blue) >> 8
+    return light.astype(colours.dtype)[..., None]
 
 
 def _levels(dtype: np.dtype[Any]) -> int:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from uncrop.engine import extend
-from uncrop.engine.frames import find_bars
+from uncrop.engine.frames import bar_depth, find_bars
 from uncrop.model import Sides
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (180, 30, 40)
@@ -49,6 +49,19 @@ def test_a_letterbox_survives_jpeg(scene):
     assert all(abs(depth - 32) <= 2 for depth in bars.values())
 
 
+@pytest.mark.parametrize("quality", [50, 75])
+@pytest.mark.parametrize("colour", [BLACK, WHITE])
+def test_a_thin_bar_survives_the_halved_colours_of_a_jpeg(scene, colour, quality):
+    picture = scene.copy()
+    picture[np.add.outer(np.arange(120) // 24, np.arange(160) // 24) % 2 == 0] = (40, 90, 220)
+    file = io.BytesIO()
+    Image.fromarray(framed(picture, colour, up=8, left=8)).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    picture = np.asarray(Image.open(file))
+    assert not np.array_equal(picture[:7, 20:], np.broadcast_to(colour, (7, 140, 3)))  # blue has come into the bar
+    assert bar_depth(picture, np.array(colour)) == 0
+    assert found(picture) == {"up": 8, "left": 8}
+
+
 def test_an_ordinary_photo_has_no_bars(draw, scene):
     assert found(scene) == {}
     assert found(draw(60, 80)) == {}
@@ -67,6 +80,15 @@ def test_a_sky_that_changes_slowly_is_no_bar(scene):
 def test_a_gradient_is_no_bar(slope):
     rows = np.clip(20 + slope * np.arange(120), 0, 255).astype(np.uint8)
     assert found(np.broadcast_to(rows[:, None, None], (120, 160, 3)).copy()) == {}
+
+
+@pytest.mark.parametrize("slope", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("calm", [4, 12, 50])
+@pytest.mark.parametrize("tint", [(1, 1, 1), (1, 1, 0)])
+def test_a_calm_area_that_ends_in_a_ramp_is_no_bar(slope, calm, tint):
+    rows = np.clip(20 + slope * np.maximum(0, np.arange(120) - calm), 0, 255)
+    picture = (rows[:, None, None] * np.array(tint)).astype(np.uint8)
+    assert found(np.broadcast_to(picture, (120, 160, 3)).copy()) == {}
 
 
 def test_a_bright_sky_over_a_ragged_skyline_is_no_bar(scene):
