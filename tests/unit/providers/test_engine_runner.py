@@ -21,7 +21,7 @@ from uncrop.engine import Extension
 from uncrop.errors import InternalError, InvalidExtendParameters, ProviderTimeout
 from uncrop.model import Sides
 from uncrop.providers import engine_runner
-from uncrop.providers.engine_runner import InlineRunner, ProcessRunner, compute
+from uncrop.providers.engine_runner import InlineRunner, ProcessRunner, compute, prepare
 
 PHOTO = np.full((16, 16, 3), 7, np.uint8)
 SIDES = Sides(left=4)
@@ -308,6 +308,14 @@ def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPa
         tmp_path,
         ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline}),
     ]
+
+
+def test_preparing_loads_the_engine_from_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(engine, "use_cache", calls.append)
+    monkeypatch.setattr(engine, "warm_up", lambda: calls.append("warm"))
+    prepare(tmp_path)
+    assert calls == [tmp_path, "warm"]
 
 
 def test_past_its_deadline_not_even_the_compiler_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
