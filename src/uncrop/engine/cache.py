@@ -11,18 +11,20 @@ _MARK = "complete"
 
 
 def fingerprint() -> str:
-    """Name this version of the kernels: a hash over the engine's sources and the compiler's versions.
+    """Name these very kernels: a hash over the engine's sources, where they lie, and the compiler's versions.
 
     Numba notices a change in a kernel's own file, but not in a kernel that it calls; a folder per fingerprint does.
+    And it compiles anew for the same sources in another place: what was compiled for one copy is not there for others.
     """
-    digest = hashlib.sha256(f"{version('numba')} {version('llvmlite')} {version('numpy')}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    folder = Path(__file__).parent
+    digest = hashlib.sha256(f"{folder} {version('numba')} {version('llvmlite')} {version('numpy')}".encode())
+    for source in sorted(folder.glob("*.py")):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def _numba_config() -> Any:
-    """Return Numba's configuration; loading Numba takes half a second, so that it is not done at import."""
+    """Return Numba's configuration; loading Numba takes a while, so that it is not done at import."""
     import numba
 
     return numba.config

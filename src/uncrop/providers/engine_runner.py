@@ -213,7 +213,7 @@ def compute(
     ------
     UncropError
     """
-    # Before Numba is loaded, which takes half a second.
+    # Before Numba is loaded, which takes a while.
     Watch(progress=None, deadline=deadline, clock=time.monotonic).check()
     engine.use_cache(cache)
     made = engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline)

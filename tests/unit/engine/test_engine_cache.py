@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,13 @@ print("numba.cpython.setobj" in sys.modules, rtsys._init)
 """
     python(code)  # compiles what is missing
     assert python(code) == "False False\n"
+
+
+def test_another_copy_of_the_sources_is_not_taken_for_compiled(monkeypatch, tmp_path):
+    before = cache.fingerprint()
+    shutil.copytree(Path(cache.__file__).parent, tmp_path / "engine")
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "engine" / "cache.py"))
+    assert cache.fingerprint() != before
 
 
 @pytest.mark.slow
