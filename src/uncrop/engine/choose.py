@@ -12,6 +12,7 @@ from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
 from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
 from uncrop.engine.match import sweep
+from uncrop.engine.periods import NO_REPEATS, Repeats, periodic_layouts
 from uncrop.engine.plan import Plan
 from uncrop.engine.prior import Strictness, make_prior
 from uncrop.engine.pyramid import RADIUS, Atlas
@@ -44,8 +45,9 @@ def target_mask(frame: Frame) -> NDArray[np.bool_]:
 
 
 def make_layout(
-    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, level: int, seed: int, crew: Crew
-) -> Layout:
+    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, level: int, seed: int, crew: Crew,
+    repeats: Repeats = NO_REPEATS,
+) -> Layout:  # fmt: skip
     """Grow one layout, and refine it at its own level."""
     field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
     phase, order = visiting_order(frame)
@@ -55,7 +57,7 @@ def make_layout(
     def work(part: tuple[int, int]) -> None:
         grow(
             order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed,
-            make_room(),
+            repeats, make_room(),
         )  # fmt: skip
 
     for parts in shares(phase, order, crew):
@@ -99,14 +101,16 @@ def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None
 def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch) -> Layout:
     """Make every layout of the plan, each in one thread, and return the one of the least mean cost.
 
-    A canvas that is still large at its coarsest level, around a photo too thin for more levels, gets the first alone.
+    A photo that repeats itself gets layouts that do so too. A canvas that is still large at its coarsest level, around
+    a photo too thin for more levels, gets the plan's first layout alone.
     """
-    layouts = plan.layouts if frame.height * frame.width <= LARGE else plan.layouts[:1]
+    tasks = [(strictness, NO_REPEATS) for strictness in plan.layouts]
+    if frame.height * frame.width <= LARGE:
+        tasks += periodic_layouts(frame, atlas.pixels)
+    else:
+        del tasks[1:]
+    if len(tasks) == 1:
+        return make_layout(frame, atlas, plan.layouts[0], plan, level, seed, crew)
     alone = Crew(1, watch.check)
-    if len(layouts) == 1:
-        return make_layout(frame, atlas, layouts[0], plan, level, seed, crew)
-    made = crew.each(
-        lambda strictness: make_layout(frame, atlas, strictness, plan, level, seed, alone),
-        layouts,
-    )
+    made = crew.each(lambda task: make_layout(frame, atlas, task[0], plan, level, seed, alone, task[1]), tasks)
     return min(made, key=lambda layout: layout.energy)

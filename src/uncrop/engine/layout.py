@@ -2,10 +2,12 @@
 
 Every pixel copies the source whose surroundings agree best with what is already there around it. Candidates are the
 continuations of its neighbours' sources and a grid over the whole photo, whose phase differs from pixel to pixel:
-together nearly an exhaustive search. Pixels are visited in phases, by distance from the photo and by parity; a pixel
-reads only pixels of earlier phases, so that the order within a phase does not matter. The growth in layers is that of
-Newson et al. 2014 (doi:10.1137/140954933); near pixels weigh more, as in texture synthesis pixel by pixel (Efros and
-Leung 1999, doi:10.1109/ICCV.1999.790383).
+together nearly an exhaustive search. Where the photo repeats itself, places some periods away may come before them.
+
+Pixels are visited in phases, by distance from the photo and by parity; a pixel reads only pixels of earlier phases, so
+that the order within a phase does not matter. The growth in layers is that of Newson et al. 2014
+(doi:10.1137/140954933); near pixels weigh more, as in texture synthesis pixel by pixel (Efros and Leung 1999,
+doi:10.1109/ICCV.1999.790383).
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from uncrop.engine.pyramid import PATCH, RADIUS
 from uncrop.engine.rows import RUN, weighted_difference
 
 COLOUR_SLACK = np.array([8, 3, 3, 0], np.int32)  # how far the colour of a copy may be shifted, in levels
+PLACES = 8  # whole periods away that a pixel is compared with
+TIMES = 8  # at most that a period is taken to reach one
 
 
 def visiting_order(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -155,9 +159,32 @@ def search_continuations(
 
 
 @kernel
+def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats: Any, best: Any) -> None:
+    """Compare with the nearest places that lie some periods away inside the photo, free of the prior.
+
+    Updates ``best``, with a cost that is halved as often as ``repeats`` says.
+    """
+    height, width = atlas.usable.shape
+    found = 0
+    for times in range(1, TIMES + 1):
+        for n in range(repeats.shifts.shape[0]):
+            sy = y - repeats.top + times * repeats.shifts[n, 0]
+            sx = x - repeats.left + times * repeats.shifts[n, 1]
+            if not (RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS) or atlas.usable[sy, sx] == 0:
+                continue
+            cost = weighted_difference(mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width)
+            cost >>= repeats.halvings
+            if cost < best[0]:
+                best[0], best[1], best[2] = cost, sy, sx
+            found += 1
+            if found == PLACES:
+                return
+
+
+@kernel
 def grow(
     order: Any, first: int, last: int, phase: Any, canvas: Any, labels: Any, atlas: Any, prior: Any, weights: Any,
-    slack: Any, stride: int, seed: int, room: Any,
+    slack: Any, stride: int, seed: int, repeats: Any, room: Any,
 ) -> None:  # fmt: skip
     """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
     width, atlas_width = phase.shape[1], atlas.usable.shape[1]
@@ -166,6 +193,7 @@ def grow(
         y, x = order[n] // width, order[n] % width
         weight = read_context(y, x, phase, canvas, weights, context, mask)
         best[0], best[1], best[2] = 1 << 62, labels[y, x, 0], labels[y, x, 1]
+        search_periods(y, x, context, mask, atlas, repeats, best)
         search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, tried, best)
         search_grid(y, x, context, mask, weight, atlas, prior, stride, chance(seed, order[n], 0), best)
         sy, sx = best[1], best[2]

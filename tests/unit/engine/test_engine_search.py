@@ -17,6 +17,7 @@ from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field
 from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
 from uncrop.engine.match import BAND, BAND_STEP, sweep
+from uncrop.engine.periods import NO_REPEATS, Repeats
 from uncrop.engine.prior import FRACTION_BITS, Prior, Strictness, make_prior
 from uncrop.engine.pyramid import Atlas, make_atlas
 from uncrop.engine.rows import PADDING
@@ -68,7 +69,9 @@ def atlas_with_holes(pixels: np.ndarray) -> Atlas:
 # --- layout -------------------------------------------------------------------------------------------------------
 
 
-def plain_layout(frame: Frame, atlas: Atlas, prior: Prior, stride: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def plain_layout(
+    frame: Frame, atlas: Atlas, prior: Prior, stride: int, seed: int, repeats: Repeats
+) -> tuple[np.ndarray, np.ndarray]:
     """Grow a layout pixel by pixel; returns the picture (H, W, 4) and the sources (H, W, 2)."""
     source, weights = atlas.pixels, context_weights()
     canvas = make_field(frame, source).flat[:-PADDING].reshape(frame.height, frame.width, 4)
@@ -91,6 +94,15 @@ def plain_layout(frame: Frame, atlas: Atlas, prior: Prior, stride: int, seed: in
             for sx in range(3 + plain_below(bits, 16, stride), source.shape[1] - 3, stride)
         ]
         best, chosen = 1 << 62, tuple(labels[y, x])
+        away = [
+            (y - repeats.top + times * down, x - repeats.left + times * along)
+            for times in range(1, 9)
+            for down, along in repeats.shifts.tolist()
+        ]
+        for sy, sx in [place for place in away if copyable(atlas, *place)][:8]:
+            cost = int((mask[:, :, None] * np.square(context - around(source, sy, sx))).sum()) >> repeats.halvings
+            if cost < best:
+                best, chosen = cost, (sy, sx)
         for n, (sy, sx) in enumerate([*followed, *grid]):
             if not copyable(atlas, sy, sx):
                 continue
@@ -111,11 +123,14 @@ def plain_layout(frame: Frame, atlas: Atlas, prior: Prior, stride: int, seed: in
 
 @pytest.mark.parametrize("strictness", [PLAIN, STRICT])
 @pytest.mark.parametrize("stride", [1, 3])
-def test_a_layout_grows_as_in_plain_python(strictness, stride):
+@pytest.mark.parametrize("halvings", [None, 1, 4])
+def test_a_layout_grows_as_in_plain_python(strictness, stride, halvings):
+    shifts = np.array([(0, 4), (0, -4), (5, -1), (-5, 1), (7, 3), (-7, -3)], np.int32)
+    repeats = NO_REPEATS if halvings is None else Repeats(shifts=shifts, top=3, left=4, halvings=halvings)
     frame = Frame(height=17, width=19, top=3, left=4, rows=11, cols=12)
     pixels = picture(11, 12)
     atlas, prior = atlas_with_holes(pixels), make_prior(frame, strictness)
-    expected, sources = plain_layout(frame, atlas, prior, stride, 5)
+    expected, sources = plain_layout(frame, atlas, prior, stride, 5, repeats)
     phase, order = visiting_order(frame)
     with Crew(2, lambda: None) as two:
         cut = shares(phase, order, two)
@@ -127,7 +142,7 @@ def test_a_layout_grows_as_in_plain_python(strictness, stride):
         for first, last in parts:
             grow(
                 order, first, last, phase, canvas, field.labels, atlas, prior, context_weights(), COLOUR_SLACK, stride,
-                5, make_room(),
+                5, repeats, make_room(),
             )  # fmt: skip
         assert np.array_equal(field.labels, sources)
         assert np.array_equal(canvas, expected)
