@@ -1,4 +1,4 @@
-"""Step 7f: the made pixels in the photo's own depth: what each copies, plus its correction."""
+"""Step 7g: the made pixels in the photo's own depth: what each copies, plus its correction."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from uncrop.engine.border import border_steps, bridge
 from uncrop.engine.correct import correct_tile, solve_cells
 from uncrop.engine.crew import Crew, tiles
+from uncrop.engine.gamut import pull_back
 from uncrop.engine.kernel import kernel
 from uncrop.engine.seams import Copies, value_at
 from uncrop.engine.watch import Watch
@@ -38,6 +39,7 @@ def write_tile(copies: Any, corrections: Any, top: int, left: int, white: int, o
 def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: Watch) -> NDArray[Any]:
     """Return the made picture (H, W, 1 or 3) of ``dtype``, corrected at its seams; the photo is not yet in it."""
     cells = solve_cells(copies, crew, watch)
+    pull_back(copies, cells, crew)
     steps = border_steps(copies, cells, crew)
     watch.step(0.92, "write")
     height, width = copies.origin.shape
