@@ -1,4 +1,10 @@
-"""Step 8: several layouts with differently strict priors, and the choice of the one that fits best."""
+"""Step 8: several layouts with differently strict priors; every region takes the one that fits best there.
+
+A layout that goes wrong mostly does so in one place: a subject begins again on the left, while the right is fine. So
+the choice is made pixel by pixel, by the costs of the patches around it, and the pieces are joined by more sweeps, as
+proposals are fused in Lempitsky et al. 2010 (doi:10.1109/TPAMI.2009.143), here without a graph cut: where two layouts
+meet, the patches find new sources themselves.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +19,8 @@ from uncrop.engine.field import Field, make_field
 from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
 from uncrop.engine.match import sweep
 from uncrop.engine.periods import NO_REPEATS, Repeats, periodic_layouts
-from uncrop.engine.plan import Plan
-from uncrop.engine.prior import Strictness, make_prior
+from uncrop.engine.plan import Effort, Plan
+from uncrop.engine.prior import Prior, Strictness, make_prior
 from uncrop.engine.pyramid import RADIUS, Atlas
 from uncrop.engine.upsample import usable_place
 from uncrop.engine.vote import vote
@@ -23,6 +29,7 @@ from uncrop.engine.watch import Watch
 CHUNK = 4096  # pixels grown between two looks at the clock
 LARGE = 600_000  # pixels of the coarsest canvas above which only one layout is made
 SHARE = 128  # pixels of one phase that one thread grows
+WINDOW = 31 / 256  # of the canvas's long side: the square around a pixel over which costs are compared
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,14 +52,14 @@ def target_mask(frame: Frame) -> NDArray[np.bool_]:
 
 
 def make_layout(
-    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, level: int, seed: int, crew: Crew,
+    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, seed: int, crew: Crew,
     repeats: Repeats = NO_REPEATS,
 ) -> Layout:  # fmt: skip
     """Grow one layout, and refine it at its own level."""
     field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
     phase, order = visiting_order(frame)
     field.labels[:] = usable_place(atlas)
-    canvas, weights = field.flat[: 4 * field.costs.size].reshape(frame.height, frame.width, 4), context_weights()
+    canvas, weights = picture_of(field), context_weights()
 
     def work(part: tuple[int, int]) -> None:
         grow(
@@ -65,12 +72,23 @@ def make_layout(
     targets = target_mask(frame)
     field.labels[~targets] = -1
     clamp_labels(field, atlas, targets)
-    effort = plan.effort(level)
+    refine_layout(field, atlas, prior, plan.layout, seed, crew, targets)
+    return Layout(field=field, strictness=strictness, energy=energy_of(field, targets))
+
+
+def refine_layout(
+    field: Field, atlas: Atlas, prior: Prior, effort: Effort, seed: int, crew: Crew, targets: NDArray[np.bool_]
+) -> None:
+    """Alternate between better sources and a new picture at the coarsest level."""
     for turn in range(effort.rounds * effort.sweeps):
         sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
         if effort.votes_after(turn):
             vote(field, atlas, crew, targets)
-    return Layout(field=field, strictness=strictness, energy=float(field.costs[targets].mean(dtype=np.float64)))
+
+
+def energy_of(field: Field, targets: NDArray[np.bool_]) -> float:
+    """Return the mean cost of the target patches."""
+    return float(field.costs[targets].mean(dtype=np.float64))
 
 
 def shares(phase: NDArray[np.int32], order: NDArray[np.int32], crew: Crew) -> list[list[tuple[int, int]]]:
@@ -98,11 +116,12 @@ def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None
     field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
 
 
-def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int, crew: Crew, watch: Watch) -> Layout:
-    """Make every layout of the plan, each in one thread, and return the one of the least mean cost.
+def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew, watch: Watch) -> Layout:
+    """Make every layout of the plan, each in one thread, and return what is best of them.
 
-    A photo that repeats itself gets layouts that do so too. A canvas that is still large at its coarsest level, around
-    a photo too thin for more levels, gets the plan's first layout alone.
+    A photo that repeats itself gets layouts that do so too; where one of these has the least mean cost it is kept
+    whole. A canvas that is still large at its coarsest level, around a photo too thin for more levels, gets the plan's
+    first layout alone.
     """
     tasks = [(strictness, NO_REPEATS) for strictness in plan.layouts]
     if frame.height * frame.width <= LARGE:
@@ -110,7 +129,56 @@ def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, level: int, seed: int,
     else:
         del tasks[1:]
     if len(tasks) == 1:
-        return make_layout(frame, atlas, plan.layouts[0], plan, level, seed, crew)
+        return make_layout(frame, atlas, plan.layouts[0], plan, seed, crew)
     alone = Crew(1, watch.check)
-    made = crew.each(lambda task: make_layout(frame, atlas, task[0], plan, level, seed, alone, task[1]), tasks)
-    return min(made, key=lambda layout: layout.energy)
+    made = crew.each(lambda task: make_layout(frame, atlas, task[0], plan, seed, alone, task[1]), tasks)
+    least = min(range(len(made)), key=lambda n: made[n].energy)
+    if least >= len(plan.layouts):
+        return made[least]
+    return fuse(made[: len(plan.layouts)], frame, atlas, plan, seed, crew)
+
+
+def fuse(layouts: list[Layout], frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew) -> Layout:
+    """Join the parts of the layouts that fit best, and refine them; the state of the first layout is used up."""
+    targets = target_mask(frame)
+    choice = fits_best([layout.field.costs for layout in layouts], targets)
+    field, prior = layouts[0].field, make_prior(frame, plan.joined)
+    picture = picture_of(field)
+    for n, layout in enumerate(layouts[1:], start=1):
+        mine = choice == n
+        field.labels[mine] = layout.field.labels[mine]
+        picture[mine] = picture_of(layout.field)[mine]
+    refine_layout(field, atlas, prior, plan.join, seed + 1, crew, targets)
+    return Layout(field=field, strictness=plan.joined, energy=energy_of(field, targets))
+
+
+def picture_of(field: Field) -> NDArray[np.uint8]:
+    """Return the view (H, W, 4) of a field's picture."""
+    height, width = field.costs.shape
+    view: NDArray[np.uint8] = field.flat[: 4 * field.costs.size].reshape(height, width, 4)
+    return view
+
+
+def fits_best(costs: list[NDArray[np.int32]], targets: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return (H, W): for every pixel the index of the layout whose patches fit best around it, the first of equals.
+
+    Compared are means of the roots of the ``costs`` (H, W), so that one patch that fits badly does not decide for all.
+    """
+    half = max(1, round(WINDOW * max(targets.shape)) // 2)
+    least = np.full(targets.shape, np.iinfo(np.int64).max)
+    choice = np.zeros(targets.shape, np.int32)
+    for n, cost in enumerate(costs):
+        # In sixteenths, and whole, for sums that do not depend on their order.
+        roots = np.where(targets, np.floor(16 * np.sqrt(cost.clip(min=0))), 0).astype(np.int64)
+        around = window_sums(roots, half)
+        better = around < least
+        least[better], choice[better] = around[better], n
+    return choice
+
+
+def window_sums(values: NDArray[np.int64], half: int) -> NDArray[np.int64]:
+    """Return the sums of ``values`` (H, W) over the square of 2 half + 1 pixels around each, cut off at the rim."""
+    for _ in range(2):  # along the columns, then, on its side, along the rows
+        total = np.pad(values, ((half + 1, half), (0, 0))).cumsum(axis=0)
+        values = (total[2 * half + 1 :] - total[: -2 * half - 1]).T
+    return values

@@ -143,7 +143,7 @@ def make_colour(
         pyramid.pop()
     level = len(pyramid) - 1
     watch.step(0.05, "layout")
-    layout = choose_layout(frame.at_level(level), pyramid[level], plan, level, seed, crew, watch)
+    layout = choose_layout(frame.at_level(level), pyramid[level], plan, seed, crew, watch)
     field, trust, strictness = layout.field, coarse_confidence(layout.field), layout.strictness
     del layout
     for finer in range(level - 1, 0, -1):

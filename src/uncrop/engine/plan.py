@@ -29,19 +29,26 @@ class Plan:
     Attributes
     ----------
     layouts
-        The priors of the layouts that are tried; the one that fits best is kept. Where there is time for one only, it
-        is the first.
+        The priors of the layouts that are made; every region takes the one that fits best there. Where there is time
+        for one only, it is the first.
+    joined
+        The prior from the joined layout on.
     coarsest
         Pixels on the canvas's long side, about, where layouts are made.
     grid
         A layout's search compares every ``grid``-th source in both directions.
+    layout, join
+        The effort at the coarsest level: for every layout, and when they have been joined.
     finest, second, third, coarser
-        The effort at each level.
+        The effort at each level after that.
     """
 
     layouts: tuple[Strictness, ...]
+    joined: Strictness
     coarsest: int
     grid: int
+    layout: Effort
+    join: Effort
     finest: Effort
     second: Effort
     third: Effort
@@ -53,30 +60,45 @@ class Plan:
 
 
 WHOLE = 1 << 15
-# Chosen together, of fourteen, by what the cheapest of each set is worth on two sets of photographs (docs/engine.md).
 EVEN = Strictness(vertical=1600, horizontal=300, dead_cols=0.1)
-CLOSE = Strictness(vertical=4000, horizontal=300, dead_rows=0.05, dead_cols=0.1, outward_rows=0.3)
-COLUMNS = Strictness(vertical=4000, horizontal=1000, dead_cols=0.1)
-SOFT = Strictness(vertical=400, horizontal=300, dead_cols=0.1)
-ROWS = Strictness(vertical=4000, dead_rows=0.05, outward_rows=0.3)
-TIGHT = Strictness(vertical=12000, horizontal=12000, dead_rows=0.05, dead_cols=0.05, outward_rows=0.3)
+# The more they differ, the better: what is wrong in one is right in another.
+LAYOUTS = (
+    Strictness(vertical=4000, horizontal=300, dead_rows=0.05, dead_cols=0.1, outward_rows=0.3),
+    Strictness(vertical=4000, horizontal=1000, dead_cols=0.1),
+    Strictness(vertical=400, horizontal=300, dead_cols=0.1),
+    Strictness(vertical=4000, dead_rows=0.05, outward_rows=0.3),
+    EVEN,
+    Strictness(vertical=12000, horizontal=12000, dead_rows=0.05, dead_cols=0.05, outward_rows=0.3),
+    Strictness(vertical=1600, horizontal=1000, dead_cols=0.05),
+    Strictness(vertical=1600, horizontal=1600, dead_rows=0.15, dead_cols=0.15),
+    Strictness(vertical=12000),
+    Strictness(vertical=300),
+    Strictness(vertical=12000, horizontal=300, dead_rows=0.05, dead_cols=0.2),
+    Strictness(vertical=300, horizontal=1000, dead_cols=0.05),
+)
 STANDARD = Plan(
-    layouts=(CLOSE, COLUMNS, SOFT, ROWS),
+    layouts=LAYOUTS,
+    joined=EVEN,
     coarsest=256,
     grid=4,
+    layout=Effort(rounds=2, sweeps=2, tries=6, radius=WHOLE),
+    join=Effort(rounds=4, sweeps=2, tries=6, radius=WHOLE),
     finest=Effort(rounds=2, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=3, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=5, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=6, sweeps=2, tries=8, radius=WHOLE),
 )
 FAST = Plan(
-    layouts=(EVEN,),
+    layouts=(EVEN, *LAYOUTS[:4], LAYOUTS[5]),
+    joined=EVEN,
     coarsest=256,
     grid=4,
+    layout=Effort(rounds=1, sweeps=2, tries=6, radius=WHOLE),
+    join=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     finest=Effort(rounds=1, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=2, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=4, sweeps=2, tries=8, radius=WHOLE),
 )
-BEST = replace(STANDARD, layouts=(CLOSE, COLUMNS, SOFT, ROWS, EVEN, TIGHT), coarsest=512, grid=5)
+BEST = replace(STANDARD, layouts=LAYOUTS[:9], coarsest=512, grid=5)
 PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": BEST}

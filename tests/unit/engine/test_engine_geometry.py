@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncrop.engine import Extension, choose, extend
-from uncrop.engine.plan import CLOSE
+from uncrop.engine.plan import STANDARD
 from uncrop.model import Sides
 
 
@@ -100,7 +100,7 @@ def test_a_large_coarsest_level_gets_one_layout(draw, monkeypatch):
     monkeypatch.setattr(choose, "make_layout", lambda *arguments: made.append(arguments[2]) or grow(*arguments))
     image = draw(60, 80)
     check(image, Sides(left=30), extend(image, Sides(left=30), seed=7))
-    assert made == [CLOSE]
+    assert made == [STANDARD.layouts[0]]
 
 
 def test_cropping_alone_makes_nothing(draw):
