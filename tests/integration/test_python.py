@@ -85,6 +85,8 @@ def test_an_interrupt_ends_the_work_at_its_next_step(
 ) -> None:
     me = threading.get_ident()
     ended = threading.Event()
+    # What a shell starts in the background ignores interrupts from birth: without this the test would wait for ever.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def work(*arguments: object) -> NoReturn:
         progress = arguments[-1]
@@ -97,8 +99,11 @@ def test_an_interrupt_ends_the_work_at_its_next_step(
             ended.set()
 
     monkeypatch.setattr(engine_runner, "compute", work)
-    with pytest.raises(KeyboardInterrupt):
-        uncrop.extend(pictures.photo_png(64, 48), left=8, settings=configured)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            uncrop.extend(pictures.photo_png(64, 48), left=8, settings=configured)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended.is_set()
 
 
