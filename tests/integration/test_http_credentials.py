@@ -6,7 +6,7 @@ Nothing that is refused reaches a provider or is booked.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,9 +14,6 @@ import pytest
 from fixtures_http import Refusal, ask, check, clipdrop_form
 from fixtures_server import ORGANIZATION, PATH, Real
 from uncrop.testing.pictures import photo_jpeg
-
-if TYPE_CHECKING:
-    pass
 
 PHOTO = photo_jpeg(64, 48)
 CLIPDROP = clipdrop_form(PHOTO)

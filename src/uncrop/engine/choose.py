@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from uncrop.engine.align import Frame
 from uncrop.engine.crew import Crew, bands
-from uncrop.engine.field import Field, make_field
+from uncrop.engine.field import Field, make_field, target_mask
 from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
-from uncrop.engine.match import sweep
 from uncrop.engine.periods import NO_REPEATS, Repeats, periodic_layouts
-from uncrop.engine.plan import Effort, Plan
-from uncrop.engine.prior import Prior, Strictness, make_prior
+from uncrop.engine.plan import Plan
+from uncrop.engine.prior import Strictness, make_prior
 from uncrop.engine.pyramid import RADIUS, Atlas
+from uncrop.engine.refine import improve
 from uncrop.engine.upsample import usable_place
-from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
 
 CHUNK = 4096  # pixels grown between two looks at the clock
@@ -41,16 +40,6 @@ class Layout:
     energy: float
 
 
-def target_mask(frame: Frame) -> NDArray[np.bool_]:
-    """Return (H, W): the centres of patches that lie on the canvas and reach beyond the photo."""
-    mask = np.zeros((frame.height, frame.width), np.bool_)
-    mask[RADIUS : frame.height - RADIUS, RADIUS : frame.width - RADIUS] = True
-    inner_rows = slice(max(0, frame.top + RADIUS), max(0, frame.bottom - RADIUS))
-    inner_cols = slice(max(0, frame.left + RADIUS), max(0, frame.right - RADIUS))
-    mask[inner_rows, inner_cols] = False
-    return mask
-
-
 def make_layout(
     frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, seed: int, crew: Crew,
     repeats: Repeats = NO_REPEATS,
@@ -59,7 +48,7 @@ def make_layout(
     field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
     phase, order = visiting_order(frame)
     field.labels[:] = usable_place(atlas)
-    canvas, weights = picture_of(field), context_weights()
+    canvas, weights = field.picture, context_weights()
 
     def work(part: tuple[int, int]) -> None:
         grow(
@@ -72,18 +61,8 @@ def make_layout(
     targets = target_mask(frame)
     field.labels[~targets] = -1
     clamp_labels(field, atlas, targets)
-    refine_layout(field, atlas, prior, plan.layout, seed, crew, targets)
+    improve(field, atlas, prior, plan.layout, seed, crew, targets)
     return Layout(field=field, strictness=strictness, energy=energy_of(field, targets))
-
-
-def refine_layout(
-    field: Field, atlas: Atlas, prior: Prior, effort: Effort, seed: int, crew: Crew, targets: NDArray[np.bool_]
-) -> None:
-    """Alternate between better sources and a new picture at the coarsest level."""
-    for turn in range(effort.rounds * effort.sweeps):
-        sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
-        if effort.votes_after(turn):
-            vote(field, atlas, crew, targets)
 
 
 def energy_of(field: Field, targets: NDArray[np.bool_]) -> float:
@@ -143,20 +122,13 @@ def fuse(layouts: list[Layout], frame: Frame, atlas: Atlas, plan: Plan, seed: in
     targets = target_mask(frame)
     choice = fits_best([layout.field.costs for layout in layouts], targets)
     field, prior = layouts[0].field, make_prior(frame, plan.joined)
-    picture = picture_of(field)
+    picture = field.picture
     for n, layout in enumerate(layouts[1:], start=1):
         mine = choice == n
         field.labels[mine] = layout.field.labels[mine]
-        picture[mine] = picture_of(layout.field)[mine]
-    refine_layout(field, atlas, prior, plan.join, seed + 1, crew, targets)
+        picture[mine] = layout.field.picture[mine]
+    improve(field, atlas, prior, plan.join, seed + 1, crew, targets)
     return Layout(field=field, strictness=plan.joined, energy=energy_of(field, targets))
-
-
-def picture_of(field: Field) -> NDArray[np.uint8]:
-    """Return the view (H, W, 4) of a field's picture."""
-    height, width = field.costs.shape
-    view: NDArray[np.uint8] = field.flat[: 4 * field.costs.size].reshape(height, width, 4)
-    return view
 
 
 def fits_best(costs: list[NDArray[np.int32]], targets: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uncrop.engine.align import Frame
 from uncrop.engine.kernel import inlined
@@ -37,29 +38,45 @@ class Field(NamedTuple):
     shifts: Any
     box: Any
 
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """The view (H, W, 4) of the picture."""
+        view: NDArray[np.uint8] = self.flat[:-PADDING].reshape(*self.costs.shape, 4)
+        return view
+
 
 def make_field(frame: Frame, photo: Any) -> Field:
     """Return the state before any search.
 
     The photo (rows, cols, 4) is in place as far as the frame shows it, the rest is black, and nothing has a source.
     """
-    flat = np.zeros(frame.height * frame.width * 4 + PADDING, np.uint8)
-    canvas = flat[:-PADDING].reshape(frame.height, frame.width, 4)
-    first, last = (min(frame.height, max(0, row)) for row in (frame.top, frame.bottom))
-    begin, end = (min(frame.width, max(0, col)) for col in (frame.left, frame.right))
-    canvas[first:last, begin:end] = photo[first - frame.top : last - frame.top, begin - frame.left : end - frame.left]
-    return Field(
-        flat=flat,
+    field = Field(
+        flat=np.zeros(frame.height * frame.width * 4 + PADDING, np.uint8),
         labels=np.full((frame.height, frame.width, 2), -1, np.int32),
         costs=np.zeros((frame.height, frame.width), np.int32),
         shifts=np.zeros((frame.height, frame.width, 3), np.int8),
         box=frame.box,
     )
+    first, last = (min(frame.height, max(0, row)) for row in (frame.top, frame.bottom))
+    begin, end = (min(frame.width, max(0, col)) for col in (frame.left, frame.right))
+    shown = photo[first - frame.top : last - frame.top, begin - frame.left : end - frame.left]
+    field.picture[first:last, begin:end] = shown
+    return field
 
 
 def without_picture(field: Field) -> Field:
     """Return the field without its picture, which the next finer level does not read."""
     return field._replace(flat=np.empty(0, np.uint8))
+
+
+def target_mask(frame: Frame) -> NDArray[np.bool_]:
+    """Return (H, W): the centres of patches that lie on the canvas and reach beyond the photo."""
+    mask = np.zeros((frame.height, frame.width), np.bool_)
+    mask[RADIUS : frame.height - RADIUS, RADIUS : frame.width - RADIUS] = True
+    inner_rows = slice(max(0, frame.top + RADIUS), max(0, frame.bottom - RADIUS))
+    inner_cols = slice(max(0, frame.left + RADIUS), max(0, frame.right - RADIUS))
+    mask[inner_rows, inner_cols] = False
+    return mask
 
 
 @inlined

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncrop.engine.align import away
+from uncrop.engine.correct import BLUE, GREEN, RED
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.poisson import prolong
@@ -23,7 +24,6 @@ BLOCK, CELLS = 8, 4  # pixels and cells of a block's side
 BAND = 16  # rows of blocks
 BIN = 6.0  # levels of a bin, of which many blocks of like colour count as one
 MARGIN = 16.0  # levels by which a colour may differ from the photo's; of lightness twice as much
-RED, GREEN, BLUE = 0.299, 0.587, 0.114
 BLURS = 8  # times (1, 2, 1) / 4 in both directions: a standard deviation of two blocks
 RAMP = 4  # blocks from the photo over which the pull sets in
 NONE = -1.0  # in place of half the lightness: no colour is known here

@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 from uncrop.engine.align import Frame, align
 from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
 from uncrop.engine.channels import channels
-from uncrop.engine.choose import choose_layout, target_mask
+from uncrop.engine.choose import choose_layout
 from uncrop.engine.confidence import advise, coarse_confidence, confidence_map, continue_map
 from uncrop.engine.copy import choose_origins
 from uncrop.engine.crew import Crew, tiles
-from uncrop.engine.field import Field, make_field, without_picture
+from uncrop.engine.field import Field, without_picture
 from uncrop.engine.frames import find_bars, lay_around, scene_sides, without
-from uncrop.engine.match import sweep
 from uncrop.engine.plan import PLANS, Effort, Plan
-from uncrop.engine.prior import Strictness, make_prior
+from uncrop.engine.prior import Strictness
 from uncrop.engine.pyramid import Atlas, make_pyramid
 from uncrop.engine.reach import mirror_on, within_reach
+from uncrop.engine.refine import refine
 from uncrop.engine.seams import make_copies
-from uncrop.engine.upsample import double
-from uncrop.engine.vote import vote
 from uncrop.engine.watch import Watch
 from uncrop.engine.write import write_colour
 from uncrop.model import Quality, Rect, Sides
@@ -185,21 +183,3 @@ def to_eight_bits(colour: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a photo (h, w, 1 or 3) of 8 or 16 bits as (h, w, 3) of 8 bits, which is what patches are compared by."""
     eight = colour if colour.dtype == np.uint8 else ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return eight if eight.shape[2] == 3 else eight.repeat(3, axis=2)
-
-
-def refine(
-    coarse: Field, atlas: Atlas, frame: Frame, corner: tuple[int, int], strictness: Strictness, effort: Effort,
-    seed: int, crew: Crew,
-) -> Field:  # fmt: skip
-    """Take one level from the one below it, then alternate between better sources and a new picture.
-
-    ``frame`` may be a part of the level's canvas, from the row and column ``corner`` on.
-    """
-    field, prior, targets = make_field(frame, atlas.pixels), make_prior(frame, strictness), target_mask(frame)
-    double(coarse, field, atlas, corner, crew)
-    vote(field, atlas, crew, targets)
-    for turn in range(effort.rounds * effort.sweeps):
-        sweep(field, atlas, prior, crew, tries=effort.tries, radius=effort.radius, seed=seed, turn=turn)
-        if effort.votes_after(turn):
-            vote(field, atlas, crew, targets)
-    return field

@@ -9,7 +9,6 @@ from uncrop.engine.crew import Crew
 from uncrop.engine.field import is_target, make_field
 from uncrop.engine.prior import Strictness, make_prior
 from uncrop.engine.pyramid import make_atlas
-from uncrop.engine.rows import PADDING
 from uncrop.engine.seams import Copies, make_copies
 
 RNG = np.random.default_rng(4)
@@ -31,7 +30,7 @@ def scene(strictness: Strictness = PLAIN):
     frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
     pixels = picture(16, 18)
     field, atlas = make_field(frame, pixels), atlas_of(pixels)
-    made = field.flat[:-PADDING].reshape(26, 30, 4)
+    made = field.picture
     outside = np.ones((26, 30), bool)
     outside[4:20, 5:23] = False
     made[outside] = RNG.integers(0, 256, (outside.sum(), 4))

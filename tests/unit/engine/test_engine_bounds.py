@@ -83,7 +83,7 @@ def test_no_kernel_leaves_its_arrays(tmp_path):
 # The comparison of patches in vector registers goes by pointers, which Numba does not check: here the processor does.
 GUARDED = """
 import ctypes, mmap
-from uncrop.engine import choose, pyramid
+from uncrop.engine import choose, pyramid, refine
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -101,14 +101,14 @@ def guarded(values):
     kept.append(room)
     return copy
 
-padded, make_field = pyramid.padded, pipeline.make_field
+padded, make_field = pyramid.padded, refine.make_field
 pyramid.padded = lambda pixels: guarded(padded(pixels))
 
 def make_guarded_field(frame, photo):
     field = make_field(frame, photo)
     return field._replace(flat=guarded(field.flat))
 
-pipeline.make_field = choose.make_field = make_guarded_field
+refine.make_field = choose.make_field = make_guarded_field
 if sys.argv[3] == "beyond":
     values = guarded(np.zeros(100, np.uint8))
     ctypes.string_at(values.ctypes.data + (values.size if sys.argv[2] == "behind" else -1), 1)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from uncrop.engine import choose, extend
 from uncrop.engine.align import Frame, align
 from uncrop.engine.channels import channels
-from uncrop.engine.choose import WINDOW, Layout, fits_best, picture_of, target_mask, window_sums
+from uncrop.engine.choose import WINDOW, Layout, fits_best, window_sums
+from uncrop.engine.field import target_mask
 from uncrop.engine.plan import STANDARD
 from uncrop.engine.pyramid import Atlas, make_pyramid
 from uncrop.engine.watch import Watch
@@ -108,7 +109,7 @@ def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) 
     assert chosen.strictness == STANDARD.joined
     assert ((chosen.field.labels[..., 0] >= 0) == target_mask(frame)).all()
     top, bottom, left, right = chosen.field.box
-    assert (picture_of(chosen.field)[top:bottom, left:right] == atlas.pixels).all()
+    assert (chosen.field.picture[top:bottom, left:right] == atlas.pixels).all()
 
 
 @pytest.mark.parametrize("quality", ["fast", "standard", "best"])

@@ -13,10 +13,9 @@ from numba import njit
 from uncrop.engine.align import Frame, align
 from uncrop.engine.chance import below, chance
 from uncrop.engine.channels import channels, mean_rows, slope_rows
-from uncrop.engine.choose import target_mask
 from uncrop.engine.coherence import coherent
 from uncrop.engine.crew import Crew, bands, tiles
-from uncrop.engine.field import is_made, is_target, make_field
+from uncrop.engine.field import is_made, is_target, make_field, target_mask
 from uncrop.engine.layout import context_weights, visiting_order
 from uncrop.engine.match import patch_cost, sweep
 from uncrop.engine.prior import FRACTION_BITS, Strictness, make_prior, penalty
@@ -279,7 +278,7 @@ def test_context_weights_fall_with_the_distance():
 
 
 def plain_cost(field, atlas, y: int, x: int, sy: int, sx: int, slack=(8, 3, 3)) -> float:
-    canvas = field.flat[:-PADDING].reshape(*field.costs.shape, 4).astype(int)
+    canvas = field.picture.astype(int)
     source = atlas.pixels.astype(int)
     d = canvas[y - 3 : y + 4, x - 3 : x + 4] - source[sy - 3 : sy + 4, sx - 3 : sx + 4]
     m = d[..., :3].mean(axis=(0, 1))
@@ -320,7 +319,7 @@ def test_a_sweep_finds_what_a_neighbour_continues():
     frame = Frame(height=20, width=40, top=0, left=0, rows=20, cols=30)
     pixels = picture(20, 30)
     field, atlas, prior = make_field(frame, pixels), atlas_of(pixels), make_prior(frame, PLAIN)
-    canvas = field.flat[:-PADDING].reshape(20, 40, 4)
+    canvas = field.picture
     canvas[:, 30:] = pixels[:, 10:20]  # the right strip continues the photo's columns 10 to 19
     for y in range(3, 17):
         for x in range(27, 37):
@@ -341,7 +340,7 @@ def test_vote_is_the_weighted_mean():
     targets = field.labels[..., 0] >= 0
     pace = (FIT_STEPS << PACE_BITS) // (2 * typical_cost(field.costs, targets))
     vote(field, atlas, ALONE, targets)
-    canvas = field.flat[:-PADDING].reshape(26, 30, 4)
+    canvas = field.picture
     top, bottom, left, right = field.box
     for y, x in ((0, 0), (2, 14), (12, 3), (25, 29), (19, 24)):
         covering = [
@@ -368,7 +367,7 @@ def test_agreeing_patches_are_copied_with_their_shift():
         field.labels[y, x] = np.clip(y, 3, 12), np.clip(x - 12, 3, 14)
     field.shifts[targets] = (16, -8, 0)
     vote(field, atlas, ALONE, targets)
-    canvas = field.flat[:-PADDING].reshape(26, 30, 4).astype(int)
+    canvas = field.picture.astype(int)
     expected = atlas.pixels[9, 11].astype(int) + np.array([2, -1, 0, 0])
     assert np.array_equal(canvas[9, 23], np.clip(expected, 0, 255))
 

@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncrop.engine.align import Frame
-from uncrop.engine.choose import shares, target_mask
+from uncrop.engine.choose import shares
 from uncrop.engine.coherence import coherent
 from uncrop.engine.crew import Crew, bands
-from uncrop.engine.field import Field, make_field
+from uncrop.engine.field import Field, make_field, target_mask
 from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
 from uncrop.engine.match import BAND, BAND_STEP, sweep
 from uncrop.engine.periods import NO_REPEATS, Repeats
 from uncrop.engine.prior import FRACTION_BITS, Prior, Strictness, make_prior
 from uncrop.engine.pyramid import Atlas, make_atlas
-from uncrop.engine.rows import PADDING
 from uncrop.engine.upsample import double, nearest_target, usable_place
 
 STRICT = Strictness(vertical=4000, horizontal=1000, dead_rows=0.05, dead_cols=0.1)
@@ -74,7 +73,7 @@ def plain_layout(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Grow a layout pixel by pixel; returns the picture (H, W, 4) and the sources (H, W, 2)."""
     source, weights = atlas.pixels, context_weights()
-    canvas = make_field(frame, source).flat[:-PADDING].reshape(frame.height, frame.width, 4)
+    canvas = make_field(frame, source).picture
     labels = np.tile(usable_place(atlas), (frame.height, frame.width, 1))
     phase, order = visiting_order(frame)
     for index in order.tolist():
@@ -138,7 +137,7 @@ def test_a_layout_grows_as_in_plain_python(strictness, stride, halvings):
     for parts in ([(0, order.size)], [part for same in cut for part in reversed(same)]):
         field = make_field(frame, pixels)
         field.labels[:] = usable_place(atlas)
-        canvas = field.flat[:-PADDING].reshape(17, 19, 4)
+        canvas = field.picture
         for first, last in parts:
             grow(
                 order, first, last, phase, canvas, field.labels, atlas, prior, context_weights(), COLOUR_SLACK, stride,
@@ -154,7 +153,7 @@ def test_a_layout_grows_as_in_plain_python(strictness, stride, halvings):
 def plain_sweep(field: Field, atlas: Atlas, prior: Prior, tries: int, radius: int, seed: int, turn: int) -> Field:
     """Return the field after one sweep, found without any kernel."""
     height, width = field.costs.shape
-    canvas = field.flat[:-PADDING].reshape(height, width, 4)
+    canvas = field.picture
     before, labels, costs, shifts = (a.copy() for a in (field.labels, field.labels, field.costs, field.shifts))
     targets = before[..., 0] >= 0
 
@@ -203,7 +202,7 @@ class Backwards(Crew):
 def test_a_sweep_is_that_of_plain_python(strictness, turn, tries, radius):
     _, whole, field, prior = scene(strictness)
     atlas = atlas_with_holes(whole.pixels)
-    canvas = field.flat[:-PADDING].reshape(26, 30, 4)
+    canvas = field.picture
     y, x = np.mgrid[0:26, 0:30]
     canvas[:, 24:] = whole.pixels[y % 16, x % 18][:, 24:]  # something to be found, next to noise
     field.labels[(field.labels[..., 0] >= 0) & (x > 24)] = 8, 9
