@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from uncrop.engine.crew import Crew
 from uncrop.engine.kernel import kernel
 from uncrop.engine.poisson import SCREEN, interpolate, smooth, solve
-from uncrop.engine.seams import Copies, cell_gaps, sum_gaps
+from uncrop.engine.seams import BLUE, GREEN, RED, Copies, cell_gaps, sum_gaps
 from uncrop.engine.watch import Watch
 
 LUMA_LIMIT, CHROMA_LIMIT = 100.0, 60.0  # far from the photo, in 8-bit levels
 NEAR_LIMIT, NEAR_REACH = 255.0, 8.0  # added next to the photo, falling by 1/e in so many pixels
-RED, GREEN, BLUE = 0.299, 0.587, 0.114
 RELAXATIONS = 4  # of the pixels, after the cells
 HALO = 2 * RELAXATIONS  # pixels around a tile that its relaxation reads
 

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncrop.engine.align import away
-from uncrop.engine.correct import BLUE, GREEN, RED
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.poisson import prolong
-from uncrop.engine.seams import Copies, value_at
+from uncrop.engine.seams import BLUE, GREEN, RED, Copies, value_at
 
 BLOCK, CELLS = 8, 4  # pixels and cells of a block's side
 BAND = 16  # rows of blocks

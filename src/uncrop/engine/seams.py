@@ -3,6 +3,9 @@
 Between neighbours p and q the corrections' difference e_p - e_q is wanted to be the *gap*: what the copied values lack
 to the mean of both sources' gradients (Perez, Gangnet and Blake 2003, doi:10.1145/882262.882269; Darabi et al. 2012,
 doi:10.1145/2185520.2185578). Copies that continue each other have none. The photo copies itself.
+
+Where two copies differ as much as two things do, there is an edge and no seam: were it closed, the colour of each would
+bleed into the other. Gaps between copies are therefore bounded; those to the photo are not.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from uncrop.engine.crew import Crew, bands
 from uncrop.engine.kernel import inlined, kernel
 
 BAND = 32  # rows of cells
+LIGHT_GAP, COLOUR_GAP = 80.0, 30.0  # most that is closed between two copies, in 8-bit levels
+RED, GREEN, BLUE = 0.299, 0.587, 0.114  # of lightness
 
 
 class Copies(NamedTuple):
@@ -108,7 +113,24 @@ def find_gap(copies: Any, y: int, x: int, dy: int, dx: int, gap: Any) -> bool:
         if back:
             total += value_at(copies, (ty * cols + tx) * count + k) - value_at(copies, here * count + k)
         gap[k] = share * total
+    if copies.origin[y, x] >= 0 and copies.origin[y + dy, x + dx] >= 0:
+        bound(gap)
     return bool(forth or back)
+
+
+@kernel
+def bound(gap: Any) -> None:
+    """Bound a ``gap`` (1 or 3): its lightness, and with colour what each channel differs by from that."""
+    light, most = gap[0], np.float32(0)
+    if gap.shape[0] == 3:
+        light = np.float32(RED) * gap[0] + np.float32(GREEN) * gap[1] + np.float32(BLUE) * gap[2]
+    for k in range(gap.shape[0]):
+        gap[k] -= light
+        most = max(most, abs(gap[k]))
+    share = np.float32(COLOUR_GAP) / max(np.float32(COLOUR_GAP), most)
+    light = max(-np.float32(LIGHT_GAP), min(np.float32(LIGHT_GAP), light))
+    for k in range(gap.shape[0]):
+        gap[k] = light + share * gap[k]
 
 
 @inlined

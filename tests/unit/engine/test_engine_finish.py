@@ -58,7 +58,7 @@ def test_coherent_copies_lack_nothing():
 
 
 def test_a_seam_is_shared_by_both_sides():
-    plane = RNG.integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    plane = RNG.integers(0, 80, (20, 20, 1), dtype=np.uint8)
     origin = np.full((20, 28), -1, np.int32)
     origin[:5, 20:24] = np.arange(5)[:, None] * 20 + np.arange(4, 8)
     origin[:5, 24:] = (np.arange(5)[:, None] + 10) * 20 + np.arange(4, 8)
@@ -70,7 +70,7 @@ def test_a_seam_is_shared_by_both_sides():
 
 
 def test_a_gradient_that_leaves_the_usable_part_does_not_count():
-    plane = RNG.integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    plane = RNG.integers(0, 80, (20, 20, 1), dtype=np.uint8)
     solid = np.ones((20, 20), bool)
     solid[:, 8] = False
     origin = np.full((20, 28), -1, np.int32)
@@ -81,7 +81,10 @@ def test_a_gradient_that_leaves_the_usable_part_does_not_count():
 
 
 def plain_gap(copies: Copies, place: tuple[int, int], other: tuple[int, int]) -> np.ndarray | None:
-    """Return what the copies at two neighbouring places lack to the mean of their sources' gradients, or None."""
+    """Return what the copies at two neighbouring places lack to the mean of their sources' gradients, or None.
+
+    Between two copies it is bounded: lightness to 80 levels, colour to 30.
+    """
     rows, cols = copies.usable.shape
     kind = np.uint8 if copies.depth == 1 else np.dtype("<u2")
     photo = copies.data.view(kind).reshape(rows, cols, -1) / (1 if copies.depth == 1 else 257)
@@ -98,7 +101,14 @@ def plain_gap(copies: Copies, place: tuple[int, int], other: tuple[int, int]) ->
     for at, to, sign in ((here, here + step, 1), (there, there - step, -1)):
         if ((to >= 0) & (to < (rows, cols))).all() and copies.usable[tuple(to)]:
             found.append(sign * (photo[tuple(at)] - photo[tuple(to)]))
-    return photo[tuple(there)] - photo[tuple(here)] + np.mean(found, axis=0) if found else None
+    if not found:
+        return None
+    gap = photo[tuple(there)] - photo[tuple(here)] + np.mean(found, axis=0)
+    if copies.origin[place] < 0 or copies.origin[other] < 0:
+        return gap
+    light = gap @ (0.299, 0.587, 0.114) if gap.size == 3 else gap[0]
+    colour = gap - light
+    return np.clip(light, -80, 80) + colour * min(1, 30 / max(1, np.abs(colour).max()))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -127,6 +137,24 @@ def test_gaps_are_those_of_plain_numpy(channels, dtype):
         part = np.zeros((channels, bottom - top, right - left), np.float32)
         sum_gaps(copies, top, left, gap, part)
         assert np.allclose(part, expected[:, top:bottom, left:right], atol=3e-3)
+
+
+def test_colours_do_not_bleed_over_an_edge_between_copies():
+    """Two copies as unlike as two things keep their colours; a step to the photo is closed however high it is."""
+    photo = np.full((40, 40, 3), 120, np.uint8)
+    photo[:, 20:] = (60, 200, 40)
+    origin = np.full((40, 60), -1, np.int32)
+    rows = np.arange(40)[:, None] * 40
+    origin[:, 40:50] = rows + np.arange(22, 32)  # goes on green
+    origin[:, 50:] = rows + np.arange(2, 12)
+    copies = copies_of(photo, origin, (0, 40, 0, 40))
+    made = write_colour(copies, np.dtype(np.uint8), ALONE, WATCH).astype(int)
+    assert np.abs(made[:, 40:48] - (60, 200, 40)).max() < 15
+    step = made[:, 50] - made[:, 49]  # of 60, -80 and 80 levels
+    assert (np.abs(step) > 35).all()
+    origin[:, 40:] = rows + np.full(20, 5)  # grey beside green
+    made = write_colour(copies, np.dtype(np.uint8), ALONE, WATCH).astype(int)
+    assert np.abs(made[:, 40] - (60, 200, 40)).max() < 10
 
 
 @pytest.mark.parametrize("cuts", [(0, 1, 15), (0, 7, 8, 15)])
