@@ -8,7 +8,7 @@ meet, the patches find new sources themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room,
 from uncrop.engine.periods import NO_REPEATS, Repeats, periodic_layouts
 from uncrop.engine.plan import Plan
 from uncrop.engine.prior import Strictness, make_prior
-from uncrop.engine.pyramid import RADIUS, Atlas
+from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
 from uncrop.engine.refine import improve
 from uncrop.engine.upsample import usable_place
 from uncrop.engine.watch import Watch
@@ -33,11 +33,24 @@ WINDOW = 31 / 256  # of the canvas's long side: the square around a pixel over w
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """A finished coarsest level."""
+    """A finished coarsest level.
+
+    Attributes
+    ----------
+    field
+        Its state.
+    strictness
+        Of the prior that holds from here on.
+    energy
+        The mean cost of its patches.
+    disagreement
+        (H, W) float64, how far apart the layouts were that it was chosen from; None where there was no other.
+    """
 
     field: Field
     strictness: Strictness
     energy: float
+    disagreement: NDArray[np.float64] | None = None
 
 
 def make_layout(
@@ -113,8 +126,26 @@ def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew,
     made = crew.each(lambda task: make_layout(frame, atlas, task[0], plan, seed, alone, task[1]), tasks)
     least = min(range(len(made)), key=lambda n: made[n].energy)
     if least >= len(plan.layouts):
-        return made[least]
-    return fuse(made[: len(plan.layouts)], frame, atlas, plan, seed, crew)
+        return replace(made[least], disagreement=disagreement(made[len(plan.layouts) :]))
+    made = made[: len(plan.layouts)]
+    apart = disagreement(made)
+    return replace(fuse(made, frame, atlas, plan, seed, crew), disagreement=apart)
+
+
+def disagreement(layouts: list[Layout]) -> NDArray[np.float64]:
+    """Return (H, W): the variance over layouts of the texture around a pixel, in squared levels.
+
+    Where some are calm and others busy, nothing in the photo tells what belongs there.
+    """
+    total = np.zeros(layouts[0].field.costs.shape, np.int64)
+    squares = np.zeros_like(total)
+    for layout in layouts:
+        texture = layout.field.picture[..., 3].astype(np.int64)
+        total += texture
+        squares += texture * texture
+    count = len(layouts)
+    apart: NDArray[np.float64] = window_sums(count * squares - total * total, RADIUS) / (count * count * PATCH)
+    return apart
 
 
 def fuse(layouts: list[Layout], frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew) -> Layout:

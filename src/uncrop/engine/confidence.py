@@ -1,8 +1,8 @@
-"""How far every made pixel can be trusted, from how well its patch fits and how far it lies from the photo.
+"""How far every made pixel can be trusted: how well its patch fits, how unlike the layouts are, how far the photo is.
 
-Both are taken from the coarsest level, where it was decided what goes where. The weights are a least-squares fit of the
-perceptual distance to the truth over three tasks on each of 16 development photographs (``docs/engine.md``): 0 stands
-for what an unrelated picture would score.
+All are taken from the coarsest level, where it was decided what goes where. The weights are a least-squares fit of the
+perceptual distance to the truth, pixel by pixel, over three tasks on each of 35 photographs (``docs/engine.md``): 0
+stands for what an unrelated picture would score.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from uncrop.engine.field import Field
 from uncrop.engine.pyramid import PATCH, RADIUS
 from uncrop.model import Rect, Sides
 
-AT_BEST = 1.01
-PER_DOUBLING = 0.095  # of the squared difference a pixel
+AT_BEST = 0.836
+PER_MISFIT = 0.038  # for every doubling of the squared difference a pixel
+PER_DISAGREEMENT = 0.0275  # for every doubling of the layouts' variance
+PER_SIDE = 0.209  # per distance from the photo of its shorter side
 TRUSTED = 0.4  # mean confidence of a line that still passes
-PER_SIDE = 0.43  # per distance from the photo of its shorter side
 
 
-def coarse_confidence(field: Field) -> NDArray[np.uint8]:
-    """Return (H, W) uint8, 0 to 255, for the pixels of the coarsest ``field``."""
+def coarse_confidence(field: Field, disagreement: NDArray[np.float64] | None) -> NDArray[np.uint8]:
+    """Return (H, W) uint8, 0 to 255, for the pixels of the coarsest ``field``.
+
+    ``disagreement`` (H, W) is that of the layouts, in squared levels. Where there was but one, its misfit stands in: on
+    photographs both are about as large.
+    """
     height, width = field.costs.shape
     top, bottom, left, right = (int(side) for side in field.box)
     dy, dx = away(top, bottom, height), away(left, right, width)
@@ -30,8 +35,10 @@ def coarse_confidence(field: Field) -> NDArray[np.uint8]:
     # No patch is centred on the canvas's rim: the nearest one speaks for it.
     inner_rows = np.clip(np.arange(height), RADIUS, height - RADIUS - 1)
     inner_cols = np.clip(np.arange(width), RADIUS, width - RADIUS - 1)
-    misfit = np.log2(1 + np.maximum(0, field.costs[np.ix_(inner_rows, inner_cols)]) / PATCH)
-    trust = np.clip(AT_BEST - PER_DOUBLING * misfit - PER_SIDE * distance, 0, 1)
+    inner = np.ix_(inner_rows, inner_cols)
+    misfit = np.log2(1 + np.maximum(0, field.costs[inner]) / PATCH)
+    apart = misfit if disagreement is None else np.log2(1 + disagreement[inner])
+    trust = np.clip(AT_BEST - PER_MISFIT * misfit - PER_DISAGREEMENT * apart - PER_SIDE * distance, 0, 1)
     coarse: NDArray[np.uint8] = np.floor(255 * trust + 0.5).astype(np.uint8)
     return coarse
 

@@ -142,7 +142,8 @@ def make_colour(
     level = len(pyramid) - 1
     watch.step(0.05, "layout")
     layout = choose_layout(frame.at_level(level), pyramid[level], plan, seed, crew, watch)
-    field, trust, strictness = layout.field, coarse_confidence(layout.field), layout.strictness
+    field, strictness = layout.field, layout.strictness
+    trust = coarse_confidence(field, layout.disagreement)
     del layout
     for finer in range(level - 1, 0, -1):
         watch.step(0.5 - 0.2 * (finer + 1) / level, f"level {finer}")

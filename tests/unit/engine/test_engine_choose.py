@@ -70,6 +70,34 @@ def test_costs_where_nothing_is_made_play_no_part() -> None:
     assert not fits_best([good, bad], targets).any()
 
 
+def test_disagreement_is_the_variance_of_the_texture_around(draw) -> None:
+    frame, atlas = start(draw(96, 128))
+    layouts = [choose.make_layout(frame, atlas, strictness, STANDARD, 0, ALONE) for strictness in STANDARD.layouts[:3]]
+    textures = np.stack([layout.field.picture[..., 3] for layout in layouts]).astype(float)
+    apart = choose.disagreement(layouts)
+    variance = textures.var(axis=0)
+    for y, x in ((3, 3), (10, 50), (40, frame.width - 4), (frame.height // 2, frame.width // 2)):
+        assert apart[y, x] == pytest.approx(variance[y - 3 : y + 4, x - 3 : x + 4].mean())
+    assert apart.max() > 0
+    assert apart[frame.height // 2, frame.width // 2] == 0  # in the photo
+
+
+@pytest.mark.parametrize(("periods", "asked"), [(False, 12), (True, 2)])
+def test_those_among_which_was_chosen_are_asked_how_far_apart_they_are(
+    draw, monkeypatch: pytest.MonkeyPatch, periods: bool, asked: int
+) -> None:
+    photo = np.tile(draw(12, 16), (8, 8, 1)) if periods else draw(96, 128)
+    frame, atlas = start(photo)
+    counts: list[int] = []
+    disagreement = choose.disagreement
+    monkeypatch.setattr(choose, "disagreement", lambda among: counts.append(len(among)) or disagreement(among))
+    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
+    chosen = choose.choose_layout(frame, atlas, STANDARD, 1, ALONE, watch)
+    assert counts == [asked]
+    assert chosen.disagreement is not None
+    assert chosen.disagreement.shape == chosen.field.costs.shape
+
+
 def start(photo: np.ndarray) -> tuple[Frame, Atlas]:
     """Return the coarsest level of a photo of 96 x 128 that is extended on all sides: frame and atlas."""
     frame, levels = align(96, 128, Sides(left=32, right=32, up=16, down=16), STANDARD.coarsest)

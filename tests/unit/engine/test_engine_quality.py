@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from uncrop.engine import extend
-from uncrop.engine.confidence import advise
+from uncrop.engine.align import Frame
+from uncrop.engine.confidence import advise, coarse_confidence
+from uncrop.engine.field import make_field
 from uncrop.model import Rect, Sides
 
 SIDES = Sides(left=64, right=64, up=40, down=40)
@@ -108,6 +110,23 @@ def test_sixteen_bits_use_more_than_eight(draw):
 def test_confidence_falls_with_the_distance(draw):
     trust = extend(draw(120, 160), Sides(right=120), seed=0).confidence_map[:, 160:].astype(int).mean(axis=0)
     assert trust[:20].mean() > trust[-20:].mean() + 20
+
+
+def test_confidence_falls_with_every_doubling_and_with_the_distance():
+    frame = Frame(height=60, width=90, top=10, left=20, rows=40, cols=50)
+    field = make_field(frame, np.zeros((40, 50, 4), np.uint8))
+    field.costs[:] = 49 * 15
+    apart = np.full((60, 90), 31.0)
+    trust = coarse_confidence(field, apart).astype(float) / 255
+    near, far = trust[30, 19], trust[30, 0]
+    assert near == pytest.approx(0.836 - 4 * 0.038 - 5 * 0.0275 - 0.209 / 40, abs=0.003)
+    assert near - far == pytest.approx(0.209 * 19 / 40, abs=0.005)
+    assert (np.diff(trust[30, :20]) >= 0).all()
+    field.costs[:] = 49 * 31
+    worse = coarse_confidence(field, apart).astype(float) / 255
+    assert near - worse[30, 19] == pytest.approx(0.038, abs=0.005)
+    assert worse[30, 19] - coarse_confidence(field, 2 * apart + 1)[30, 19] / 255 == pytest.approx(0.0275, abs=0.005)
+    assert np.array_equal(coarse_confidence(field, None), coarse_confidence(field, field.costs / 49))
 
 
 def test_advice_counts_the_lines_that_can_be_trusted():
