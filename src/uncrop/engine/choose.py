@@ -41,15 +41,12 @@ class Layout:
         Its state.
     strictness
         Of the prior that holds from here on.
-    energy
-        The mean cost of its patches.
     disagreement
         (H, W) float64, how far apart the layouts were that it was chosen from; None where there was no other.
     """
 
     field: Field
     strictness: Strictness
-    energy: float
     disagreement: NDArray[np.float64] | None = None
 
 
@@ -75,12 +72,7 @@ def make_layout(
     field.labels[~targets] = -1
     clamp_labels(field, atlas, targets)
     improve(field, atlas, prior, plan.layout, seed, crew, targets)
-    return Layout(field=field, strictness=strictness, energy=energy_of(field, targets))
-
-
-def energy_of(field: Field, targets: NDArray[np.bool_]) -> float:
-    """Return the mean cost of the target patches."""
-    return float(field.costs[targets].mean(dtype=np.float64))
+    return Layout(field=field, strictness=strictness)
 
 
 def shares(phase: NDArray[np.int32], order: NDArray[np.int32], crew: Crew) -> list[list[tuple[int, int]]]:
@@ -115,21 +107,18 @@ def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew,
     whole. A canvas that is still large at its coarsest level, around a photo too thin for more levels, gets the plan's
     first layout alone.
     """
-    tasks = [(strictness, NO_REPEATS) for strictness in plan.layouts]
-    if frame.height * frame.width <= LARGE:
-        tasks += periodic_layouts(frame, atlas.pixels)
-    else:
-        del tasks[1:]
-    if len(tasks) == 1:
+    if frame.height * frame.width > LARGE:
         return make_layout(frame, atlas, plan.layouts[0], plan, seed, crew)
-    alone = Crew(1, watch.check)
+    tasks = [(strictness, NO_REPEATS) for strictness in plan.layouts]
+    tasks += periodic_layouts(frame, atlas.pixels)
+    alone, targets = Crew(1, watch.check), target_mask(frame)
     made = crew.each(lambda task: make_layout(frame, atlas, task[0], plan, seed, alone, task[1]), tasks)
-    least = min(range(len(made)), key=lambda n: made[n].energy)
-    if least >= len(plan.layouts):
-        return replace(made[least], disagreement=disagreement(made[len(plan.layouts) :]))
-    made = made[: len(plan.layouts)]
-    apart = disagreement(made)
-    return replace(fuse(made, frame, atlas, plan, seed, crew), disagreement=apart)
+    cheapest = int(np.argmin([layout.field.costs[targets].mean(dtype=np.float64) for layout in made]))
+    repeats = cheapest >= len(plan.layouts)
+    rivals = made[len(plan.layouts) :] if repeats else made[: len(plan.layouts)]
+    apart = disagreement(rivals)  # before their state is used up
+    chosen = made[cheapest] if repeats else fuse(rivals, frame, atlas, plan, seed, crew)
+    return replace(chosen, disagreement=apart)
 
 
 def disagreement(layouts: list[Layout]) -> NDArray[np.float64]:
@@ -159,7 +148,7 @@ def fuse(layouts: list[Layout], frame: Frame, atlas: Atlas, plan: Plan, seed: in
         field.labels[mine] = layout.field.labels[mine]
         picture[mine] = layout.field.picture[mine]
     improve(field, atlas, prior, plan.join, seed + 1, crew, targets)
-    return Layout(field=field, strictness=plan.joined, energy=energy_of(field, targets))
+    return Layout(field=field, strictness=plan.joined)
 
 
 def fits_best(costs: list[NDArray[np.int32]], targets: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from uncrop.engine.crew import Crew
 from uncrop.engine.kernel import kernel
 from uncrop.engine.poisson import SCREEN, interpolate, smooth, solve
-from uncrop.engine.seams import BLUE, GREEN, RED, Copies, cell_gaps, sum_gaps
+from uncrop.engine.seams import BLUE, GREEN, RED, Copies, cell_gaps, light_of, sum_gaps
 from uncrop.engine.watch import Watch
 
 LUMA_LIMIT, CHROMA_LIMIT = 100.0, 60.0  # far from the photo, in 8-bit levels
@@ -30,8 +30,7 @@ def solve_cells(copies: Copies, crew: Crew, watch: Watch) -> list[NDArray[np.flo
     A cell is known, and 0, where it lies wholly on the photo.
     """
     gaps = cell_gaps(copies, crew)
-    top, bottom, left, right = copies.box
-    box = np.array([(top + 1) // 2, bottom // 2, (left + 1) // 2, right // 2], np.int64)
+    box = copies.cell_box
 
     def work(wanted: NDArray[np.float32]) -> NDArray[np.float32]:
         return solve(wanted, box, screen=4 * SCREEN, check=watch.check)
@@ -82,7 +81,7 @@ def limit(found: Any, box: Any, lightness: Any, colour: Any) -> None:
             if found.shape[0] == 1:
                 found[0, y, x] = max(-most, min(most, found[0, y, x]))
                 continue
-            light = red_part * found[0, y, x] + green_part * found[1, y, x] + blue_part * found[2, y, x]
+            light = light_of(found[0, y, x], found[1, y, x], found[2, y, x])
             red, blue = found[0, y, x] - light, found[2, y, x] - light
             light = max(-most, min(most, light))
             most = colour[away]

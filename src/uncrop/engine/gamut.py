@@ -17,7 +17,7 @@ from uncrop.engine.align import away
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.poisson import prolong
-from uncrop.engine.seams import BLUE, GREEN, RED, Copies, value_at
+from uncrop.engine.seams import BLUE, GREEN, RED, Copies, light_of, value_at
 
 BLOCK, CELLS = 8, 4  # pixels and cells of a block's side
 BAND = 16  # rows of blocks
@@ -31,7 +31,7 @@ NONE = -1.0  # in place of half the lightness: no colour is known here
 @inlined
 def opponent(red: Any, green: Any, blue: Any) -> Any:
     """Return half the lightness, red less lightness and blue less lightness."""
-    light = np.float32(RED) * red + np.float32(GREEN) * green + np.float32(BLUE) * blue
+    light = light_of(red, green, blue)
     return np.float32(0.5) * light, red - light, blue - light
 
 
@@ -176,7 +176,7 @@ def pull_back(copies: Copies, cells: list[NDArray[np.float32]], crew: Crew) -> N
     cols_away = away(left // BLOCK, -(-right // BLOCK), cols)
     ramp = np.minimum(1, np.maximum(rows_away[:, None], cols_away[None, :]) / RAMP).astype(np.float32)
     shifts = blurred(made) * ramp[:, :, None]
-    nowhere, box = np.zeros(4, np.int64), np.array([(top + 1) // 2, bottom // 2, (left + 1) // 2, right // 2], np.int64)
+    nowhere, box = np.zeros(4, np.int64), copies.cell_box
 
     def spread(k: int) -> None:
         middle = np.zeros(tuple((side + 1) // 2 for side in cells[k].shape), np.float32)

@@ -21,7 +21,7 @@ from uncrop.engine.align import Frame, away
 from uncrop.engine.chance import below, chance
 from uncrop.engine.kernel import kernel
 from uncrop.engine.prior import penalty
-from uncrop.engine.pyramid import PATCH, RADIUS
+from uncrop.engine.pyramid import PATCH, RADIUS, can_copy
 from uncrop.engine.rows import RUN, weighted_difference
 
 COLOUR_SLACK = np.array([8, 3, 3, 0], np.int32)  # how far the colour of a copy may be shifted, in levels
@@ -128,7 +128,7 @@ def search_continuations(
     best: Any,
 ) -> None:  # fmt: skip
     """Compare with what follows the sources of all neighbours within the patch; updates ``best``."""
-    height, width = atlas.usable.shape
+    width = atlas.usable.shape[1]
     seen = 0
     for dy in range(-RADIUS, RADIUS + 1):
         for dx in range(-RADIUS, RADIUS + 1):
@@ -138,7 +138,7 @@ def search_continuations(
             if phase[at_y, at_x] < 0 or phase[at_y, at_x] >= phase[y, x]:
                 continue
             sy, sx = labels[at_y, at_x, 0] - dy, labels[at_y, at_x, 1] - dx
-            if not (RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS) or atlas.usable[sy, sx] == 0:
+            if not can_copy(atlas, sy, sx):
                 continue
             index, known = sy * width + sx, False
             for n in range(seen):
@@ -164,13 +164,13 @@ def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats:
 
     Updates ``best``, with a cost that is halved as often as ``repeats`` says.
     """
-    height, width = atlas.usable.shape
+    width = atlas.usable.shape[1]
     found = 0
     for times in range(1, TIMES + 1):
         for n in range(repeats.shifts.shape[0]):
             sy = y - repeats.top + times * repeats.shifts[n, 0]
             sx = x - repeats.left + times * repeats.shifts[n, 1]
-            if not (RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS) or atlas.usable[sy, sx] == 0:
+            if not can_copy(atlas, sy, sx):
                 continue
             cost = weighted_difference(mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width)
             cost >>= repeats.halvings

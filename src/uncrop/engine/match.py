@@ -17,7 +17,7 @@ from uncrop.engine.field import SHIFT_STEPS, Field, is_target
 from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.layout import COLOUR_SLACK
 from uncrop.engine.prior import Prior, penalty
-from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
+from uncrop.engine.pyramid import PATCH, RADIUS, Atlas, can_copy
 from uncrop.engine.rows import difference_sums, shifted_difference
 
 BAND = 24
@@ -41,13 +41,6 @@ def patch_cost(
     target = ((y - RADIUS) * width + x - RADIUS) * 4
     source = ((sy - RADIUS) * atlas_width + sx - RADIUS) * 4
     return total + shifted_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width, slack)
-
-
-@inlined
-def can_copy(atlas: Any, sy: int, sx: int) -> Any:
-    """Tell whether (sy, sx) is the centre of a patch that may be copied."""
-    height, width = atlas.usable.shape
-    return RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS and atlas.usable[sy, sx] != 0
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncrop.engine.crew import Crew, bands
-from uncrop.engine.kernel import kernel
+from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.rows import PADDING
 
 RADIUS = 3  # patches are 7 x 7
@@ -79,6 +79,13 @@ def erode(solid: NDArray[np.bool_], crew: Crew) -> NDArray[np.uint8]:
     width = solid.shape[1]
     crew.each(lambda band: erode_rows(solid, out, np.zeros(width, np.int32), *band), bands(0, solid.shape[0], BAND))
     return out
+
+
+@inlined
+def can_copy(atlas: Any, sy: int, sx: int) -> Any:
+    """Tell whether (sy, sx) is the centre of a patch that may be copied."""
+    height, width = atlas.usable.shape
+    return RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS and atlas.usable[sy, sx] != 0
 
 
 def padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

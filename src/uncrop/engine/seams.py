@@ -51,6 +51,12 @@ class Copies(NamedTuple):
         """How many values a pixel has."""
         return int(self.data.size // (self.usable.size * self.depth))
 
+    @property
+    def cell_box(self) -> NDArray[np.int64]:
+        """The box (4) of the cells of 2 x 2 pixels that lie wholly on the photo."""
+        top, bottom, left, right = self.box
+        return np.array([(top + 1) // 2, bottom // 2, (left + 1) // 2, right // 2], np.int64)
+
 
 def make_copies(
     colour: NDArray[Any], solid: NDArray[np.bool_], origin: NDArray[np.int32], box: NDArray[np.int64]
@@ -69,6 +75,12 @@ def value_at(copies: Any, index: int) -> Any:
     return (np.float32(copies.data[2 * index]) + np.float32(256) * np.float32(copies.data[2 * index + 1])) / np.float32(
         257
     )
+
+
+@inlined
+def light_of(red: Any, green: Any, blue: Any) -> Any:
+    """Return the lightness of a colour or a difference of colours."""
+    return np.float32(RED) * red + np.float32(GREEN) * green + np.float32(BLUE) * blue
 
 
 @inlined
@@ -123,7 +135,7 @@ def bound(gap: Any) -> None:
     """Bound a ``gap`` (1 or 3): its lightness, and with colour what each channel differs by from that."""
     light, most = gap[0], np.float32(0)
     if gap.shape[0] == 3:
-        light = np.float32(RED) * gap[0] + np.float32(GREEN) * gap[1] + np.float32(BLUE) * gap[2]
+        light = light_of(gap[0], gap[1], gap[2])
     for k in range(gap.shape[0]):
         gap[k] -= light
         most = max(most, abs(gap[k]))

@@ -9,8 +9,7 @@ import numpy as np
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, is_target
 from uncrop.engine.kernel import kernel
-from uncrop.engine.match import can_copy
-from uncrop.engine.pyramid import RADIUS, Atlas
+from uncrop.engine.pyramid import RADIUS, Atlas, can_copy
 
 BAND = 64
 

@@ -114,7 +114,7 @@ def spoilt(layout: Layout, where: slice) -> Layout:
     part[:, where] = field.labels[:, where, 0] >= 0
     copy.labels[part] = 20
     copy.costs[part] = 49 * 10_000
-    return Layout(field=copy, strictness=layout.strictness, energy=layout.energy)
+    return Layout(field=copy, strictness=layout.strictness)
 
 
 def test_what_is_wrong_in_one_layout_is_taken_from_the_other(draw) -> None:

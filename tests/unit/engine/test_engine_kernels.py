@@ -411,8 +411,7 @@ def test_a_tile_is_doubled_like_the_whole():
         inner = np.s_[3 : bottom - top - 3, 3 : right - left - 3]
         assert np.array_equal(tile.labels[inner], whole.labels[top:bottom, left:right][inner])
         shown = np.s_[: 4 * tile.costs.size]
-        whole_picture = whole.flat[: 4 * whole.costs.size].reshape(52, 60, 4)
-        assert np.array_equal(tile.flat[shown], whole_picture[top:bottom, left:right].reshape(-1))
+        assert np.array_equal(tile.flat[shown], whole.picture[top:bottom, left:right].reshape(-1))
         masked = target_mask(frame.window(top, bottom, left, right))
         assert np.array_equal(tile.labels[..., 0] >= 0, masked)
 
