@@ -8,7 +8,9 @@ meet, the patches find new sources themselves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from uncrop.engine.align import Frame
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import Field, make_field, target_mask
-from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room, visiting_order
+from uncrop.engine.layout import COLOUR_SLACK, Visits, context_weights, grow, make_room, visiting_order
 from uncrop.engine.periods import NO_REPEATS, Repeats, periodic_layouts
 from uncrop.engine.plan import Plan
 from uncrop.engine.prior import Strictness, make_prior
@@ -51,22 +53,22 @@ class Layout:
 
 
 def make_layout(
-    frame: Frame, atlas: Atlas, strictness: Strictness, plan: Plan, seed: int, crew: Crew,
+    frame: Frame, atlas: Atlas, visits: Visits, strictness: Strictness, plan: Plan, seed: int, crew: Crew,
     repeats: Repeats = NO_REPEATS,
 ) -> Layout:  # fmt: skip
     """Grow one layout, and refine it at its own level."""
     field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
-    phase, order = visiting_order(frame)
+    phase, order = visits
     field.labels[:] = usable_place(atlas)
-    canvas, weights = field.picture, context_weights()
+    canvas, weights, grid = field.picture, context_weights(), plan.grid_on(frame)
 
     def work(part: tuple[int, int]) -> None:
         grow(
-            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, plan.grid, seed,
+            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, grid, seed,
             repeats, make_room(),
         )  # fmt: skip
 
-    for parts in shares(phase, order, crew):
+    for parts in shares(visits, crew):
         crew.each(work, parts)
     targets = target_mask(frame)
     field.labels[~targets] = -1
@@ -75,11 +77,12 @@ def make_layout(
     return Layout(field=field, strictness=strictness)
 
 
-def shares(phase: NDArray[np.int32], order: NDArray[np.int32], crew: Crew) -> list[list[tuple[int, int]]]:
+def shares(visits: Visits, crew: Crew) -> list[list[tuple[int, int]]]:
     """Cut the visiting order into lists of parts that may be grown side by side.
 
     Pixels of one phase do not read one another; a single thread just takes them in their order.
     """
+    phase, order = visits
     if crew.alone:
         return [[part] for part in bands(0, order.size, CHUNK)]
     starts = np.flatnonzero(np.diff(phase.reshape(-1)[order], prepend=-1))
@@ -107,65 +110,124 @@ def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew,
     whole. A canvas that is still large at its coarsest level, around a photo too thin for more levels, gets the plan's
     first layout alone.
     """
+    visits = visiting_order(frame)
     if frame.height * frame.width > LARGE:
-        return make_layout(frame, atlas, plan.layouts[0], plan, seed, crew)
-    tasks = [(strictness, NO_REPEATS) for strictness in plan.layouts]
-    tasks += periodic_layouts(frame, atlas.pixels)
+        return make_layout(frame, atlas, visits, plan.layouts[0], plan, seed, crew)
     alone, targets = Crew(1, watch.check), target_mask(frame)
-    made = crew.each(lambda task: make_layout(frame, atlas, task[0], plan, seed, alone, task[1]), tasks)
-    cheapest = int(np.argmin([layout.field.costs[targets].mean(dtype=np.float64) for layout in made]))
-    repeats = cheapest >= len(plan.layouts)
-    rivals = made[len(plan.layouts) :] if repeats else made[: len(plan.layouts)]
-    apart = disagreement(rivals)  # before their state is used up
-    chosen = made[cheapest] if repeats else fuse(rivals, frame, atlas, plan, seed, crew)
-    return replace(chosen, disagreement=apart)
+
+    def make(strictness: Strictness, repeats: Repeats = NO_REPEATS) -> Layout:
+        return make_layout(frame, atlas, visits, strictness, plan, seed, alone, repeats)
+
+    joined = join(crew.stream(make, plan.layouts), targets)
+    periodic = crew.each(lambda task: make(*task), periodic_layouts(frame, atlas.pixels))
+    if periodic:
+        cheapest = min(periodic, key=lambda layout: mean_cost(layout.field, targets))
+        if mean_cost(cheapest.field, targets) < joined.least:
+            return replace(cheapest, disagreement=disagreement(periodic))
+    improve(joined.field, atlas, make_prior(frame, plan.joined), plan.join, seed + 1, crew, targets)
+    return Layout(field=joined.field, strictness=plan.joined, disagreement=joined.spread.variance())
+
+
+def mean_cost(field: Field, targets: NDArray[np.bool_]) -> float:
+    """Return the mean of the costs of the ``targets`` (H, W)."""
+    return float(field.costs[targets].mean(dtype=np.float64))
+
+
+class Spread:
+    """How far layouts are apart in the texture (H, W) of what they make."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._count = 0
+        self._total = np.zeros(shape, np.int64)
+        self._squares = np.zeros(shape, np.int64)
+
+    def add(self, field: Field) -> None:
+        """Take a layout in."""
+        texture = field.picture[..., 3].astype(np.int64)
+        self._count += 1
+        self._total += texture
+        self._squares += texture * texture
+
+    def variance(self) -> NDArray[np.float64]:
+        """Return (H, W): the variance over layouts of the texture around a pixel, in squared levels.
+
+        Where some are calm and others busy, nothing in the photo tells what belongs there.
+        """
+        apart = window_sums(self._count * self._squares - self._total * self._total, RADIUS)
+        variance: NDArray[np.float64] = apart / (self._count * self._count * PATCH)
+        return variance
 
 
 def disagreement(layouts: list[Layout]) -> NDArray[np.float64]:
-    """Return (H, W): the variance over layouts of the texture around a pixel, in squared levels.
-
-    Where some are calm and others busy, nothing in the photo tells what belongs there.
-    """
-    total = np.zeros(layouts[0].field.costs.shape, np.int64)
-    squares = np.zeros_like(total)
+    """Return (H, W): how far ``layouts`` are apart, see ``Spread.variance``."""
+    spread = Spread(layouts[0].field.costs.shape)
     for layout in layouts:
-        texture = layout.field.picture[..., 3].astype(np.int64)
-        total += texture
-        squares += texture * texture
-    count = len(layouts)
-    apart: NDArray[np.float64] = window_sums(count * squares - total * total, RADIUS) / (count * count * PATCH)
-    return apart
+        spread.add(layout.field)
+    return spread.variance()
 
 
-def fuse(layouts: list[Layout], frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew) -> Layout:
-    """Join the parts of the layouts that fit best, and refine them; the state of the first layout is used up."""
-    targets = target_mask(frame)
-    choice = fits_best([layout.field.costs for layout in layouts], targets)
-    field, prior = layouts[0].field, make_prior(frame, plan.joined)
-    picture = field.picture
-    for n, layout in enumerate(layouts[1:], start=1):
-        mine = choice == n
-        field.labels[mine] = layout.field.labels[mine]
-        picture[mine] = layout.field.picture[mine]
-    improve(field, atlas, prior, plan.join, seed + 1, crew, targets)
-    return Layout(field=field, strictness=plan.joined)
+class Fit:
+    """How well the best layout so far fits around every pixel.
 
-
-def fits_best(costs: list[NDArray[np.int32]], targets: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return (H, W): for every pixel the index of the layout whose patches fit best around it, the first of equals.
-
-    Compared are means of the roots of the ``costs`` (H, W), so that one patch that fits badly does not decide for all.
+    Compared are means of the roots of the costs (H, W), so that one patch that fits badly does not decide for all.
     """
-    half = max(1, round(WINDOW * max(targets.shape)) // 2)
-    least = np.full(targets.shape, np.iinfo(np.int64).max)
-    choice = np.zeros(targets.shape, np.int32)
-    for n, cost in enumerate(costs):
+
+    def __init__(self, targets: NDArray[np.bool_]) -> None:
+        self._targets = targets
+        self._half = max(1, round(WINDOW * max(targets.shape)) // 2)
+        self._least = np.full(targets.shape, np.iinfo(np.int64).max)
+
+    def better(self, costs: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return (H, W): where a layout with ``costs`` (H, W) fits better than all before, which it then stands for."""
         # In sixteenths, and whole, for sums that do not depend on their order.
-        roots = np.where(targets, np.floor(16 * np.sqrt(cost.clip(min=0))), 0).astype(np.int64)
-        around = window_sums(roots, half)
-        better = around < least
-        least[better], choice[better] = around[better], n
-    return choice
+        roots = np.where(self._targets, np.floor(16 * np.sqrt(costs.clip(min=0))), 0).astype(np.int64)
+        around = window_sums(roots, self._half)
+        better = around < self._least
+        self._least[better] = around[better]
+        return better
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joined:
+    """The parts of several layouts that fit best.
+
+    Attributes
+    ----------
+    field
+        Their sources and their picture; costs and shifts are those of one of them, until the next sweep.
+    spread
+        How far they were apart.
+    least
+        The least of their mean costs.
+    """
+
+    field: Field
+    spread: Spread
+    least: float
+
+
+def join(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> Joined:
+    """Join the parts of the layouts that fit best, the first of equals.
+
+    Each is let go of when it has been looked at, so that twelve take no more memory than a few; the state of the first
+    is used up.
+    """
+    fit, spread, least = Fit(targets), Spread(targets.shape), inf
+    field: Field | None = None
+    for layout in layouts:
+        mine = layout.field
+        spread.add(mine)
+        least = min(least, mean_cost(mine, targets))
+        better = fit.better(mine.costs)
+        if field is None:
+            field = mine
+        else:
+            field.labels[better] = mine.labels[better]
+            field.picture[better] = mine.picture[better]
+    if field is None:
+        msg = "there is no layout to join"
+        raise ValueError(msg)
+    return Joined(field=field, spread=spread, least=least)
 
 
 def window_sums(values: NDArray[np.int64], half: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ not be forked. The bands never depend on the number of threads, hence neither do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import TracebackType
@@ -41,9 +41,12 @@ class Crew:
 
     def each(self, work: Callable[..., T], items: Iterable[Any]) -> list[T]:
         """Call ``work(item)`` for every item, and return the answers in the items' order."""
-        if self._pool is None:
-            return [self._checked(work, item) for item in items]
-        return list(self._pool.map(lambda item: self._checked(work, item), items))
+        return list(self.stream(work, items))
+
+    def stream(self, work: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Do the same, and yield every answer as soon as it and those before it are there."""
+        apply = map if self._pool is None else self._pool.map
+        return apply(lambda item: self._checked(work, item), items)
 
     def _checked(self, work: Callable[..., T], item: Any) -> T:
         self._check()

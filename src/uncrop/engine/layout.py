@@ -29,14 +29,29 @@ PLACES = 8  # whole periods away that a pixel is compared with
 TIMES = 8  # at most that a period is taken to reach one
 
 
-def visiting_order(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the phase of every pixel (H, W), -1 on the photo, and the flat indices of the others in their order."""
+class Visits(NamedTuple):
+    """When a layout's pixels are grown, which is the same for all layouts of a canvas.
+
+    Attributes
+    ----------
+    phase
+        (H, W) int32, -1 on the photo.
+    order
+        int32, the flat indices of the other pixels, one phase after the other.
+    """
+
+    phase: NDArray[np.int32]
+    order: NDArray[np.int32]
+
+
+def visiting_order(frame: Frame) -> Visits:
+    """Return the order that leads outward from the photo."""
     dy, dx = away(frame.top, frame.bottom, frame.height), away(frame.left, frame.right, frame.width)
     distance = np.sqrt(dy[:, None] ** 2 + dx[None, :] ** 2).astype(np.int32)
     parity = (np.arange(frame.height)[:, None] % 2) * 2 + np.arange(frame.width)[None, :] % 2
     phase = np.where(distance == 0, -1, distance * 4 + parity).astype(np.int32)
     order = np.argsort(phase, axis=None, kind="stable").astype(np.int32)
-    return phase, order[frame.rows * frame.cols :]
+    return Visits(phase=phase, order=order[frame.rows * frame.cols :])
 
 
 def context_weights() -> NDArray[np.int32]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 
+from uncrop.engine.align import Frame
 from uncrop.engine.prior import Strictness
 from uncrop.model import Quality
 
@@ -36,7 +38,8 @@ class Plan:
     coarsest
         Pixels on the canvas's long side, about, where layouts are made.
     grid
-        A layout's search compares every ``grid``-th source in both directions.
+        A layout's search compares every ``grid``-th source in both directions, on a canvas of ``coarsest`` x
+        ``coarsest`` pixels; see ``grid_on``.
     layout, join
         The effort at the coarsest level: for every layout, and when they have been joined.
     finest, second, third, coarser
@@ -57,6 +60,13 @@ class Plan:
     def effort(self, level: int) -> Effort:
         """Return the effort at a level, 0 being the finest."""
         return (self.finest, self.second, self.third, self.coarser)[min(level, 3)]
+
+    def grid_on(self, frame: Frame) -> int:
+        """Return the grid of a layout's search, wider on a larger canvas.
+
+        So the time that a layout takes grows with the canvas's pixels, not with their square.
+        """
+        return max(self.grid, round(self.grid * sqrt(frame.height * frame.width) / self.coarsest))
 
 
 WHOLE = 1 << 15
@@ -100,5 +110,5 @@ FAST = Plan(
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=4, sweeps=2, tries=8, radius=WHOLE),
 )
-BEST = replace(STANDARD, layouts=LAYOUTS[:9], coarsest=512, grid=5)
+BEST = replace(STANDARD, coarsest=512, grid=7)
 PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": BEST}

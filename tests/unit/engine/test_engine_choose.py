@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import weakref
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +18,9 @@ from numpy.typing import NDArray
 from uncrop.engine import choose, extend
 from uncrop.engine.align import Frame, align
 from uncrop.engine.channels import channels
-from uncrop.engine.choose import WINDOW, Layout, fits_best, window_sums
+from uncrop.engine.choose import WINDOW, Fit, Layout, window_sums
 from uncrop.engine.field import target_mask
+from uncrop.engine.layout import visiting_order
 from uncrop.engine.plan import STANDARD
 from uncrop.engine.pyramid import Atlas, make_pyramid
 from uncrop.engine.watch import Watch
@@ -38,27 +41,37 @@ def test_window_sums_are_those_of_plain_loops(values: NDArray[np.int64], half: i
         assert sums[y, x] == window.sum()
 
 
+def better(targets: NDArray[np.bool_], *layouts: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return where the last of the layouts with these costs fits better than all before it."""
+    fit = Fit(targets)
+    return [fit.better(costs) for costs in layouts][-1]
+
+
 def test_each_side_takes_the_layout_that_fits_there() -> None:
-    targets = np.ones((64, 256), bool)
     first, second = np.full((2, 64, 256), 49 * 100, np.int32)
     first[:, 128:] = 49 * 400
     second[:, :128] = 49 * 400
-    choice = fits_best([first, second], targets)
-    assert (choice[:, :112] == 0).all()
-    assert (choice[:, 144:] == 1).all()
+    second_wins = better(np.ones((64, 256), bool), first, second)
+    assert not second_wins[:, :112].any()
+    assert second_wins[:, 144:].all()
 
 
 def test_the_first_of_equal_layouts_is_taken() -> None:
     costs = np.full((32, 32), 7, np.int32)
-    assert not fits_best([costs, costs.copy(), costs.copy()], np.ones((32, 32), bool)).any()
+    assert better(np.ones((32, 32), bool), costs).all()
+    assert not better(np.ones((32, 32), bool), costs, costs.copy()).any()
+
+
+def test_a_layout_is_compared_with_the_best_of_all_before() -> None:
+    good, bad, between = (np.full((32, 32), 49 * level * level, np.int32) for level in (3, 9, 5))
+    assert not better(np.ones((32, 32), bool), good, bad, between).any()
 
 
 def test_one_bad_patch_does_not_decide_for_its_surroundings() -> None:
-    targets = np.ones((256, 256), bool)
     steady, spotted = np.full((2, 256, 256), 49 * 25, np.int32)
     spotted[...] = 49 * 16
     spotted[128, 128] = 49 * 2500
-    assert (fits_best([steady, spotted], targets) == 1).all()
+    assert better(np.ones((256, 256), bool), steady, spotted).all()
 
 
 def test_costs_where_nothing_is_made_play_no_part() -> None:
@@ -67,12 +80,15 @@ def test_costs_where_nothing_is_made_play_no_part() -> None:
     good, bad = np.full((2, 40, 40), 10, np.int32)
     bad[:, :20] = 20
     good[:, 20:] = 1 << 20  # left over from nothing
-    assert not fits_best([good, bad], targets).any()
+    assert not better(targets, good, bad).any()
 
 
 def test_disagreement_is_the_variance_of_the_texture_around(draw) -> None:
     frame, atlas = start(draw(96, 128))
-    layouts = [choose.make_layout(frame, atlas, strictness, STANDARD, 0, ALONE) for strictness in STANDARD.layouts[:3]]
+    layouts = [
+        choose.make_layout(frame, atlas, visiting_order(frame), strictness, STANDARD, 0, ALONE)
+        for strictness in STANDARD.layouts[:3]
+    ]
     textures = np.stack([layout.field.picture[..., 3] for layout in layouts]).astype(float)
     apart = choose.disagreement(layouts)
     variance = textures.var(axis=0)
@@ -80,22 +96,29 @@ def test_disagreement_is_the_variance_of_the_texture_around(draw) -> None:
         assert apart[y, x] == pytest.approx(variance[y - 3 : y + 4, x - 3 : x + 4].mean())
     assert apart.max() > 0
     assert apart[frame.height // 2, frame.width // 2] == 0  # in the photo
+    assert np.array_equal(choose.join(layouts, target_mask(frame)).spread.variance(), apart)
 
 
-@pytest.mark.parametrize(("periods", "asked"), [(False, 12), (True, 2)])
+@pytest.mark.parametrize("periods", [False, True])
 def test_those_among_which_was_chosen_are_asked_how_far_apart_they_are(
-    draw, monkeypatch: pytest.MonkeyPatch, periods: bool, asked: int
+    draw, monkeypatch: pytest.MonkeyPatch, periods: bool
 ) -> None:
     photo = np.tile(draw(12, 16), (8, 8, 1)) if periods else draw(96, 128)
     frame, atlas = start(photo)
-    counts: list[int] = []
-    disagreement = choose.disagreement
-    monkeypatch.setattr(choose, "disagreement", lambda among: counts.append(len(among)) or disagreement(among))
+    made: list[Layout] = []
+
+    def keep(*arguments: object) -> Layout:
+        layout = make_layout(*arguments)
+        made.append(replace(layout, field=layout.field._replace(flat=layout.field.flat.copy())))
+        return layout
+
+    make_layout = choose.make_layout
+    monkeypatch.setattr(choose, "make_layout", keep)
     watch = Watch(progress=None, deadline=None, clock=time.monotonic)
     chosen = choose.choose_layout(frame, atlas, STANDARD, 1, ALONE, watch)
-    assert counts == [asked]
     assert chosen.disagreement is not None
-    assert chosen.disagreement.shape == chosen.field.costs.shape
+    assert (len(made) == 14) if periods else (len(made) == 12)
+    assert np.array_equal(chosen.disagreement, choose.disagreement(made[12:] or made))
 
 
 def start(photo: np.ndarray) -> tuple[Frame, Atlas]:
@@ -120,10 +143,9 @@ def spoilt(layout: Layout, where: slice) -> Layout:
 def test_what_is_wrong_in_one_layout_is_taken_from_the_other(draw) -> None:
     frame, atlas = start(draw(96, 128))
     middle = frame.width // 2
-    right = choose.make_layout(frame, atlas, STANDARD.joined, STANDARD, 0, ALONE)
+    right = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.joined, STANDARD, 0, ALONE)
     halves = [spoilt(right, np.s_[:middle]), spoilt(right, np.s_[middle:])]
-    as_they_are = replace(STANDARD, join=replace(STANDARD.join, rounds=0))
-    joined = choose.fuse(halves, frame, atlas, as_they_are, 0, ALONE)
+    joined = choose.join(halves, target_mask(frame))
     sure = abs(np.arange(frame.width) - middle) > WINDOW * frame.width
     assert sure.sum() > frame.width // 2
     assert np.array_equal(joined.field.labels[:, sure], right.field.labels[:, sure])
@@ -140,11 +162,46 @@ def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) 
     assert (chosen.field.picture[top:bottom, left:right] == atlas.pixels).all()
 
 
-@pytest.mark.parametrize("quality", ["fast", "standard", "best"])
-def test_layouts_are_joined_at_every_quality(draw, monkeypatch: pytest.MonkeyPatch, quality: Quality) -> None:
+@pytest.mark.parametrize(("quality", "layouts"), [("fast", 6), ("standard", 12), ("best", 12)])
+def test_layouts_are_joined_at_every_quality(
+    draw, monkeypatch: pytest.MonkeyPatch, quality: Quality, layouts: int
+) -> None:
     joined: list[int] = []
-    fuse = choose.fuse
-    monkeypatch.setattr(choose, "fuse", lambda layouts, *rest: joined.append(len(layouts)) or fuse(layouts, *rest))
+    join = choose.join
+
+    def count(made: Iterable[Layout], targets: NDArray[np.bool_]) -> choose.Joined:
+        these = list(made)
+        joined.append(len(these))
+        return join(these, targets)
+
+    monkeypatch.setattr(choose, "join", count)
     extend(draw(64, 80), Sides(right=24), seed=0, quality=quality)
-    assert len(joined) == 1
-    assert joined[0] > 1
+    assert joined == [layouts]
+
+
+def test_layouts_are_let_go_of_when_they_have_been_looked_at(draw) -> None:
+    frame, atlas = start(draw(96, 128))
+    held: list[weakref.ref[NDArray[np.int32]]] = []
+
+    def one_by_one() -> Iterator[Layout]:
+        for seed in range(5):
+            layout = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.joined, STANDARD, seed, ALONE)
+            assert not any(ref() is not None for ref in held[1:-1])  # the first becomes the joined one
+            held.append(weakref.ref(layout.field.costs))
+            yield layout
+            del layout
+
+    choose.join(one_by_one(), target_mask(frame))
+
+
+def test_the_search_of_a_larger_canvas_has_a_wider_grid() -> None:
+    def canvas(height: int, width: int) -> Frame:
+        return Frame(height=height, width=width, top=0, left=0, rows=height, cols=width)
+
+    assert [STANDARD.grid_on(canvas(*size)) for size in ((192, 256), (256, 256), (300, 300), (362, 362))] == [
+        4,
+        4,
+        5,
+        6,
+    ]
+    assert STANDARD.grid_on(canvas(12, 5000)) == 4  # few rows must not be passed over

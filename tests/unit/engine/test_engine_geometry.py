@@ -97,7 +97,7 @@ def test_a_large_coarsest_level_gets_one_layout(draw, monkeypatch):
     monkeypatch.setattr("uncrop.engine.choose.LARGE", 0)
     made = []
     grow = choose.make_layout
-    monkeypatch.setattr(choose, "make_layout", lambda *arguments: made.append(arguments[2]) or grow(*arguments))
+    monkeypatch.setattr(choose, "make_layout", lambda *arguments: made.append(arguments[3]) or grow(*arguments))
     image = draw(60, 80)
     check(image, Sides(left=30), extend(image, Sides(left=30), seed=7))
     assert made == [STANDARD.layouts[0]]

@@ -28,16 +28,17 @@ def test_the_formula():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's own peak")
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "dtype", "bar"),
+    ("height", "width", "channels", "dtype", "bar", "quality"),
     [
-        (1500, 2000, 3, "uint8", 0),
-        (900, 1300, 4, "uint16", 0),
-        (1200, 1600, 1, "uint8", 0),
-        (1500, 2000, 3, "uint8", 40),
-        (900, 1300, 4, "uint16", 40),
+        (1500, 2000, 3, "uint8", 0, "fast"),
+        (900, 1300, 4, "uint16", 0, "fast"),
+        (1200, 1600, 1, "uint8", 0, "fast"),
+        (1500, 2000, 3, "uint8", 40, "fast"),
+        (900, 1300, 4, "uint16", 40, "fast"),
+        (1000, 800, 3, "uint8", 0, "best"),  # 700 pixels a side where layouts are made, about the most there is
     ],
 )
-def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar):
+def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar, quality):
     start = f"""
 from pathlib import Path
 import numpy as np
@@ -64,7 +65,7 @@ if {bar}:  # above and at the left; such photos have no transparent pixels
     assert {{bar.side for bar in find_bars(image)}} == {{"up", "left"}}
 del y, x, plane
 before = peak()
-engine.extend(image, {SIDES!r}, seed=0, quality="fast", threads=2)
+engine.extend(image, {SIDES!r}, seed=0, quality={quality!r}, threads=2)
 print(before, peak())
 """
     )

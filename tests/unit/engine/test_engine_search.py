@@ -130,9 +130,10 @@ def test_a_layout_grows_as_in_plain_python(strictness, stride, halvings):
     pixels = picture(11, 12)
     atlas, prior = atlas_with_holes(pixels), make_prior(frame, strictness)
     expected, sources = plain_layout(frame, atlas, prior, stride, 5, repeats)
-    phase, order = visiting_order(frame)
+    visits = visiting_order(frame)
+    phase, order = visits
     with Crew(2, lambda: None) as two:
-        cut = shares(phase, order, two)
+        cut = shares(visits, two)
     assert len(cut) == len(np.unique(phase)) - 1
     for parts in ([(0, order.size)], [part for same in cut for part in reversed(same)]):
         field = make_field(frame, pixels)
