@@ -28,6 +28,7 @@ from uncrop.engine.upsample import usable_place
 from uncrop.engine.watch import Watch
 
 CHUNK = 4096  # pixels grown between two looks at the clock
+ANOTHER = 7919  # between the seeds of two layouts of the same prior
 LARGE = 600_000  # pixels of the coarsest canvas above which only one layout is made
 SHARE = 128  # pixels of one phase that one thread grows
 WINDOW = 31 / 256  # of the canvas's long side: the square around a pixel over which costs are compared
@@ -96,8 +97,7 @@ def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None
     fallback = usable_place(atlas)
     rows, cols = np.nonzero(targets[top:bottom, left:right])
     height, width = atlas.usable.shape
-    near_rows = np.clip(rows, RADIUS, height - RADIUS - 1)
-    near_cols = np.clip(cols, RADIUS, width - RADIUS - 1)
+    near_rows, near_cols = np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1)
     good = atlas.usable[near_rows, near_cols] != 0
     field.labels[top + rows, left + cols, 0] = np.where(good, near_rows, fallback[0])
     field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
@@ -115,11 +115,12 @@ def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew,
         return make_layout(frame, atlas, visits, plan.layouts[0], plan, seed, crew)
     alone, targets = Crew(1, watch.check), target_mask(frame)
 
-    def make(strictness: Strictness, repeats: Repeats = NO_REPEATS) -> Layout:
-        return make_layout(frame, atlas, visits, strictness, plan, seed, alone, repeats)
+    def make(strictness: Strictness, own_seed: int = seed, repeats: Repeats = NO_REPEATS) -> Layout:
+        return make_layout(frame, atlas, visits, strictness, plan, own_seed, alone, repeats)
 
-    joined = join(crew.stream(make, plan.layouts), targets)
-    periodic = crew.each(lambda task: make(*task), periodic_layouts(frame, atlas.pixels))
+    tasks = [(strictness, seed + ANOTHER * turn) for turn in range(plan.times) for strictness in plan.layouts]
+    joined = join(crew.stream(lambda task: make(*task), tasks), targets)
+    periodic = crew.each(lambda task: make(task[0], repeats=task[1]), periodic_layouts(frame, atlas.pixels))
     if periodic:
         cheapest = min(periodic, key=lambda layout: mean_cost(layout.field, targets))
         if mean_cost(cheapest.field, targets) < joined.least:

@@ -21,7 +21,7 @@ from uncrop.engine.align import Frame, away
 from uncrop.engine.chance import below, chance
 from uncrop.engine.kernel import kernel
 from uncrop.engine.prior import penalty
-from uncrop.engine.pyramid import PATCH, RADIUS, can_copy
+from uncrop.engine.pyramid import PATCH, RADIUS, can_copy, patch_start, pixel_start, row_bytes
 from uncrop.engine.rows import RUN, weighted_difference
 
 COLOUR_SLACK = np.array([8, 3, 3, 0], np.int32)  # how far the colour of a copy may be shifted, in levels
@@ -119,20 +119,18 @@ def search_grid(
 ) -> None:  # fmt: skip
     """Compare with every ``stride``-th source; ``best`` is (cost, row, column) and is updated."""
     height, width = atlas.usable.shape
-    for sy in range(RADIUS + below(bits, 0, stride), height - RADIUS, stride):
+    for sy in range(below(bits, 0, stride), height, stride):
         off = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
         rows_cost = off * weight // PATCH
         if rows_cost >= best[0]:
             continue
-        for sx in range(RADIUS + below(bits, 16, stride), width - RADIUS, stride):
+        for sx in range(below(bits, 16, stride), width, stride):
             if atlas.usable[sy, sx] == 0:
                 continue
             off = penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
             cost = rows_cost + off * weight // PATCH
             if cost < best[0]:
-                cost += weighted_difference(
-                    mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width
-                )
+                cost += weighted_difference(mask, context, atlas.flat, patch_start(atlas, sy, sx), row_bytes(atlas))
                 if cost < best[0]:
                     best[0], best[1], best[2] = cost, sy, sx
 
@@ -166,9 +164,7 @@ def search_continuations(
             off += penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
             cost = off * weight // PATCH
             if cost < best[0]:
-                cost += weighted_difference(
-                    mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width
-                )
+                cost += weighted_difference(mask, context, atlas.flat, patch_start(atlas, sy, sx), row_bytes(atlas))
                 if cost < best[0]:
                     best[0], best[1], best[2] = cost, sy, sx
 
@@ -179,7 +175,6 @@ def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats:
 
     Updates ``best``, with a cost that is halved as often as ``repeats`` says.
     """
-    width = atlas.usable.shape[1]
     found = 0
     for times in range(1, TIMES + 1):
         for n in range(repeats.shifts.shape[0]):
@@ -187,7 +182,7 @@ def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats:
             sx = x - repeats.left + times * repeats.shifts[n, 1]
             if not can_copy(atlas, sy, sx):
                 continue
-            cost = weighted_difference(mask, context, atlas.flat, ((sy - RADIUS) * width + sx - RADIUS) * 4, 4 * width)
+            cost = weighted_difference(mask, context, atlas.flat, patch_start(atlas, sy, sx), row_bytes(atlas))
             cost >>= repeats.halvings
             if cost < best[0]:
                 best[0], best[1], best[2] = cost, sy, sx
@@ -202,7 +197,7 @@ def grow(
     slack: Any, stride: int, seed: int, repeats: Any, room: Any,
 ) -> None:  # fmt: skip
     """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
-    width, atlas_width = phase.shape[1], atlas.usable.shape[1]
+    width = phase.shape[1]
     context, mask, tried, best = room
     for n in range(first, last):
         y, x = order[n] // width, order[n] % width
@@ -216,10 +211,10 @@ def grow(
         for k in range(4):
             total = 0
             for row in range(7):
-                start = ((sy + row - RADIUS) * atlas_width + sx - RADIUS) * 4
+                start = patch_start(atlas, sy + row, sx)
                 for col in range(7):
                     at = row * RUN + col * 4 + k
                     total += mask[at] * (int(context[at]) - int(atlas.flat[start + col * 4 + k]))
             shift = 0 if weight == 0 else int(np.floor(total / weight + 0.5))
             shift = max(-slack[k], min(slack[k], shift))
-            canvas[y, x, k] = max(0, min(255, int(atlas.flat[(sy * atlas_width + sx) * 4 + k]) + shift))
+            canvas[y, x, k] = max(0, min(255, int(atlas.flat[pixel_start(atlas, sy, sx) + k]) + shift))

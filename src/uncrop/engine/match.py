@@ -17,7 +17,7 @@ from uncrop.engine.field import SHIFT_STEPS, Field, is_target
 from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.layout import COLOUR_SLACK
 from uncrop.engine.prior import Prior, penalty
-from uncrop.engine.pyramid import PATCH, RADIUS, Atlas, can_copy
+from uncrop.engine.pyramid import PATCH, RADIUS, Atlas, can_copy, patch_start, row_bytes
 from uncrop.engine.rows import difference_sums, shifted_difference
 
 BAND = 24
@@ -33,14 +33,13 @@ def patch_cost(
 
     The cost is the squared difference over four channels after the best allowed colour shift, plus the prior's penalty.
     """
-    atlas_width = atlas.usable.shape[1]
     total = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
     total += penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
     if total >= limit:
         return total
     target = ((y - RADIUS) * width + x - RADIUS) * 4
-    source = ((sy - RADIUS) * atlas_width + sx - RADIUS) * 4
-    return total + shifted_difference(flat, target, 4 * width, atlas.flat, source, 4 * atlas_width, slack)
+    source = patch_start(atlas, sy, sx)
+    return total + shifted_difference(flat, target, 4 * width, atlas.flat, source, row_bytes(atlas), slack)
 
 
 @kernel
@@ -84,8 +83,8 @@ def search_around(
     height, width = atlas.usable.shape
     for n in range(tries):
         bits = chance(bits, y * field.costs.shape[1] + x, n)
-        top, bottom = max(RADIUS, best[1] - radius), min(height - RADIUS, best[1] + radius + 1)
-        left, right = max(RADIUS, best[2] - radius), min(width - RADIUS, best[2] + radius + 1)
+        top, bottom = max(0, best[1] - radius), min(height, best[1] + radius + 1)
+        left, right = max(0, best[2] - radius), min(width, best[2] + radius + 1)
         sy, sx = top + below(bits, 0, bottom - top), left + below(bits, 16, right - left)
         if atlas.usable[sy, sx] != 0:
             cost = patch_cost(field.flat, field.costs.shape[1], y, x, atlas, prior, slack, sy, sx, best[0])
@@ -104,7 +103,6 @@ def sweep_band(
     ``above`` and ``under`` are the labels (W, 2) of the rows next to the band before the sweep.
     """
     height, width = field.costs.shape
-    atlas_width = atlas.usable.shape[1]
     for row in range(max(first, RADIUS), min(last, height - RADIUS)):
         y = row if forward else max(first, RADIUS) + min(last, height - RADIUS) - 1 - row
         for col in range(RADIUS, width - RADIUS):
@@ -121,8 +119,8 @@ def sweep_band(
             field.costs[y, x] = best[0]
             field.labels[y, x, 0], field.labels[y, x, 1] = best[1], best[2]
             target = ((y - RADIUS) * width + x - RADIUS) * 4
-            source = ((best[1] - RADIUS) * atlas_width + best[2] - RADIUS) * 4
-            difference_sums(field.flat, target, 4 * width, atlas.flat, source, 4 * atlas_width, sums)
+            source = patch_start(atlas, best[1], best[2])
+            difference_sums(field.flat, target, 4 * width, atlas.flat, source, row_bytes(atlas), sums)
             for k in range(3):
                 limit = SHIFT_STEPS * slack[k]
                 shift = int(sums[k]) * SHIFT_STEPS // PATCH

@@ -19,7 +19,7 @@ from uncrop.engine.field import Field, without_picture
 from uncrop.engine.frames import find_bars, lay_around, scene_sides, without
 from uncrop.engine.plan import PLANS, Effort, Plan
 from uncrop.engine.prior import Strictness
-from uncrop.engine.pyramid import Atlas, make_pyramid
+from uncrop.engine.pyramid import Atlas, make_pyramid, with_rim
 from uncrop.engine.reach import mirror_on, within_reach
 from uncrop.engine.refine import refine
 from uncrop.engine.seams import make_copies
@@ -141,7 +141,9 @@ def make_colour(
         pyramid.pop()
     level = len(pyramid) - 1
     watch.step(0.05, "layout")
-    layout = choose_layout(frame.at_level(level), pyramid[level], plan, seed, crew, watch)
+    # At full size every pixel must copy one of the photo's: there, patches lie inside it.
+    atlas = with_rim(pyramid[level]) if level > 0 else pyramid[0]
+    layout = choose_layout(frame.at_level(level), atlas, plan, seed, crew, watch)
     field, strictness = layout.field, layout.strictness
     trust = coarse_confidence(field, layout.disagreement)
     del layout

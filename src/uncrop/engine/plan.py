@@ -33,6 +33,8 @@ class Plan:
     layouts
         The priors of the layouts that are made; every region takes the one that fits best there. Where there is time
         for one only, it is the first.
+    times
+        How often each of them is made, with other random numbers.
     joined
         The prior from the joined layout on.
     coarsest
@@ -47,6 +49,7 @@ class Plan:
     """
 
     layouts: tuple[Strictness, ...]
+    times: int = 1
     joined: Strictness
     coarsest: int
     grid: int
@@ -110,5 +113,5 @@ FAST = Plan(
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=4, sweeps=2, tries=8, radius=WHOLE),
 )
-BEST = replace(STANDARD, coarsest=512, grid=7)
+BEST = replace(STANDARD, times=4, grid=6)
 PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": BEST}

@@ -22,9 +22,10 @@ class Atlas(NamedTuple):
     Attributes
     ----------
     flat
-        (h * w * 4 + padding) uint8, the channels of step 1, row by row.
+        ((h + 6) * (w + 6) * 4 + padding) uint8, the channels of step 1, row by row, with the photo's outermost pixels
+        repeated ``RADIUS`` times all round.
     usable
-        (h, w) uint8, 1 where a patch centred here lies wholly inside the photo and may be copied.
+        (h, w) uint8, 1 where a patch centred here may be copied: it lies wholly inside the photo, or see ``with_rim``.
     """
 
     flat: Any
@@ -34,7 +35,8 @@ class Atlas(NamedTuple):
     def pixels(self) -> NDArray[np.uint8]:
         """The channels as (h, w, 4)."""
         height, width = self.usable.shape
-        pixels: NDArray[np.uint8] = self.flat[: height * width * 4].reshape(height, width, 4)
+        wide = self.flat[:-PADDING].reshape(height + 2 * RADIUS, width + 2 * RADIUS, 4)
+        pixels: NDArray[np.uint8] = wide[RADIUS:-RADIUS, RADIUS:-RADIUS]
         return pixels
 
 
@@ -85,19 +87,50 @@ def erode(solid: NDArray[np.bool_], crew: Crew) -> NDArray[np.uint8]:
 def can_copy(atlas: Any, sy: int, sx: int) -> Any:
     """Tell whether (sy, sx) is the centre of a patch that may be copied."""
     height, width = atlas.usable.shape
-    return RADIUS <= sy < height - RADIUS and RADIUS <= sx < width - RADIUS and atlas.usable[sy, sx] != 0
+    return 0 <= sy < height and 0 <= sx < width and atlas.usable[sy, sx] != 0
 
 
-def padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the bytes of ``pixels`` with the padding that ``rows`` reads behind the last one."""
-    flat = np.zeros(pixels.size + PADDING, np.uint8)
-    flat[: pixels.size] = pixels.reshape(-1)
+@inlined
+def row_bytes(atlas: Any) -> Any:
+    """Return the bytes from one row of ``atlas.flat`` to the next."""
+    return (atlas.usable.shape[1] + 2 * RADIUS) * 4
+
+
+@inlined
+def patch_start(atlas: Any, sy: int, sx: int) -> Any:
+    """Return where in ``atlas.flat`` the patch centred at (sy, sx) begins."""
+    return sy * row_bytes(atlas) + sx * 4
+
+
+@inlined
+def pixel_start(atlas: Any, sy: int, sx: int) -> Any:
+    """Return where in ``atlas.flat`` the pixel (sy, sx) begins, which may lie up to ``RADIUS`` beyond the photo."""
+    return patch_start(atlas, sy + RADIUS, sx + RADIUS)
+
+
+def with_margin(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what ``Atlas.flat`` holds of the photo ``pixels`` (h, w, 4)."""
+    height, width = pixels.shape[0] + 2 * RADIUS, pixels.shape[1] + 2 * RADIUS
+    flat = np.zeros(height * width * 4 + PADDING, np.uint8)
+    wide = flat[:-PADDING].reshape(height, width, 4)
+    wide[RADIUS:-RADIUS, RADIUS:-RADIUS] = pixels
+    wide[:RADIUS], wide[-RADIUS:] = wide[RADIUS], wide[-RADIUS - 1]
+    wide[:, :RADIUS], wide[:, -RADIUS:] = wide[:, RADIUS : RADIUS + 1], wide[:, -RADIUS - 1 : -RADIUS]
     return flat
 
 
 def make_atlas(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], crew: Crew) -> Atlas:
     """Describe the photo ``pixels`` (h, w, 4) as a source of patches; ``solid`` (h, w) tells what may be copied."""
-    return Atlas(flat=padded(pixels), usable=erode(solid, crew))
+    return Atlas(flat=with_margin(pixels), usable=erode(solid, crew))
+
+
+def with_rim(atlas: Atlas) -> Atlas:
+    """Return the atlas with patches that reach over the photo's border, where those next to them may be copied.
+
+    What lies at the border most resembles what lies beyond it, and is often a thin strip: a hedge, the edge of a table.
+    """
+    inside = atlas.usable[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    return atlas._replace(usable=np.pad(inside, RADIUS, "edge"))
 
 
 def make_pyramid(pixels: NDArray[np.uint8], solid: NDArray[np.bool_], levels: int, crew: Crew) -> list[Atlas]:

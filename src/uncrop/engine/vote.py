@@ -16,7 +16,7 @@ from uncrop.engine.coherence import coherent, nearest_centre
 from uncrop.engine.crew import Crew, bands
 from uncrop.engine.field import SHIFT_STEPS, Field, is_made
 from uncrop.engine.kernel import inlined, kernel
-from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
+from uncrop.engine.pyramid import PATCH, RADIUS, Atlas, pixel_start
 
 BAND = 24
 TRUST_BASE, TRUST_FLOOR, TRUST_TOP = 1.3, 0.02, 256
@@ -28,7 +28,7 @@ TRUST_TABLE = np.array([round(TRUST_TOP * max(TRUST_FLOOR, TRUST_BASE**-n)) for 
 
 @kernel
 def weigh(
-    labels: Any, costs: Any, shifts: Any, box: Any, sources: Any, atlas_width: int, fit: Any, trust: Any, pace: int,
+    labels: Any, costs: Any, shifts: Any, box: Any, atlas: Any, fit: Any, trust: Any, pace: int,
     y: int, x: int,
 ) -> Any:  # fmt: skip
     """Return the sum of weights and the weighted sums, in eighths of a level, of what all patches say of (y, x).
@@ -36,6 +36,7 @@ def weigh(
     ``pace`` is ``FIT_STEPS`` over the spread of the costs, in ``PACE_BITS`` fixed point.
     """
     height, width = costs.shape
+    sources = atlas.flat
     top, bottom = max(RADIUS, y - RADIUS), min(height - RADIUS, y + RADIUS + 1)
     left, right = max(RADIUS, x - RADIUS), min(width - RADIUS, x + RADIUS + 1)
     least = costs[top, left]
@@ -51,7 +52,7 @@ def weigh(
                 continue
             away = max(0, rows_away, box[2] - qx, qx - box[3] + 1)
             weight = fit[step] * trust[min(away, trust.shape[0] - 1)]
-            start = ((labels[qy, qx, 0] + y - qy) * atlas_width + labels[qy, qx, 1] + x - qx) * 4
+            start = pixel_start(atlas, labels[qy, qx, 0] + y - qy, labels[qy, qx, 1] + x - qx)
             total += weight
             light += weight * (int(sources[start]) * SHIFT_STEPS + shifts[qy, qx, 0])
             red += weight * (int(sources[start + 1]) * SHIFT_STEPS + shifts[qy, qx, 1])
@@ -77,7 +78,6 @@ def vote_rows(field: Any, atlas: Any, fit: Any, trust: Any, pace: int, agree: An
         field.labels, field.costs, field.shifts, field.flat, field.box, atlas.flat
     )  # fmt: skip
     height, width = costs.shape
-    atlas_width = atlas.usable.shape[1]
     for y in range(first, last):
         for x in range(width):
             if not is_made(y, x, box):
@@ -85,14 +85,12 @@ def vote_rows(field: Any, atlas: Any, fit: Any, trust: Any, pace: int, agree: An
             at = (y * width + x) * 4
             if agree[y - first, x]:
                 qy, qx = nearest_centre(y, height), nearest_centre(x, width)
-                start = ((labels[qy, qx, 0] + y - qy) * atlas_width + labels[qy, qx, 1] + x - qx) * 4
+                start = pixel_start(atlas, labels[qy, qx, 0] + y - qy, labels[qy, qx, 1] + x - qx)
                 for k in range(3):
                     flat[at + k] = mean_of(int(sources[start + k]) * SHIFT_STEPS + shifts[qy, qx, k], 1)
                 flat[at + 3] = sources[start + 3]
                 continue
-            total, light, red, yellow, texture = weigh(
-                labels, costs, shifts, box, sources, atlas_width, fit, trust, pace, y, x
-            )
+            total, light, red, yellow, texture = weigh(labels, costs, shifts, box, atlas, fit, trust, pace, y, x)
             flat[at], flat[at + 1] = mean_of(light, total), mean_of(red, total)
             flat[at + 2], flat[at + 3] = mean_of(yellow, total), mean_of(texture, total)
 

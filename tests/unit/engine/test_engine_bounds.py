@@ -101,8 +101,8 @@ def guarded(values):
     kept.append(room)
     return copy
 
-padded, make_field = pyramid.padded, refine.make_field
-pyramid.padded = lambda pixels: guarded(padded(pixels))
+with_margin, make_field = pyramid.with_margin, refine.make_field
+pyramid.with_margin = lambda pixels: guarded(with_margin(pixels))
 
 def make_guarded_field(frame, photo):
     field = make_field(frame, photo)

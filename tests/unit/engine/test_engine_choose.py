@@ -162,7 +162,7 @@ def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) 
     assert (chosen.field.picture[top:bottom, left:right] == atlas.pixels).all()
 
 
-@pytest.mark.parametrize(("quality", "layouts"), [("fast", 6), ("standard", 12), ("best", 12)])
+@pytest.mark.parametrize(("quality", "layouts"), [("fast", 6), ("standard", 12), ("best", 48)])
 def test_layouts_are_joined_at_every_quality(
     draw, monkeypatch: pytest.MonkeyPatch, quality: Quality, layouts: int
 ) -> None:
@@ -177,6 +177,51 @@ def test_layouts_are_joined_at_every_quality(
     monkeypatch.setattr(choose, "join", count)
     extend(draw(64, 80), Sides(right=24), seed=0, quality=quality)
     assert joined == [layouts]
+
+
+def test_a_prior_that_is_used_again_gets_other_random_numbers(draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, atlas = start(draw(96, 128))
+    made: list[NDArray[np.int32]] = []
+
+    def keep(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> choose.Joined:
+        these = list(layouts)
+        made.extend(layout.field.labels.copy() for layout in these)
+        return join(these, targets)
+
+    join = choose.join
+    monkeypatch.setattr(choose, "join", keep)
+    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
+    twice = replace(STANDARD, layouts=STANDARD.layouts[:2], times=2)
+    choose.choose_layout(frame, atlas, twice, 1, ALONE, watch)
+    assert len(made) == 4
+    choose.choose_layout(frame, atlas, replace(twice, times=1), 1, ALONE, watch)
+    assert np.array_equal(made[0], made[4])
+    assert np.array_equal(made[1], made[5])
+    assert not np.array_equal(made[0], made[2])
+    assert not np.array_equal(made[1], made[3])
+
+
+@pytest.mark.parametrize(("height", "width", "rim"), [(96, 128, False), (300, 400, True)])
+def test_layouts_copy_the_photos_border_where_finer_levels_follow(
+    draw, monkeypatch: pytest.MonkeyPatch, height: int, width: int, rim: bool
+) -> None:
+    sources: list[NDArray[np.int32]] = []
+    atlases: list[Atlas] = []
+
+    def keep(frame: Frame, atlas: Atlas, *rest: object) -> Layout:
+        layout = make_layout(frame, atlas, *rest)
+        atlases.append(atlas)
+        sources.append(layout.field.labels[target_mask(frame)])
+        return layout
+
+    make_layout = choose.make_layout
+    monkeypatch.setattr(choose, "make_layout", keep)
+    photo = draw(height, width)
+    result = extend(photo, Sides(right=width // 3), seed=0, quality="fast")
+    assert all((atlas.usable[0, 0] != 0) == rim for atlas in atlases)
+    columns, last = np.concatenate(sources)[:, 1], atlases[0].usable.shape[1] - 1
+    assert (columns > last - 3).any() == rim
+    assert np.array_equal(result.pixels[:, :width], photo)
 
 
 def test_layouts_are_let_go_of_when_they_have_been_looked_at(draw) -> None:

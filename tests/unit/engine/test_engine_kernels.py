@@ -19,7 +19,17 @@ from uncrop.engine.field import is_made, is_target, make_field, target_mask
 from uncrop.engine.layout import context_weights, visiting_order
 from uncrop.engine.match import patch_cost, sweep
 from uncrop.engine.prior import FRACTION_BITS, Strictness, make_prior, penalty
-from uncrop.engine.pyramid import erode, halve, make_atlas, make_pyramid
+from uncrop.engine.pyramid import (
+    RADIUS,
+    erode,
+    halve,
+    make_atlas,
+    make_pyramid,
+    patch_start,
+    pixel_start,
+    row_bytes,
+    with_rim,
+)
 from uncrop.engine.rows import PADDING, RUN, difference_sums, shifted_difference, weighted_difference
 from uncrop.engine.upsample import double, usable_place
 from uncrop.engine.vote import FIT_STEPS, FIT_TABLE, PACE_BITS, TRUST_TABLE, typical_cost, vote
@@ -231,6 +241,32 @@ def test_pyramid_drops_odd_rows_and_keeps_whole_blocks():
     assert pyramid[1].usable.shape == (16, 15)
     assert pyramid[1].usable[5, 6] == 0  # the block at (2, 3) holds the hole
     assert pyramid[1].usable[9, 9] == 1
+
+
+def test_the_outermost_pixels_are_repeated_around_an_atlas():
+    photo = picture(11, 9)
+    atlas = make_atlas(photo, np.ones((11, 9), bool), ALONE)
+    wide = np.pad(photo, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), "edge")
+    assert np.array_equal(atlas.flat[:-PADDING], wide.reshape(-1))
+    assert np.array_equal(atlas.pixels, photo)
+    for sy, sx in ((0, 0), (4, 5), (10, 8)):
+        start = pixel_start(atlas, sy, sx)
+        assert np.array_equal(atlas.flat[start : start + 4], photo[sy, sx])
+        rows = [patch_start(atlas, sy, sx) + row * row_bytes(atlas) for row in range(7)]
+        read = np.stack([atlas.flat[row : row + 28].reshape(7, 4) for row in rows])
+        assert np.array_equal(read, wide[sy : sy + 7, sx : sx + 7])
+
+
+def test_with_the_rim_patches_reach_over_the_border_beside_what_may_be_copied():
+    solid = np.ones((20, 24), bool)
+    solid[0, 12] = False
+    atlas = make_atlas(picture(20, 24), solid, ALONE)
+    rim = with_rim(atlas)
+    assert np.array_equal(rim.usable[3:-3, 3:-3], atlas.usable[3:-3, 3:-3])
+    assert rim.flat is atlas.flat
+    expected = np.ones((20, 24), np.uint8)
+    expected[:4, 9:16] = 0  # within a patch of the hole, and outward from there
+    assert np.array_equal(rim.usable, expected)
 
 
 # --- prior --------------------------------------------------------------------------------------------------------

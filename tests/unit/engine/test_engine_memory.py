@@ -35,7 +35,7 @@ def test_the_formula():
         (1200, 1600, 1, "uint8", 0, "fast"),
         (1500, 2000, 3, "uint8", 40, "fast"),
         (900, 1300, 4, "uint16", 40, "fast"),
-        (1000, 800, 3, "uint8", 0, "best"),  # 700 pixels a side where layouts are made, about the most there is
+        (1000, 800, 3, "uint8", 0, "best"),  # 350 pixels a side where layouts are made, about the most there is
     ],
 )
 def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar, quality):

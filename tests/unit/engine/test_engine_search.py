@@ -19,7 +19,7 @@ from uncrop.engine.layout import COLOUR_SLACK, context_weights, grow, make_room,
 from uncrop.engine.match import BAND, BAND_STEP, sweep
 from uncrop.engine.periods import NO_REPEATS, Repeats
 from uncrop.engine.prior import FRACTION_BITS, Prior, Strictness, make_prior
-from uncrop.engine.pyramid import Atlas, make_atlas
+from uncrop.engine.pyramid import Atlas, make_atlas, with_rim
 from uncrop.engine.upsample import double, nearest_target, usable_place
 
 STRICT = Strictness(vertical=4000, horizontal=1000, dead_rows=0.05, dead_cols=0.1)
@@ -56,13 +56,18 @@ def around(pixels: np.ndarray, y: int, x: int) -> np.ndarray:
 
 def copyable(atlas: Atlas, sy: int, sx: int) -> bool:
     rows, cols = atlas.usable.shape
-    return 3 <= sy < rows - 3 and 3 <= sx < cols - 3 and atlas.usable[sy, sx] == 1
+    return 0 <= sy < rows and 0 <= sx < cols and atlas.usable[sy, sx] == 1
 
 
 def atlas_with_holes(pixels: np.ndarray) -> Atlas:
     solid = np.ones(pixels.shape[:2], bool)
     solid[0, 1] = solid[-1, -4] = False
-    return make_atlas(pixels, solid, ALONE)
+    return with_rim(make_atlas(pixels, solid, ALONE))
+
+
+def patch(atlas: Atlas, sy: int, sx: int) -> np.ndarray:
+    """Return the patch (7, 7, 4) centred at (sy, sx), in which the photo's outermost pixels are repeated."""
+    return around(np.pad(atlas.pixels, ((3, 3), (3, 3), (0, 0)), "edge"), sy + 3, sx + 3)
 
 
 # --- layout -------------------------------------------------------------------------------------------------------
@@ -89,8 +94,8 @@ def plain_layout(
         bits = plain_chance(seed, index, 0)
         grid = [
             (sy, sx)
-            for sy in range(3 + plain_below(bits, 0, stride), source.shape[0] - 3, stride)
-            for sx in range(3 + plain_below(bits, 16, stride), source.shape[1] - 3, stride)
+            for sy in range(plain_below(bits, 0, stride), source.shape[0], stride)
+            for sx in range(plain_below(bits, 16, stride), source.shape[1], stride)
         ]
         best, chosen = 1 << 62, tuple(labels[y, x])
         away = [
@@ -99,7 +104,7 @@ def plain_layout(
             for down, along in repeats.shifts.tolist()
         ]
         for sy, sx in [place for place in away if copyable(atlas, *place)][:8]:
-            cost = int((mask[:, :, None] * np.square(context - around(source, sy, sx))).sum()) >> repeats.halvings
+            cost = int((mask[:, :, None] * np.square(context - patch(atlas, sy, sx))).sum()) >> repeats.halvings
             if cost < best:
                 best, chosen = cost, (sy, sx)
         for n, (sy, sx) in enumerate([*followed, *grid]):
@@ -110,11 +115,11 @@ def plain_layout(
                 (sum(off),) if n < len(followed) else off
             )  # a grid's rows and columns are rounded down by themselves
             cost = sum(int(part) * int(mask.sum()) // 49 for part in parts)
-            cost += int((mask[:, :, None] * np.square(context - around(source, sy, sx))).sum())
+            cost += int((mask[:, :, None] * np.square(context - patch(atlas, sy, sx))).sum())
             if cost < best:
                 best, chosen = cost, (sy, sx)
         labels[y, x] = chosen
-        lack = (mask[:, :, None] * (context - around(source, *chosen))).sum(axis=(0, 1))
+        lack = (mask[:, :, None] * (context - patch(atlas, *chosen))).sum(axis=(0, 1))
         shift = np.clip(np.floor(lack / max(1, mask.sum()) + 0.5), -COLOUR_SLACK, COLOUR_SLACK)
         canvas[y, x] = np.clip(source[chosen] + shift, 0, 255)
     return canvas, labels
@@ -159,7 +164,7 @@ def plain_sweep(field: Field, atlas: Atlas, prior: Prior, tries: int, radius: in
     targets = before[..., 0] >= 0
 
     def cost_of(y: int, x: int, sy: int, sx: int) -> int:
-        d = around(canvas, y, x) - around(atlas.pixels, sy, sx)
+        d = around(canvas, y, x) - patch(atlas, sy, sx)
         total = np.abs(d.sum(axis=(0, 1)))
         free = (total**2 - np.maximum(0, total - 49 * COLOUR_SLACK) ** 2) // 49
         return int(np.square(d).sum() - free.sum()) + off_row(prior, y, sy) + off_col(prior, x, sx)
@@ -179,14 +184,14 @@ def plain_sweep(field: Field, atlas: Atlas, prior: Prior, tries: int, radius: in
             bits, reach = plain_chance(seed, y * width + x, turn), radius
             for n in range(0 if agree else tries):
                 bits = plain_chance(bits, y * width + x, n)
-                top, bottom = max(3, best[1] - reach), min(atlas.usable.shape[0] - 3, best[1] + reach + 1)
-                left, right = max(3, best[2] - reach), min(atlas.usable.shape[1] - 3, best[2] + reach + 1)
+                top, bottom = max(0, best[1] - reach), min(atlas.usable.shape[0], best[1] + reach + 1)
+                left, right = max(0, best[2] - reach), min(atlas.usable.shape[1], best[2] + reach + 1)
                 sy, sx = top + plain_below(bits, 0, bottom - top), left + plain_below(bits, 16, right - left)
                 if copyable(atlas, sy, sx):
                     best = min(best, (cost_of(y, x, sy, sx), sy, sx), key=lambda found: found[0])
                 reach = max(1, reach // 2)
             costs[y, x], labels[y, x] = best[0], best[1:]
-            lack = (around(canvas, y, x) - around(atlas.pixels, *best[1:])).sum(axis=(0, 1))[:3]
+            lack = (around(canvas, y, x) - patch(atlas, *best[1:])).sum(axis=(0, 1))[:3]
             shifts[y, x] = np.clip(lack * 8 // 49, -8 * COLOUR_SLACK[:3], 8 * COLOUR_SLACK[:3])
     return field._replace(labels=labels, costs=costs, shifts=shifts)
 
