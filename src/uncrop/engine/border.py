@@ -1,4 +1,4 @@
-"""Step 7f: what the solution leaves of the step at the photo's border is carried outward, fading.
+"""Step 7g: what the solution leaves of the step at the photo's border is carried outward, fading.
 
 The Poisson equation spreads a gap in all directions alike, so that it hardly closes gaps that change from pixel to
 pixel along the border: grain, and edges that are off by a fraction of a pixel. Spread straight outward they are closed

@@ -1,4 +1,4 @@
-"""Step 7e: the corrections of the colours, limited with the distance from the photo.
+"""Step 7f: the corrections of the colours, limited with the distance from the photo.
 
 The limits are wide: they only stop the coloured stains that could grow where sources disagree wildly. A narrow limit
 cuts steps into smooth gradients, because the correction has to jump where two copies meet.

@@ -1,4 +1,4 @@
-"""Step 7d: colours that the photo does not have are not made: corrections that drift there are pulled back.
+"""Step 7e: colours that the photo does not have are not made: corrections that drift there are pulled back.
 
 Where copies meet whose colours disagree, the Poisson equation may shift whole areas far out, to colours that are
 nowhere in the photo. What is made is therefore looked at in blocks of 8 x 8 pixels: a block whose mean colour is far
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from uncrop.engine.align import away
 from uncrop.engine.crew import Crew, bands
+from uncrop.engine.drift import drift
 from uncrop.engine.kernel import inlined, kernel
 from uncrop.engine.poisson import prolong
 from uncrop.engine.seams import BLUE, GREEN, RED, Copies, light_of, value_at
@@ -155,25 +156,31 @@ def blurred(shifts: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def pull_back(copies: Copies, cells: list[NDArray[np.float32]], crew: Crew) -> None:
-    """Pull the corrections ``cells``, (H / 2, W / 2) each, back to colours that the photo has."""
+    """Pull the corrections ``cells``, (H / 2, W / 2) each, back from a drift and to colours that the photo has."""
     colours = palette(copies, crew)
     if colours.size == 0:
         return
     rows, cols = (-(-side // CELLS) for side in cells[0].shape)
     made = np.zeros((rows, cols, copies.channels), np.float32)
+    top, bottom, left, right = (int(side) for side in copies.box)
+    inside = top // BLOCK, -(-bottom // BLOCK), left // BLOCK, -(-right // BLOCK)
 
-    def work(band: tuple[int, int]) -> None:
+    def average(band: tuple[int, int]) -> None:
         for k, plane in enumerate(cells):
             add_cells(plane, *band, k, made)
+
+    def compare(band: tuple[int, int]) -> None:
         add_copies(copies, *band, made)
         pull_rows(colours, copies.box, *band, made)
 
-    crew.each(work, bands(0, rows, BAND))
+    crew.each(average, bands(0, rows, BAND))
+    back = drift(made, inside) if copies.channels == 3 else np.zeros_like(made)
+    made += back
+    crew.each(compare, bands(0, rows, BAND))
+    made += back
     if not made.any():
         return
-    top, bottom, left, right = (int(side) for side in copies.box)
-    rows_away = away(top // BLOCK, -(-bottom // BLOCK), rows)
-    cols_away = away(left // BLOCK, -(-right // BLOCK), cols)
+    rows_away, cols_away = away(*inside[:2], rows), away(*inside[2:], cols)
     ramp = np.minimum(1, np.maximum(rows_away[:, None], cols_away[None, :]) / RAMP).astype(np.float32)
     shifts = blurred(made) * ramp[:, :, None]
     nowhere, box = np.zeros(4, np.int64), copies.cell_box

@@ -7,6 +7,7 @@ import pytest
 from engine_scenes import ALONE, RNG, copies_of
 
 from uncrop.engine.crew import Crew
+from uncrop.engine.drift import CHROMA
 from uncrop.engine.gamut import (
     BIN,
     MARGIN,
@@ -152,6 +153,19 @@ def test_a_drift_to_a_strange_colour_is_pulled_back_smoothly():
     assert distance[24:-24].max() < 5 * MARGIN  # of 80: where the halves meet their pulls are blurred
     assert np.abs(np.diff(found[:, 32:], axis=1)).max() < 8
     assert np.abs(np.diff(found[:, 32:], axis=0)).max() < 8
+
+
+def test_a_drift_that_grows_with_the_distance_is_pulled_back():
+    shift = np.array((29, -1, -71))  # from the blue to the grey of the same lightness
+    copies, cells = drifted((0, 0, 0))
+    for plane, level in zip(cells, shift, strict=True):
+        plane[:, 32:] = level * np.linspace(0, 1, 96)
+    pull_back(copies, cells, ALONE)
+    made = opposed(np.stack(cells, -1))
+    assert np.abs(made[..., 0]).max() < 0.1
+    size = np.linalg.norm(made[..., 1:], axis=-1)
+    assert CHROMA < size[:, 64:].min() <= size[:, 64:].max() < 2 * CHROMA  # of 25 to 77
+    assert np.abs(np.diff(size, axis=1)).max() < 2
 
 
 def test_a_pull_is_the_same_for_any_number_of_threads():
