@@ -71,7 +71,7 @@ def extend(
     seed
         0 to 4294967295. The same photo, sides, quality and seed give the same bytes, whatever the number of threads.
     quality
-        "fast" for previews, "standard", or "best", which tries more layouts and keeps the best.
+        "fast" for previews, "standard", or "best", which makes four times as many layouts.
     progress
         Called as ``progress(fraction, step)`` between the steps; whatever it raises cancels the work.
     deadline

@@ -29,7 +29,7 @@ from uncrop.engine.watch import Watch
 
 CHUNK = 4096  # pixels grown between two looks at the clock
 ANOTHER = 7919  # between the seeds of two layouts of the same prior
-LARGE = 600_000  # pixels of the coarsest canvas above which only one layout is made
+LARGE = 200_000  # pixels of the coarsest canvas above which only one layout is made
 SHARE = 128  # pixels of one phase that one thread grows
 WINDOW = 31 / 256  # of the canvas's long side: the square around a pixel over which costs are compared
 
@@ -61,11 +61,11 @@ def make_layout(
     field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
     phase, order = visits
     field.labels[:] = usable_place(atlas)
-    canvas, weights, grid = field.picture, context_weights(), plan.grid_on(frame)
+    canvas, weights, strides = field.picture, context_weights(), plan.strides(frame)
 
     def work(part: tuple[int, int]) -> None:
         grow(
-            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, grid, seed,
+            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, strides, seed,
             repeats, make_room(),
         )  # fmt: skip
 
@@ -92,12 +92,17 @@ def shares(visits: Visits, crew: Crew) -> list[list[tuple[int, int]]]:
 
 
 def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None:
-    """Give the patches on the photo's rim, which no pixel was grown for, the usable source nearest to themselves."""
+    """Give the patches on the photo's rim, which no pixel was grown for, their own place or the nearest whole patch.
+
+    Where neither is usable, because pixels there are transparent, they get a place that is.
+    """
     top, bottom, left, right = field.box
     fallback = usable_place(atlas)
     rows, cols = np.nonzero(targets[top:bottom, left:right])
     height, width = atlas.usable.shape
-    near_rows, near_cols = np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1)
+    own = atlas.usable[rows, cols] != 0
+    near_rows = np.where(own, rows, np.clip(rows, RADIUS, height - RADIUS - 1))
+    near_cols = np.where(own, cols, np.clip(cols, RADIUS, width - RADIUS - 1))
     good = atlas.usable[near_rows, near_cols] != 0
     field.labels[top + rows, left + cols, 0] = np.where(good, near_rows, fallback[0])
     field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
@@ -125,8 +130,8 @@ def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew,
         cheapest = min(periodic, key=lambda layout: mean_cost(layout.field, targets))
         if mean_cost(cheapest.field, targets) < joined.least:
             return replace(cheapest, disagreement=disagreement(periodic))
-    improve(joined.field, atlas, make_prior(frame, plan.joined), plan.join, seed + 1, crew, targets)
-    return Layout(field=joined.field, strictness=plan.joined, disagreement=joined.spread.variance())
+    improve(joined.field, atlas, make_prior(frame, plan.later), plan.joining, seed + 1, crew, targets)
+    return Layout(field=joined.field, strictness=plan.later, disagreement=joined.spread.variance())
 
 
 def mean_cost(field: Field, targets: NDArray[np.bool_]) -> float:
@@ -178,8 +183,8 @@ class Fit:
         self._half = max(1, round(WINDOW * max(targets.shape)) // 2)
         self._least = np.full(targets.shape, np.iinfo(np.int64).max)
 
-    def better(self, costs: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return (H, W): where a layout with ``costs`` (H, W) fits better than all before, which it then stands for."""
+    def take_in(self, costs: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Note the ``costs`` (H, W) of a layout, and return (H, W): where it fits better than all before it."""
         # In sixteenths, and whole, for sums that do not depend on their order.
         roots = np.where(self._targets, np.floor(16 * np.sqrt(costs.clip(min=0))), 0).astype(np.int64)
         around = window_sums(roots, self._half)
@@ -210,7 +215,7 @@ class Joined:
 def join(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> Joined:
     """Join the parts of the layouts that fit best, the first of equals.
 
-    Each is let go of when it has been looked at, so that twelve take no more memory than a few; the state of the first
+    Each is let go of when it has been looked at, so that many take no more memory than a few; the state of the first
     is used up.
     """
     fit, spread, least = Fit(targets), Spread(targets.shape), inf
@@ -219,7 +224,7 @@ def join(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> Joined:
         mine = layout.field
         spread.add(mine)
         least = min(least, mean_cost(mine, targets))
-        better = fit.better(mine.costs)
+        better = fit.take_in(mine.costs)
         if field is None:
             field = mine
         else:

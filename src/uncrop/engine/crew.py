@@ -44,7 +44,11 @@ class Crew:
         return list(self.stream(work, items))
 
     def stream(self, work: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
-        """Do the same, and yield every answer as soon as it and those before it are there."""
+        """Do the same, and yield every answer as soon as it and those before it are there.
+
+        A pool begins all items at once, and goes on with them whether or not the answers are read; without one each
+        item is worked on when its answer is asked for.
+        """
         apply = map if self._pool is None else self._pool.map
         return apply(lambda item: self._checked(work, item), items)
 

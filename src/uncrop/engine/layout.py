@@ -114,17 +114,18 @@ def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context:
 
 @kernel
 def search_grid(
-    y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, stride: int, bits: int,
+    y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, strides: Any, bits: int,
     best: Any,
 ) -> None:  # fmt: skip
-    """Compare with every ``stride``-th source; ``best`` is (cost, row, column) and is updated."""
+    """Compare with sources ``strides`` rows and columns apart; ``best`` is (cost, row, column) and is updated."""
     height, width = atlas.usable.shape
-    for sy in range(below(bits, 0, stride), height, stride):
+    down, along = strides
+    for sy in range(below(bits, 0, down), height, down):
         off = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
         rows_cost = off * weight // PATCH
         if rows_cost >= best[0]:
             continue
-        for sx in range(below(bits, 16, stride), width, stride):
+        for sx in range(below(bits, 16, along), width, along):
             if atlas.usable[sy, sx] == 0:
                 continue
             off = penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
@@ -194,7 +195,7 @@ def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats:
 @kernel
 def grow(
     order: Any, first: int, last: int, phase: Any, canvas: Any, labels: Any, atlas: Any, prior: Any, weights: Any,
-    slack: Any, stride: int, seed: int, repeats: Any, room: Any,
+    slack: Any, strides: Any, seed: int, repeats: Any, room: Any,
 ) -> None:  # fmt: skip
     """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
     width = phase.shape[1]
@@ -205,7 +206,7 @@ def grow(
         best[0], best[1], best[2] = 1 << 62, labels[y, x, 0], labels[y, x, 1]
         search_periods(y, x, context, mask, atlas, repeats, best)
         search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, tried, best)
-        search_grid(y, x, context, mask, weight, atlas, prior, stride, chance(seed, order[n], 0), best)
+        search_grid(y, x, context, mask, weight, atlas, prior, strides, chance(seed, order[n], 0), best)
         sy, sx = best[1], best[2]
         labels[y, x, 0], labels[y, x, 1] = sy, sx
         for k in range(4):

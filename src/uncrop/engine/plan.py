@@ -35,14 +35,14 @@ class Plan:
         for one only, it is the first.
     times
         How often each of them is made, with other random numbers.
-    joined
+    later
         The prior from the joined layout on.
     coarsest
         Pixels on the canvas's long side, about, where layouts are made.
     grid
         A layout's search compares every ``grid``-th source in both directions, on a canvas of ``coarsest`` x
-        ``coarsest`` pixels; see ``grid_on``.
-    layout, join
+        ``coarsest`` pixels; see ``strides``.
+    layout, joining
         The effort at the coarsest level: for every layout, and when they have been joined.
     finest, second, third, coarser
         The effort at each level after that.
@@ -50,11 +50,11 @@ class Plan:
 
     layouts: tuple[Strictness, ...]
     times: int = 1
-    joined: Strictness
+    later: Strictness
     coarsest: int
     grid: int
     layout: Effort
-    join: Effort
+    joining: Effort
     finest: Effort
     second: Effort
     third: Effort
@@ -64,15 +64,20 @@ class Plan:
         """Return the effort at a level, 0 being the finest."""
         return (self.finest, self.second, self.third, self.coarser)[min(level, 3)]
 
-    def grid_on(self, frame: Frame) -> int:
-        """Return the grid of a layout's search, wider on a larger canvas.
+    def strides(self, frame: Frame) -> tuple[int, int]:
+        """Return the rows and the columns from one source to the next of a layout's search, more on a large canvas.
 
-        So the time that a layout takes grows with the canvas's pixels, not with their square.
+        So, from ``coarsest`` x ``coarsest`` pixels on, the time that a layout takes grows with the canvas's pixels, not
+        with their square. Of a thin photo ``LINES`` rows or columns are compared even so, and fewer of the others.
         """
-        return max(self.grid, round(self.grid * sqrt(frame.height * frame.width) / self.coarsest))
+        grid = max(self.grid, round(self.grid * sqrt(frame.height * frame.width) / self.coarsest))
+        most_rows, most_cols = frame.rows // LINES, frame.cols // LINES
+        rows, cols = min(grid, most_rows), min(grid, most_cols)
+        return min(most_rows, round(grid * grid / cols)), min(most_cols, round(grid * grid / rows))
 
 
 WHOLE = 1 << 15
+LINES = 4
 EVEN = Strictness(vertical=1600, horizontal=300, dead_cols=0.1)
 # The more they differ, the better: what is wrong in one is right in another.
 LAYOUTS = (
@@ -91,11 +96,11 @@ LAYOUTS = (
 )
 STANDARD = Plan(
     layouts=LAYOUTS,
-    joined=EVEN,
+    later=EVEN,
     coarsest=256,
     grid=4,
     layout=Effort(rounds=2, sweeps=2, tries=6, radius=WHOLE),
-    join=Effort(rounds=4, sweeps=2, tries=6, radius=WHOLE),
+    joining=Effort(rounds=4, sweeps=2, tries=6, radius=WHOLE),
     finest=Effort(rounds=2, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=3, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=5, sweeps=2, tries=6, radius=WHOLE),
@@ -103,11 +108,11 @@ STANDARD = Plan(
 )
 FAST = Plan(
     layouts=(EVEN, *LAYOUTS[:4], LAYOUTS[5]),
-    joined=EVEN,
+    later=EVEN,
     coarsest=256,
     grid=4,
     layout=Effort(rounds=1, sweeps=2, tries=6, radius=WHOLE),
-    join=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
+    joining=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     finest=Effort(rounds=1, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=2, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE
+from engine_scenes import ALONE, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -19,10 +19,11 @@ from uncrop.engine import choose, extend
 from uncrop.engine.align import Frame, align
 from uncrop.engine.channels import channels
 from uncrop.engine.choose import WINDOW, Fit, Layout, window_sums
-from uncrop.engine.field import target_mask
+from uncrop.engine.field import make_field, target_mask
 from uncrop.engine.layout import visiting_order
-from uncrop.engine.plan import STANDARD
-from uncrop.engine.pyramid import Atlas, make_pyramid
+from uncrop.engine.plan import BEST, STANDARD
+from uncrop.engine.pyramid import Atlas, make_atlas, make_pyramid, with_rim
+from uncrop.engine.upsample import usable_place
 from uncrop.engine.watch import Watch
 from uncrop.model import Quality, Sides
 
@@ -44,7 +45,7 @@ def test_window_sums_are_those_of_plain_loops(values: NDArray[np.int64], half: i
 def better(targets: NDArray[np.bool_], *layouts: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return where the last of the layouts with these costs fits better than all before it."""
     fit = Fit(targets)
-    return [fit.better(costs) for costs in layouts][-1]
+    return [fit.take_in(costs) for costs in layouts][-1]
 
 
 def test_each_side_takes_the_layout_that_fits_there() -> None:
@@ -136,6 +137,7 @@ def spoilt(layout: Layout, where: slice) -> Layout:
     part = np.zeros(field.costs.shape, bool)
     part[:, where] = field.labels[:, where, 0] >= 0
     copy.labels[part] = 20
+    copy.picture[part] = 0
     copy.costs[part] = 49 * 10_000
     return Layout(field=copy, strictness=layout.strictness)
 
@@ -143,12 +145,24 @@ def spoilt(layout: Layout, where: slice) -> Layout:
 def test_what_is_wrong_in_one_layout_is_taken_from_the_other(draw) -> None:
     frame, atlas = start(draw(96, 128))
     middle = frame.width // 2
-    right = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.joined, STANDARD, 0, ALONE)
+    right = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.later, STANDARD, 0, ALONE)
     halves = [spoilt(right, np.s_[:middle]), spoilt(right, np.s_[middle:])]
     joined = choose.join(halves, target_mask(frame))
     sure = abs(np.arange(frame.width) - middle) > WINDOW * frame.width
     assert sure.sum() > frame.width // 2
     assert np.array_equal(joined.field.labels[:, sure], right.field.labels[:, sure])
+    assert np.array_equal(joined.field.picture[:, sure], right.field.picture[:, sure])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_least_of_the_mean_costs_is_told(draw, order: tuple[int, int]) -> None:
+    frame, atlas = start(draw(96, 128))
+    targets = target_mask(frame)
+    good = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.later, STANDARD, 0, ALONE)
+    layouts = good, spoilt(good, np.s_[:])
+    cost = choose.mean_cost(good.field, targets)
+    assert 0 < cost < choose.mean_cost(layouts[1].field, targets)
+    assert choose.join([layouts[n] for n in order], targets).least == cost
 
 
 def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) -> None:
@@ -156,7 +170,7 @@ def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) 
     frame, atlas = start(photo)
     watch = Watch(progress=None, deadline=None, clock=time.monotonic)
     chosen = choose.choose_layout(frame, atlas, STANDARD, 1, ALONE, watch)
-    assert chosen.strictness == STANDARD.joined
+    assert chosen.strictness == STANDARD.later
     assert ((chosen.field.labels[..., 0] >= 0) == target_mask(frame)).all()
     top, bottom, left, right = chosen.field.box
     assert (chosen.field.picture[top:bottom, left:right] == atlas.pixels).all()
@@ -230,7 +244,7 @@ def test_layouts_are_let_go_of_when_they_have_been_looked_at(draw) -> None:
 
     def one_by_one() -> Iterator[Layout]:
         for seed in range(5):
-            layout = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.joined, STANDARD, seed, ALONE)
+            layout = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.later, STANDARD, seed, ALONE)
             assert not any(ref() is not None for ref in held[1:-1])  # the first becomes the joined one
             held.append(weakref.ref(layout.field.costs))
             yield layout
@@ -239,14 +253,62 @@ def test_layouts_are_let_go_of_when_they_have_been_looked_at(draw) -> None:
     choose.join(one_by_one(), target_mask(frame))
 
 
-def test_the_search_of_a_larger_canvas_has_a_wider_grid() -> None:
-    def canvas(height: int, width: int) -> Frame:
-        return Frame(height=height, width=width, top=0, left=0, rows=height, cols=width)
+def test_a_choice_among_many_holds_few_layouts_at_once(draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, atlas = start(draw(96, 128))
+    alive: list[weakref.ref[NDArray[np.int32]]] = []
+    most = 0
 
-    assert [STANDARD.grid_on(canvas(*size)) for size in ((192, 256), (256, 256), (300, 300), (362, 362))] == [
-        4,
-        4,
-        5,
-        6,
-    ]
-    assert STANDARD.grid_on(canvas(12, 5000)) == 4  # few rows must not be passed over
+    def keep(*arguments: object) -> Layout:
+        layout = make_layout(*arguments)
+        alive.append(weakref.ref(layout.field.costs))
+        return layout
+
+    def count(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> choose.Joined:
+        def counted() -> Iterator[Layout]:
+            nonlocal most
+            for layout in layouts:
+                most = max(most, sum(ref() is not None for ref in alive))
+                yield layout
+                del layout
+
+        return join(counted(), targets)
+
+    make_layout, join = choose.make_layout, choose.join
+    monkeypatch.setattr(choose, "make_layout", keep)
+    monkeypatch.setattr(choose, "join", count)
+    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
+    choose.choose_layout(frame, atlas, replace(STANDARD, times=2), 1, ALONE, watch)
+    assert len(alive) == 24
+    assert most <= 3  # the joined one, the last that was looked at, and the next
+
+
+def test_the_search_of_a_larger_canvas_has_a_wider_grid() -> None:
+    def canvas(height: int, width: int, rows: int, cols: int) -> Frame:
+        return Frame(height=height, width=width, top=0, left=0, rows=rows, cols=cols)
+
+    sizes = ((192, 256), (256, 256), (300, 300), (362, 362))
+    assert [STANDARD.strides(canvas(*size, 150, 150)) for size in sizes] == [(4, 4), (4, 4), (5, 5), (6, 6)]
+    # Of a thin photo no more than every fourth line is passed over, and so many columns more that the time stays.
+    assert STANDARD.strides(canvas(416, 6000, 16, 6000)) == (4, 156)
+    assert STANDARD.strides(canvas(6000, 416, 6000, 16)) == (156, 4)
+    assert BEST.strides(canvas(500, 500, 16, 16)) == (4, 4)
+
+
+@pytest.mark.parametrize("rim", [False, True])
+def test_patches_on_the_photos_rim_copy_from_where_they_are(rim: bool) -> None:
+    frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
+    pixels, solid = picture(16, 18), np.ones((16, 18), bool)
+    solid[15, 0] = False  # transparent
+    atlas = make_atlas(pixels, solid, ALONE)
+    atlas = with_rim(atlas) if rim else atlas
+    field = make_field(frame, pixels)
+    choose.clamp_labels(field, atlas, target_mask(frame))
+    rows, cols = np.nonzero(target_mask(frame)[4:20, 5:23])
+    assert rows.size == 16 * 18 - 10 * 12  # those that reach over the border
+    inside = np.clip(rows, 3, 12), np.clip(cols, 3, 14)
+    for row, col, inner_row, inner_col in zip(rows, cols, *inside, strict=True):
+        own = (row, col) if rim else (inner_row, inner_col)
+        expected = own if atlas.usable[own] else usable_place(atlas)
+        assert tuple(field.labels[4 + row, 5 + col]) == tuple(expected)
+    assert not atlas.usable[12, 3]
+    assert tuple(field.labels[4 + 15, 5]) == tuple(usable_place(atlas))

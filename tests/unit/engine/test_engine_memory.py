@@ -24,21 +24,41 @@ def test_the_formula():
     assert picture_bytes(100, 100, 8, Sides()) == (23 + 17) * 10_000
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "sides", "coarsest"),
+    [
+        (16, 6000, Sides(up=200, down=200), 416 * 6000),
+        (6000, 16, Sides(left=2000), 6000 * (16 + 256)),  # no patches are searched for farther out than 256
+        (24, 4000, Sides(right=100), 12 * 2050),
+        (4000, 6000, Sides(up=-3984, left=-2000), 0),  # what is cropped is no photo
+        (1500, 2000, Sides(left=300, right=300, up=200, down=200), 0),
+        (1000, 800, Sides(left=300, right=300, up=200, down=200), 0),
+    ],
+)
+def test_thin_photos_take_more_for_their_layouts(height, width, sides, coarsest):
+    rows, cols = height + sides.up + sides.down, width + sides.left + sides.right
+    known = 13 * rows * cols + 12 * height * width
+    assert picture_bytes(height, width, 3, sides) == known + 52 * max(0, coarsest - 362 * 362)
+
+
 # Not by getrusage, whose peak begins with that of the process which started this one.
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's own peak")
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "dtype", "bar", "quality"),
+    ("height", "width", "channels", "dtype", "bar", "quality", "sides"),
     [
-        (1500, 2000, 3, "uint8", 0, "fast"),
-        (900, 1300, 4, "uint16", 0, "fast"),
-        (1200, 1600, 1, "uint8", 0, "fast"),
-        (1500, 2000, 3, "uint8", 40, "fast"),
-        (900, 1300, 4, "uint16", 40, "fast"),
-        (1000, 800, 3, "uint8", 0, "best"),  # 350 pixels a side where layouts are made, about the most there is
+        (1500, 2000, 3, "uint8", 0, "fast", SIDES),
+        (900, 1300, 4, "uint16", 0, "fast", SIDES),
+        (1200, 1600, 1, "uint8", 0, "fast", SIDES),
+        (1500, 2000, 3, "uint8", 40, "fast", SIDES),
+        (900, 1300, 4, "uint16", 40, "fast", SIDES),
+        # 350 pixels a side where layouts are made, about the most there is around photos of ordinary shapes
+        (1000, 800, 3, "uint8", 0, "best", SIDES),
+        (16, 1400, 3, "uint8", 0, "best", Sides(up=63, down=63)),  # about the most for which all layouts are made
+        (16, 6000, 3, "uint8", 0, "standard", Sides(up=200, down=200)),
     ],
 )
-def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar, quality):
+def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar, quality, sides):
     start = f"""
 from pathlib import Path
 import numpy as np
@@ -65,10 +85,10 @@ if {bar}:  # above and at the left; such photos have no transparent pixels
     assert {{bar.side for bar in find_bars(image)}} == {{"up", "left"}}
 del y, x, plane
 before = peak()
-engine.extend(image, {SIDES!r}, seed=0, quality={quality!r}, threads=2)
+engine.extend(image, {sides!r}, seed=0, quality={quality!r}, threads=2)
 print(before, peak())
 """
     )
     before, peak = (int(number) for number in measured.split())
-    told = peak_bytes(height, width, channels * (2 if dtype == "uint16" else 1), SIDES)
+    told = peak_bytes(height, width, channels * (2 if dtype == "uint16" else 1), sides)
     assert before < peak < told < 1.5 * peak

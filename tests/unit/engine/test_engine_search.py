@@ -74,7 +74,7 @@ def patch(atlas: Atlas, sy: int, sx: int) -> np.ndarray:
 
 
 def plain_layout(
-    frame: Frame, atlas: Atlas, prior: Prior, stride: int, seed: int, repeats: Repeats
+    frame: Frame, atlas: Atlas, prior: Prior, strides: tuple[int, int], seed: int, repeats: Repeats
 ) -> tuple[np.ndarray, np.ndarray]:
     """Grow a layout pixel by pixel; returns the picture (H, W, 4) and the sources (H, W, 2)."""
     source, weights = atlas.pixels, context_weights()
@@ -94,8 +94,8 @@ def plain_layout(
         bits = plain_chance(seed, index, 0)
         grid = [
             (sy, sx)
-            for sy in range(plain_below(bits, 0, stride), source.shape[0], stride)
-            for sx in range(plain_below(bits, 16, stride), source.shape[1], stride)
+            for sy in range(plain_below(bits, 0, strides[0]), source.shape[0], strides[0])
+            for sx in range(plain_below(bits, 16, strides[1]), source.shape[1], strides[1])
         ]
         best, chosen = 1 << 62, tuple(labels[y, x])
         away = [
@@ -126,15 +126,15 @@ def plain_layout(
 
 
 @pytest.mark.parametrize("strictness", [PLAIN, STRICT])
-@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("strides", [(1, 1), (3, 2)])
 @pytest.mark.parametrize("halvings", [None, 1, 4])
-def test_a_layout_grows_as_in_plain_python(strictness, stride, halvings):
+def test_a_layout_grows_as_in_plain_python(strictness, strides, halvings):
     shifts = np.array([(0, 4), (0, -4), (5, -1), (-5, 1), (7, 3), (-7, -3)], np.int32)
     repeats = NO_REPEATS if halvings is None else Repeats(shifts=shifts, top=3, left=4, halvings=halvings)
     frame = Frame(height=17, width=19, top=3, left=4, rows=11, cols=12)
     pixels = picture(11, 12)
     atlas, prior = atlas_with_holes(pixels), make_prior(frame, strictness)
-    expected, sources = plain_layout(frame, atlas, prior, stride, 5, repeats)
+    expected, sources = plain_layout(frame, atlas, prior, strides, 5, repeats)
     visits = visiting_order(frame)
     phase, order = visits
     with Crew(2, lambda: None) as two:
@@ -146,7 +146,7 @@ def test_a_layout_grows_as_in_plain_python(strictness, stride, halvings):
         canvas = field.picture
         for first, last in parts:
             grow(
-                order, first, last, phase, canvas, field.labels, atlas, prior, context_weights(), COLOUR_SLACK, stride,
+                order, first, last, phase, canvas, field.labels, atlas, prior, context_weights(), COLOUR_SLACK, strides,
                 5, repeats, make_room(),
             )  # fmt: skip
         assert np.array_equal(field.labels, sources)
