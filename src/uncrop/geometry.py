@@ -38,12 +38,8 @@ def canvas_of_sides(width: int, height: int, sides: Sides) -> Canvas:
     InvalidExtendParameters
         When the negative sides leave nothing of the photo.
     """
-    source = Rect(
-        x=max(0, -sides.left),
-        y=max(0, -sides.up),
-        width=width + min(0, sides.left) + min(0, sides.right),
-        height=height + min(0, sides.up) + min(0, sides.down),
-    )
+    left_width, left_height = sides.left_over(width, height)
+    source = Rect(x=max(0, -sides.left), y=max(0, -sides.up), width=left_width, height=left_height)
     if source.width < 1 or source.height < 1:
         raise InvalidExtendParameters(
             "Negative extend parameters leave nothing of the image",

@@ -42,6 +42,10 @@ class Sides:
     up: int = 0
     down: int = 0
 
+    def left_over(self, width: int, height: int) -> tuple[int, int]:
+        """Return what cropping leaves of a width and a height; under 1 where it leaves nothing."""
+        return width + min(0, self.left) + min(0, self.right), height + min(0, self.up) + min(0, self.down)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rect:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uncrop.model import Sides
 
+COARSEST = 256  # pixels of the canvas's long side, about, at the coarsest level, where layouts are made
 COARSEST_PHOTO = 12  # pixels that the photo's short side keeps at the coarsest level, enough for some patches
 
 
@@ -65,21 +66,21 @@ def away(first: int, last: int, count: int) -> NDArray[np.int64]:
     return np.maximum(0, np.maximum(first - lines, lines - last + 1))
 
 
-def count_levels(height: int, width: int, rows: int, cols: int, coarsest: int) -> int:
+def count_levels(height: int, width: int, rows: int, cols: int) -> int:
     """Choose the number of levels for a canvas of ``height`` x ``width`` around a photo of ``rows`` x ``cols``.
 
-    At the last level the canvas's long side is to have about ``coarsest`` pixels.
+    At the last level the canvas's long side is to have about ``COARSEST`` pixels.
     """
-    wanted = 1 + max(0, round(log2(max(height, width) / coarsest)))
+    wanted = 1 + max(0, round(log2(max(height, width) / COARSEST)))
     while wanted > 1 and min(rows, cols) >> (wanted - 1) < COARSEST_PHOTO:
         wanted -= 1
     return wanted
 
 
-def align(rows: int, cols: int, sides: Sides, coarsest: int) -> tuple[Frame, int]:
+def align(rows: int, cols: int, sides: Sides) -> tuple[Frame, int]:
     """Return the grown frame at full size and the number of levels for a photo and what is to be added to it."""
     up, down, left, right = sides.up, sides.down, sides.left, sides.right
-    levels = count_levels(rows + up + down, cols + left + right, rows, cols, coarsest)
+    levels = count_levels(rows + up + down, cols + left + right, rows, cols)
     unit = 1 << (levels - 1)
     top, start = -(-up // unit) * unit, -(-left // unit) * unit
     frame = Frame(

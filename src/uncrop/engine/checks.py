@@ -53,10 +53,7 @@ def check_sides(width: int, height: int, sides: Sides) -> None:
         )
     if not any(values.values()):
         raise InvalidExtendParameters("At least one extend parameter must be non-zero")
-    left_over = (
-        width + min(0, sides.left) + min(0, sides.right),
-        height + min(0, sides.up) + min(0, sides.down),
-    )
+    left_over = sides.left_over(width, height)
     if min(left_over) < 1:
         raise InvalidExtendParameters(
             "Negative extend parameters leave nothing of the image",

@@ -35,15 +35,20 @@ def drift(means: NDArray[np.float32], inside: tuple[int, int, int, int]) -> NDAr
     rows, cols = means.shape[:2]
     top, bottom, left, right = inside
     light = RED * means[:, :, 0] + GREEN * means[:, :, 1] + BLUE * means[:, :, 2]
-    chroma = means[:, :, ::2] - light[:, :, None]
+    colour = means - light[:, :, None]  # of which chroma is red and blue
     beside_rows = np.clip(np.arange(rows), max(top - 1, 0), min(bottom, rows - 1))
     beside_cols = np.clip(np.arange(cols), max(left - 1, 0), min(right, cols - 1))
-    asked = chroma[beside_rows[:, None], beside_cols[None, :]]
-    square = np.maximum((asked * asked).sum(2), np.float32(1e-6))
-    along = np.clip((chroma * asked).sum(2) / square, 0, 1)  # the nearest point between nothing and what is asked
-    beyond = chroma - along[:, :, None] * asked
-    far = np.maximum(np.sqrt((beyond * beyond).sum(2)), np.float32(CHROMA))
+    asked = colour[beside_rows[:, None], beside_cols[None, :]]
+    square = np.maximum(in_chroma(asked, asked), np.float32(1e-6))
+    along = np.clip(in_chroma(colour, asked) / square, 0, 1)  # the nearest point between nothing and what is asked
+    beyond = colour - along[:, :, None] * asked
+    far = np.maximum(np.sqrt(in_chroma(beyond, beyond)), np.float32(CHROMA))
     far[top:bottom, left:right] = CHROMA
-    shift = (CHROMA / far - 1)[:, :, None] * beyond
-    green = -(RED * shift[:, :, 0] + BLUE * shift[:, :, 1]) / GREEN
-    return np.stack([shift[:, :, 0], green, shift[:, :, 1]], axis=2).astype(np.float32)
+    shifts: NDArray[np.float32] = (CHROMA / far - 1)[:, :, None] * beyond
+    return shifts
+
+
+def in_chroma(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the scalar products (rows, columns) of red and blue of two sets of colours (rows, columns, 3)."""
+    products: NDArray[np.float32] = (a[:, :, ::2] * b[:, :, ::2]).sum(2)
+    return products

@@ -31,12 +31,10 @@ def coarsest_pixels(height: int, width: int, sides: Sides) -> int:
     """Return the pixels of the canvas on which layouts are made."""
     # Imported here because they load NumPy, which importing this package is not to do.
     from uncrop.engine.align import align
-    from uncrop.engine.plan import STANDARD
     from uncrop.engine.reach import within_reach
 
-    rows = max(1, height + min(0, sides.up) + min(0, sides.down))
-    cols = max(1, width + min(0, sides.left) + min(0, sides.right))
-    frame, levels = align(rows, cols, within_reach(rows, cols, sides), STANDARD.coarsest)
+    cols, rows = (max(1, size) for size in sides.left_over(width, height))
+    frame, levels = align(rows, cols, within_reach(rows, cols, sides))
     coarsest = frame.at_level(levels - 1)
     return coarsest.height * coarsest.width
 

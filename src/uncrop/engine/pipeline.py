@@ -106,7 +106,7 @@ def make(
     colour, alpha = split_alpha(photo)
     solid = solid_part(photo.shape, alpha)
     plan = PLANS[quality]
-    frame, levels = align(solid.shape[0], solid.shape[1], sides, plan.coarsest)
+    frame, levels = align(solid.shape[0], solid.shape[1], sides)
     found = make_colour(colour, solid, frame, levels, seed, plan, crew, watch)
     if found is not None:
         made, confidence = found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from uncrop.engine.align import Frame
+from uncrop.engine.align import COARSEST, Frame
 from uncrop.engine.prior import Strictness
 from uncrop.model import Quality
 
@@ -37,11 +37,9 @@ class Plan:
         How often each of them is made, with other random numbers.
     later
         The prior from the joined layout on.
-    coarsest
-        Pixels on the canvas's long side, about, where layouts are made.
     grid
-        A layout's search compares every ``grid``-th source in both directions, on a canvas of ``coarsest`` x
-        ``coarsest`` pixels; see ``strides``.
+        A layout's search compares every ``grid``-th source in both directions, on a canvas of ``COARSEST`` x
+        ``COARSEST`` pixels; see ``strides``.
     layout, joining
         The effort at the coarsest level: for every layout, and when they have been joined.
     finest, second, third, coarser
@@ -51,7 +49,6 @@ class Plan:
     layouts: tuple[Strictness, ...]
     times: int = 1
     later: Strictness
-    coarsest: int
     grid: int
     layout: Effort
     joining: Effort
@@ -67,17 +64,17 @@ class Plan:
     def strides(self, frame: Frame) -> tuple[int, int]:
         """Return the rows and the columns from one source to the next of a layout's search, more on a large canvas.
 
-        So, from ``coarsest`` x ``coarsest`` pixels on, the time that a layout takes grows with the canvas's pixels, not
+        So, from ``COARSEST`` x ``COARSEST`` pixels on, the time that a layout takes grows with the canvas's pixels, not
         with their square. Of a thin photo ``LINES`` rows or columns are compared even so, and fewer of the others.
         """
-        grid = max(self.grid, round(self.grid * sqrt(frame.height * frame.width) / self.coarsest))
+        grid = max(self.grid, round(self.grid * sqrt(frame.height * frame.width) / COARSEST))
         most_rows, most_cols = frame.rows // LINES, frame.cols // LINES
         rows, cols = min(grid, most_rows), min(grid, most_cols)
         return min(most_rows, round(grid * grid / cols)), min(most_cols, round(grid * grid / rows))
 
 
 WHOLE = 1 << 15
-LINES = 4
+LINES = 4  # rows or columns of a thin photo
 EVEN = Strictness(vertical=1600, horizontal=300, dead_cols=0.1)
 # The more they differ, the better: what is wrong in one is right in another.
 LAYOUTS = (
@@ -97,7 +94,6 @@ LAYOUTS = (
 STANDARD = Plan(
     layouts=LAYOUTS,
     later=EVEN,
-    coarsest=256,
     grid=4,
     layout=Effort(rounds=2, sweeps=2, tries=6, radius=WHOLE),
     joining=Effort(rounds=4, sweeps=2, tries=6, radius=WHOLE),
@@ -109,7 +105,6 @@ STANDARD = Plan(
 FAST = Plan(
     layouts=(EVEN, *LAYOUTS[:4], LAYOUTS[5]),
     later=EVEN,
-    coarsest=256,
     grid=4,
     layout=Effort(rounds=1, sweeps=2, tries=6, radius=WHOLE),
     joining=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),

@@ -21,7 +21,7 @@ from uncrop.engine.channels import channels
 from uncrop.engine.choose import WINDOW, Fit, Layout, window_sums
 from uncrop.engine.field import make_field, target_mask
 from uncrop.engine.layout import visiting_order
-from uncrop.engine.plan import BEST, STANDARD
+from uncrop.engine.plan import BEST, STANDARD, Plan
 from uncrop.engine.pyramid import Atlas, make_atlas, make_pyramid, with_rim
 from uncrop.engine.upsample import usable_place
 from uncrop.engine.watch import Watch
@@ -115,8 +115,7 @@ def test_those_among_which_was_chosen_are_asked_how_far_apart_they_are(
 
     make_layout = choose.make_layout
     monkeypatch.setattr(choose, "make_layout", keep)
-    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
-    chosen = choose.choose_layout(frame, atlas, STANDARD, 1, ALONE, watch)
+    chosen = choose_alone(frame, atlas, STANDARD)
     assert chosen.disagreement is not None
     assert (len(made) == 14) if periods else (len(made) == 12)
     assert np.array_equal(chosen.disagreement, choose.disagreement(made[12:] or made))
@@ -124,10 +123,16 @@ def test_those_among_which_was_chosen_are_asked_how_far_apart_they_are(
 
 def start(photo: np.ndarray) -> tuple[Frame, Atlas]:
     """Return the coarsest level of a photo of 96 x 128 that is extended on all sides: frame and atlas."""
-    frame, levels = align(96, 128, Sides(left=32, right=32, up=16, down=16), STANDARD.coarsest)
+    frame, levels = align(96, 128, Sides(left=32, right=32, up=16, down=16))
     level = levels - 1
     solid = np.ones(photo.shape[:2], bool)
     return frame.at_level(level), make_pyramid(channels(photo, 1 << level, ALONE), solid, levels, ALONE)[level]
+
+
+def choose_alone(frame: Frame, atlas: Atlas, plan: Plan) -> Layout:
+    """Choose with seed 1, in one thread and without a deadline."""
+    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
+    return choose.choose_layout(frame, atlas, plan, 1, ALONE, watch)
 
 
 def spoilt(layout: Layout, where: slice) -> Layout:
@@ -168,8 +173,7 @@ def test_the_least_of_the_mean_costs_is_told(draw, order: tuple[int, int]) -> No
 def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) -> None:
     photo = draw(96, 128)
     frame, atlas = start(photo)
-    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
-    chosen = choose.choose_layout(frame, atlas, STANDARD, 1, ALONE, watch)
+    chosen = choose_alone(frame, atlas, STANDARD)
     assert chosen.strictness == STANDARD.later
     assert ((chosen.field.labels[..., 0] >= 0) == target_mask(frame)).all()
     top, bottom, left, right = chosen.field.box
@@ -204,11 +208,10 @@ def test_a_prior_that_is_used_again_gets_other_random_numbers(draw, monkeypatch:
 
     join = choose.join
     monkeypatch.setattr(choose, "join", keep)
-    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
     twice = replace(STANDARD, layouts=STANDARD.layouts[:2], times=2)
-    choose.choose_layout(frame, atlas, twice, 1, ALONE, watch)
+    choose_alone(frame, atlas, twice)
     assert len(made) == 4
-    choose.choose_layout(frame, atlas, replace(twice, times=1), 1, ALONE, watch)
+    choose_alone(frame, atlas, replace(twice, times=1))
     assert np.array_equal(made[0], made[4])
     assert np.array_equal(made[1], made[5])
     assert not np.array_equal(made[0], made[2])
@@ -276,8 +279,7 @@ def test_a_choice_among_many_holds_few_layouts_at_once(draw, monkeypatch: pytest
     make_layout, join = choose.make_layout, choose.join
     monkeypatch.setattr(choose, "make_layout", keep)
     monkeypatch.setattr(choose, "join", count)
-    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
-    choose.choose_layout(frame, atlas, replace(STANDARD, times=2), 1, ALONE, watch)
+    choose_alone(frame, atlas, replace(STANDARD, times=2))
     assert len(alive) == 24
     assert most <= 3  # the joined one, the last that was looked at, and the next
 
@@ -288,7 +290,7 @@ def test_the_search_of_a_larger_canvas_has_a_wider_grid() -> None:
 
     sizes = ((192, 256), (256, 256), (300, 300), (362, 362))
     assert [STANDARD.strides(canvas(*size, 150, 150)) for size in sizes] == [(4, 4), (4, 4), (5, 5), (6, 6)]
-    # Of a thin photo no more than every fourth line is passed over, and so many columns more that the time stays.
+    # Of a thin photo four lines are compared even so, and so many columns fewer that the time stays.
     assert STANDARD.strides(canvas(416, 6000, 16, 6000)) == (4, 156)
     assert STANDARD.strides(canvas(6000, 416, 6000, 16)) == (156, 4)
     assert BEST.strides(canvas(500, 500, 16, 16)) == (4, 4)

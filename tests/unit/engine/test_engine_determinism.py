@@ -18,7 +18,9 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "engine.json"
 SIDES = Sides(left=40, right=25, up=31, down=0)
 
 
-@pytest.mark.parametrize(("threads", "quality"), [(1, "standard"), (3, "standard"), (7, "standard"), (1, "best")])
+@pytest.mark.parametrize(
+    ("threads", "quality"), [(1, "standard"), (2, "standard"), (3, "standard"), (7, "standard"), (1, "best")]
+)
 def test_any_number_of_threads(draw, threads, quality):
     image = draw(200, 300)
     expected = extend(image, SIDES, seed=5, quality=quality, threads=2)

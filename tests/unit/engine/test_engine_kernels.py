@@ -132,7 +132,7 @@ def test_crew_keeps_the_order_and_checks_before_each_piece():
 
 
 def test_alignment_makes_coordinates_double():
-    frame, levels = align(300, 401, Sides(up=33, down=1, left=350, right=700), 256)
+    frame, levels = align(300, 401, Sides(up=33, down=1, left=350, right=700))
     assert levels == 4
     assert (frame.height % 8, frame.width % 8, frame.top % 8, frame.left % 8) == (0, 0, 0, 0)
     assert frame.top >= 33 and frame.left >= 350  # noqa: PT018
