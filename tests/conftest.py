@@ -6,9 +6,15 @@ import ipaddress
 import os
 import sys
 
+import pytest
 import structlog
 
 pytest_plugins = ["fixtures_postgres", "fixtures_server", "fixtures_kernels", "fixtures_http", "fixtures_wire"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switch that accepts what golden tests find."""
+    parser.addoption("--accept-golden", action="store_true", default=False, help="write golden files anew")
 
 
 def _is_local(host: object) -> bool:

@@ -17,12 +17,6 @@ CACHE = ROOT / ".pytest_cache" / "uncrop-engine"
 use_cache(CACHE)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--accept-golden", action="store_true", default=False, help="write the engine's golden hashes anew"
-    )
-
-
 @pytest.fixture(autouse=True)
 def _same_scenes() -> None:
     """Let every test draw the same scenes, whichever tests ran before it in this process."""
