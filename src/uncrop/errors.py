@@ -67,7 +67,7 @@ class UncropError(Exception):
     message
         One sentence for the caller.
     details
-        Facts a program can act on, for example ``{"extend_left": 2500, "max_allowed": 2000}``.
+        PictureFacts a program can act on, for example ``{"extend_left": 2500, "max_allowed": 2000}``.
     system_message
         Technical text, safe to show; the class's own when absent.
     retry_after
@@ -236,10 +236,10 @@ class InvalidExtendParameters(InvalidRequest):
 
 
 class MaskRequired(InvalidRequest):
-    """OpenAI was asked without a mask."""
+    """The provider takes masks, and neither a mask nor a side was sent."""
 
     code = "MASK_REQUIRED"
-    default_message = "OpenAI requires mask for this operation"
+    default_message = "This provider requires mask for this operation"
 
 
 class InvalidMask(InvalidRequest):

@@ -12,8 +12,6 @@ from starlette.exceptions import HTTPException
 
 from uncrop.errors import InternalError, UncropError
 from uncrop.server import openapi
-from uncrop.server.budget import BodyBudget
-from uncrop.server.disconnect import Works
 from uncrop.server.errors import error_response, from_framework
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import BodyLimits
@@ -28,13 +26,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from uncrop.bootstrap import Service
+    from uncrop.service.service import Service
 
 _log = structlog.stdlib.get_logger("uncrop.server")
-BODY_MEMORY = 512_000_000
 
 
-def create_app(service: Service, *, limits: BodyLimits | None = None, body_memory: int = BODY_MEMORY) -> FastAPI:
+def create_app(service: Service, *, limits: BodyLimits | None = None) -> FastAPI:
     """Return the HTTP API of a service.
 
     Parameters
@@ -43,28 +40,17 @@ def create_app(service: Service, *, limits: BodyLimits | None = None, body_memor
         Open, and closed by whoever opened it, after the app has shut down.
     limits
         What a request's body may be; by default the built-in sizes, and the time of the settings.
-    body_memory
-        Bytes that all bodies may take at once.
     """
-    metrics = Metrics(
-        slots=lambda: {"running": service.slots.running, "waiting": service.slots.waiting},
-        breakers=service.registry.breakers,
-    )
-    works = Works()
-    routes = Routes(
-        service,
-        metrics=metrics,
-        works=works,
-        budget=BodyBudget(body_memory),
-        limits=limits or BodyLimits(total_s=service.settings.body_timeout_s),
-    )
+    metrics = Metrics(capacity=service.capacity.figures, breakers=service.registry.breakers)
+    limits = limits or BodyLimits(total_s=service.settings.body_timeout_s)
+    routes = Routes(service, metrics=metrics, limits=limits)
     app = FastAPI(
         title=openapi.TITLE,
         docs_url=None,  # both would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat whatever Host the client made up
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        lifespan=partial(_lifespan, works),
+        lifespan=partial(_lifespan, service),
     )
     app.add_middleware(ExchangeMiddleware, metrics=metrics)
     app.add_exception_handler(UncropError, _refuse)  # type: ignore[arg-type]
@@ -77,15 +63,16 @@ def create_app(service: Service, *, limits: BodyLimits | None = None, body_memor
 def _add_routes(app: FastAPI, routes: Routes) -> None:
     for path in openapi.UNCROP_PATHS:
         app.add_api_route(path, routes.uncrop, methods=["POST"])
+    app.add_api_route("/api/v1/providers", routes.providers, methods=["GET"])
     for path, handler in (("/livez", routes.livez), ("/readyz", routes.readyz), ("/metrics", routes.metrics)):
         app.add_api_route(path, handler, methods=["GET"])
     add_page(app)
 
 
 @asynccontextmanager
-async def _lifespan(works: Works, _app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(service: Service, _app: FastAPI) -> AsyncIterator[None]:
     yield
-    await works.drain()
+    await service.drain()
 
 
 async def _refuse(request: Request, error: UncropError) -> Response:

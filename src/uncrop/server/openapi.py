@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
-from uncrop.geometry import MAX_SIDE
+from uncrop.geometry.sides import MAX_SIDE
 from uncrop.intake.fields import DEFAULT_QUALITY, QUALITIES
 from uncrop.model import ORGANIZATION_ID
 from uncrop.server.openapi_errors import error_responses, error_schema
@@ -54,6 +54,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
         "tags": [{"name": "images"}, {"name": "operation"}],
         "paths": {
             **{path: {"post": _uncrop(path, limits)} for path in UNCROP_PATHS},
+            "/api/v1/providers": {"get": _providers()},
             "/livez": {"get": _plain("livez", "Whether the process answers", _status_schema("ok"))},
             "/readyz": {"get": _readyz()},
             "/metrics": {"get": _metrics()},
@@ -193,6 +194,7 @@ def _form_examples() -> Json:
 def _picture() -> Json:
     names = (
         *("X-Provider", "X-Provider-Request-Id", "X-Provider-Credits-Consumed", "X-Seed", "X-Confidence", "X-Advice"),
+        *("X-Canvas", "X-Original", "X-Repaint-Difference", "X-Warnings"),
         *("Server-Timing", "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     )
     image = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
@@ -249,6 +251,13 @@ def _readyz() -> Json:
     return operation
 
 
+def _providers() -> Json:
+    entry = {"type": "object", "required": ["name", "title", "configured"], "properties": {"name": {"type": "string"}}}
+    entries = {"type": "array", "items": entry}
+    schema = {"type": "object", "required": ["providers"], "properties": {"providers": entries}}
+    return _plain("listProviders", "The makers of pixels: what each takes, and whether it is configured", schema)
+
+
 def _metrics() -> Json:
     operation = _plain("metrics", "Figures for Prometheus", {"type": "string"})
     content = operation["responses"]["200"]["content"]
@@ -297,6 +306,19 @@ def _headers() -> Json:
             "of RFC 9651.",
             {"type": "string", "examples": ["left=256, right=120, up=0, down=0"]},
         ),
+        "X-Canvas": header(
+            "The canvas, and where the photo lies on it: `WxH+X+Y`.", {"type": "string", "examples": ["1536x768+256+0"]}
+        ),
+        "X-Original": header(
+            "How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or "
+            "brought to another size or depth.",
+            {"type": "string", "enum": ["exact", "recompressed", "resampled"]},
+        ),
+        "X-Repaint-Difference": header(
+            "By how many levels of 256, in the mean, the provider had repainted the photo before it was put back.",
+            {"type": "number", "minimum": 0},
+        ),
+        "X-Warnings": header("What was odd, as a list of strings of RFC 9651.", text),
         "Server-Timing": header("Milliseconds of the stages.", text, always=True),
         "X-Request-Id": header("Your own id of the request, or ours.", text, always=True),
         "X-RateLimit-Limit": header("Requests a minute and organization.", number),

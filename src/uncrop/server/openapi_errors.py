@@ -102,7 +102,7 @@ def error_schema() -> Json:
         "message": {"type": "string", "description": "One sentence for people."},
         "type": {"enum": ["client_error", "server_error"], "description": "Who must act."},
         "status": {"type": "integer", "description": "The HTTP status."},
-        "details": {"type": "object", "description": "Facts that a program can act on."},
+        "details": {"type": "object", "description": "PictureFacts that a program can act on."},
         "system_message": {"type": "string", "description": "Technical text."},
         "trace_id": {"type": "string", "format": "uuid", "description": "This request's id in the server's log."},
         "timestamp": {"type": "string", "format": "date-time"},

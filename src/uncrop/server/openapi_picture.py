@@ -56,6 +56,9 @@ def _report() -> Json:
                 "anyOf": [_object(sides), {"type": "null"}],
             },
             "warnings": {"type": "array", "items": {"type": "string"}},
+            "canvas": {"type": ["string", "null"], "description": "As `X-Canvas`."},
+            "original": {"enum": ["exact", "recompressed", "resampled", None], "description": "As `X-Original`."},
+            "repaint_difference": {"type": ["number", "null"], "description": "As `X-Repaint-Difference`."},
             "stages": {"type": "array", "items": _object(stage), "description": "As `Server-Timing`."},
         }
     )
