@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from uncrop.engine.cache import is_compiled, mark_compiled, use_cache
-from uncrop.engine.memory import peak_bytes, picture_bytes
-from uncrop.engine.watch import Watch
+from uncrop.engine.runtime.cache import is_compiled, mark_compiled, use_cache
+from uncrop.engine.runtime.memory import peak_bytes, picture_bytes
+from uncrop.engine.runtime.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +97,10 @@ def extend(
     ProviderTimeout
         The deadline passed between two steps.
     """
-    from uncrop.engine.checks import check_request
+    from uncrop.engine.prepare.checks import check_request
 
     check_request(image, sides, seed, quality)
-    watch = Watch(progress=progress, deadline=deadline, clock=clock)
+    watch = ProgressMonitor(progress=progress, deadline=deadline, clock=clock)
     watch.check()  # loading the kernels takes a while
     from uncrop.engine.pipeline import run
 
@@ -109,7 +109,7 @@ def extend(
 
 def warm_up() -> None:
     """Compile every kernel, so that no later call has to; into the folder given to ``use_cache``."""
-    from uncrop.engine.warm import compile_everything
+    from uncrop.engine.runtime.warm_up import compile_everything
 
     compile_everything()
     mark_compiled()

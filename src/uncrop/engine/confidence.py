@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.align import Frame, away
-from uncrop.engine.field import Field
-from uncrop.engine.pyramid import PATCH, RADIUS
+from uncrop.engine.prepare.canvas import Frame, away
+from uncrop.engine.prepare.patch import PATCH, RADIUS
+from uncrop.engine.search.patch_field import Field
 from uncrop.model import Rect, Sides
 
 AT_BEST = 0.836

@@ -8,23 +8,25 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.align import Frame, align
-from uncrop.engine.alpha import continue_flat, paint_under, solid_part, split_alpha
-from uncrop.engine.channels import channels
 from uncrop.engine.choose import choose_layout
+from uncrop.engine.compose.origins import choose_origins
+from uncrop.engine.compose.reflect import mirror_on
+from uncrop.engine.compose.seams import make_copies
+from uncrop.engine.compose.write import write_colour
 from uncrop.engine.confidence import advise, coarse_confidence, confidence_map, continue_map
-from uncrop.engine.copy import choose_origins
-from uncrop.engine.crew import Crew, tiles
-from uncrop.engine.field import Field, without_picture
-from uncrop.engine.frames import find_bars, lay_around, scene_sides, without
-from uncrop.engine.plan import PLANS, Effort, Plan
-from uncrop.engine.prior import Strictness
-from uncrop.engine.pyramid import Atlas, make_pyramid, with_rim
-from uncrop.engine.reach import mirror_on, within_reach
-from uncrop.engine.refine import refine
-from uncrop.engine.seams import make_copies
-from uncrop.engine.watch import Watch
-from uncrop.engine.write import write_colour
+from uncrop.engine.prepare.alpha import continue_flat, paint_under, solid_part, split_alpha
+from uncrop.engine.prepare.bars import find_bars, lay_around, scene_sides, without
+from uncrop.engine.prepare.canvas import Frame, align
+from uncrop.engine.prepare.features import channels
+from uncrop.engine.prepare.presets import PLANS, Effort, Plan
+from uncrop.engine.prepare.prior import Strictness
+from uncrop.engine.prepare.pyramid import Atlas, make_pyramid, with_rim
+from uncrop.engine.prepare.search_range import within_reach
+from uncrop.engine.runtime.partition import tiles
+from uncrop.engine.runtime.progress import ProgressMonitor
+from uncrop.engine.runtime.thread_pool import Crew
+from uncrop.engine.search.patch_field import Field, without_picture
+from uncrop.engine.search.refine import refine
 from uncrop.model import Quality, Rect, Sides
 
 if TYPE_CHECKING:
@@ -43,7 +45,9 @@ class Result(TypedDict):
     advice: Sides | None
 
 
-def run(image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: Watch, threads: int | None) -> Result:
+def run(
+    image: Pixels, sides: Sides, *, seed: int, quality: Quality, watch: ProgressMonitor, threads: int | None
+) -> Result:
     """Extend a checked photo; see ``uncrop.engine.extend``."""
     photo = cropped(image, sides)
     if max(sides.up, sides.down, sides.left, sides.right) <= 0:
@@ -69,7 +73,9 @@ def allowed_threads() -> int:
     return int(settings.NUMBA_NUM_THREADS)
 
 
-def finish(photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: int, left: int, watch: Watch) -> Result:
+def finish(
+    photo: Pixels, pixels: NDArray[Any], trust: NDArray[np.uint8], top: int, left: int, watch: ProgressMonitor
+) -> Result:
     """Paste the photo's own pixels back, and average the confidence of all others."""
     rows, cols = photo.shape[:2]
     pixels[top : top + rows, left : left + cols] = photo
@@ -100,7 +106,7 @@ def writeable(part: Pixels) -> Pixels:
 
 
 def make(
-    photo: Pixels, sides: Sides, seed: int, quality: Quality, crew: Crew, watch: Watch
+    photo: Pixels, sides: Sides, seed: int, quality: Quality, crew: Crew, watch: ProgressMonitor
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Return the canvas (H, W, channels) with all pixels made, and their confidence (H, W)."""
     colour, alpha = split_alpha(photo)
@@ -126,7 +132,7 @@ def make(
 
 def make_colour(
     colour: NDArray[Any], solid: NDArray[np.bool_], frame: Frame, levels: int, seed: int, plan: Plan, crew: Crew,
-    watch: Watch,
+    watch: ProgressMonitor,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:  # fmt: skip
     """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W).
 
@@ -164,7 +170,7 @@ def make_colour(
 
 def finest(
     coarse: Field, atlas: Atlas, frame: Frame, strictness: Strictness, effort: Effort, seed: int, crew: Crew,
-    watch: Watch,
+    watch: ProgressMonitor,
 ) -> NDArray[np.int32]:  # fmt: skip
     """Refine the finest level tile by tile, so that only one tile's state is kept; return the origins (H, W).
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from uncrop.engine.align import Frame
-from uncrop.engine.crew import Crew
-from uncrop.engine.field import is_target, make_field
-from uncrop.engine.prior import Strictness, make_prior
-from uncrop.engine.pyramid import make_atlas
-from uncrop.engine.seams import Copies, make_copies
+from uncrop.engine.compose.seams import Copies, make_copies
+from uncrop.engine.prepare.canvas import Frame
+from uncrop.engine.prepare.prior import Strictness, make_prior
+from uncrop.engine.prepare.pyramid import make_atlas
+from uncrop.engine.runtime.thread_pool import Crew
+from uncrop.engine.search.patch_field import is_target, make_field
 
 RNG = np.random.default_rng(4)
 START = RNG.bit_generator.state

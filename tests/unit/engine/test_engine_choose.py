@@ -9,22 +9,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, picture
+from engine_scenes import ALONE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from uncrop.engine import choose, extend
-from uncrop.engine.align import Frame, align
-from uncrop.engine.channels import channels
-from uncrop.engine.choose import WINDOW, Fit, Layout, window_sums
-from uncrop.engine.field import make_field, target_mask
-from uncrop.engine.layout import visiting_order
-from uncrop.engine.plan import BEST, STANDARD, Plan
-from uncrop.engine.pyramid import Atlas, make_atlas, make_pyramid, with_rim
-from uncrop.engine.upsample import usable_place
-from uncrop.engine.watch import Watch
+from uncrop.engine.choose import WINDOW, Fit, window_sums
+from uncrop.engine.grow.candidate import Layout
+from uncrop.engine.grow.growth import visiting_order
+from uncrop.engine.prepare.canvas import Frame, align
+from uncrop.engine.prepare.features import channels
+from uncrop.engine.prepare.presets import STANDARD, Plan
+from uncrop.engine.prepare.pyramid import Atlas, make_pyramid
+from uncrop.engine.runtime.progress import ProgressMonitor
+from uncrop.engine.search.patch_field import target_mask
 from uncrop.model import Quality, Sides
 
 
@@ -131,7 +131,7 @@ def start(photo: np.ndarray) -> tuple[Frame, Atlas]:
 
 def choose_alone(frame: Frame, atlas: Atlas, plan: Plan) -> Layout:
     """Choose with seed 1, in one thread and without a deadline."""
-    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
+    watch = ProgressMonitor(progress=None, deadline=None, clock=time.monotonic)
     return choose.choose_layout(frame, atlas, plan, 1, ALONE, watch)
 
 
@@ -282,35 +282,3 @@ def test_a_choice_among_many_holds_few_layouts_at_once(draw, monkeypatch: pytest
     choose_alone(frame, atlas, replace(STANDARD, times=2))
     assert len(alive) == 24
     assert most <= 3  # the joined one, the last that was looked at, and the next
-
-
-def test_the_search_of_a_larger_canvas_has_a_wider_grid() -> None:
-    def canvas(height: int, width: int, rows: int, cols: int) -> Frame:
-        return Frame(height=height, width=width, top=0, left=0, rows=rows, cols=cols)
-
-    sizes = ((192, 256), (256, 256), (300, 300), (362, 362))
-    assert [STANDARD.strides(canvas(*size, 150, 150)) for size in sizes] == [(4, 4), (4, 4), (5, 5), (6, 6)]
-    # Of a thin photo four lines are compared even so, and so many columns fewer that the time stays.
-    assert STANDARD.strides(canvas(416, 6000, 16, 6000)) == (4, 156)
-    assert STANDARD.strides(canvas(6000, 416, 6000, 16)) == (156, 4)
-    assert BEST.strides(canvas(500, 500, 16, 16)) == (4, 4)
-
-
-@pytest.mark.parametrize("rim", [False, True])
-def test_patches_on_the_photos_rim_copy_from_where_they_are(rim: bool) -> None:
-    frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
-    pixels, solid = picture(16, 18), np.ones((16, 18), bool)
-    solid[15, 0] = False  # transparent
-    atlas = make_atlas(pixels, solid, ALONE)
-    atlas = with_rim(atlas) if rim else atlas
-    field = make_field(frame, pixels)
-    choose.clamp_labels(field, atlas, target_mask(frame))
-    rows, cols = np.nonzero(target_mask(frame)[4:20, 5:23])
-    assert rows.size == 16 * 18 - 10 * 12  # those that reach over the border
-    inside = np.clip(rows, 3, 12), np.clip(cols, 3, 14)
-    for row, col, inner_row, inner_col in zip(rows, cols, *inside, strict=True):
-        own = (row, col) if rim else (inner_row, inner_col)
-        expected = own if atlas.usable[own] else usable_place(atlas)
-        assert tuple(field.labels[4 + row, 5 + col]) == tuple(expected)
-    assert not atlas.usable[12, 3]
-    assert tuple(field.labels[4 + 15, 5]) == tuple(usable_place(atlas))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncrop.engine import Extension, choose, extend
-from uncrop.engine.plan import STANDARD
+from uncrop.engine.prepare.presets import STANDARD
 from uncrop.model import Sides
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from uncrop.engine import extend
-from uncrop.engine.align import Frame
 from uncrop.engine.confidence import advise, coarse_confidence
-from uncrop.engine.field import make_field
+from uncrop.engine.prepare.canvas import Frame
+from uncrop.engine.search.patch_field import make_field
 from uncrop.model import Rect, Sides
 
 SIDES = Sides(left=64, right=64, up=40, down=40)
