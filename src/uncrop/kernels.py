@@ -1,29 +1,33 @@
-"""How kernels are compiled, and how they come back from the cache folder.
+"""How functions are compiled to machine code, and how they come back from the cache folder.
 
-Kernels release the interpreter's lock and are kept in the cache folder. They do not count references to their arrays:
-Numba would do so atomically around every helper function and every branch, which takes more time than the arithmetic,
-the more so when two threads count the same arrays. The price is that a kernel must not allocate; whoever calls it
-brings the room it works in, and keeps all arrays alive.
+A *kernel* is a Python function that Numba compiles on its first call. Kernels release the interpreter's lock, so that
+threads run them side by side, and they are kept in Numba's cache folder.
+
+Kernels do not count references to their arrays. Numba would do so atomically around every helper function and every
+branch, which takes more time than the arithmetic, and even more when two threads count the same arrays. The price: a
+kernel must not allocate. The caller passes the arrays that it works in and keeps all of them alive. A function that
+must allocate is marked ``allocating`` instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache
 
-_compile: Any = njit  # its types do not know of _nrt, which switches the counting of references
+_compile: Any = njit  # Numba's types do not know of _nrt, which switches the counting of references
 _cache_of: Any = FunctionCache
 
 
 class ReadyCache(_cache_of):  # type: ignore[misc] # Numba carries no types
     """Numba's cache of one kernel, for machine code that is ready to run.
 
-    Before Numba takes a kernel from its cache it loads all that it knows about typing and compiling, and compiles its
-    own memory manager: more than half of the time that all kernels take to load. Machine code that counts no
-    references calls none of it; a kernel that is missing from the cache is compiled, for which Numba loads it anyway.
+    Before Numba takes a function from its cache, it loads all that it knows about typing and compiling, and compiles
+    its own memory manager. That is more than half of the time that all kernels take to load. Machine code that counts
+    no references needs none of it. A kernel that is missing from the cache is compiled, and Numba loads the rest then.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -32,17 +36,24 @@ class ReadyCache(_cache_of):  # type: ignore[misc] # Numba carries no types
             return self._load_overload(sig, target_context)
 
 
-def _kernel(function: Callable[..., Any], **options: bool) -> Any:
-    compiled = _compile(nogil=True, _nrt=False, **options)(function)
-    compiled._cache = ReadyCache(function)  # noqa: SLF001 - what cache=True does, with Numba's own class
-    return compiled
+def _compiled(function: Callable[..., Any], cache: Callable[..., Any], **options: bool) -> Any:
+    dispatcher = _compile(nogil=True, **options)(function)
+    # Where no folder can be written to, as in a read-only container, a kernel is compiled for this process alone.
+    with suppress(RuntimeError):
+        dispatcher._cache = cache(function)  # noqa: SLF001 - what cache=True does, with a cache of our choice
+    return dispatcher
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function on its first call, or take it from the cache folder."""
-    return _kernel(function)
+    return _compiled(function, ReadyCache, _nrt=False)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a function in the same way, to become part of every kernel that calls it."""
-    return _kernel(function, forceinline=True)
+    """Compile a function in the same way, as a part of every kernel that calls it."""
+    return _compiled(function, ReadyCache, _nrt=False, forceinline=True)
+
+
+def allocating(function: Callable[..., Any]) -> Any:
+    """Compile a function that makes arrays of its own. It counts references, and only functions alike may call it."""
+    return _compiled(function, _cache_of)

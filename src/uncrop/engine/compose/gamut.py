@@ -1,9 +1,9 @@
-"""Colours that the photo does not have are not made: corrections that drift there are pulled back.
+"""The photo's gamut: corrections must not make colours that the photo does not have.
 
-Where copies meet whose colours disagree, the Poisson equation may shift whole areas far out, to colours that are
-nowhere in the photo. What is made is therefore looked at in blocks of 8 x 8 pixels: a block whose mean colour is far
-from that of every block of the photo is moved towards the nearest of them. Only this coarse part of a correction is
-changed, smoothly from block to block, so that no seam comes back and texture is left alone.
+Where copies with different colours meet, the Poisson equation may shift whole areas far from the photo to colours that
+are nowhere in it. Therefore what is made is compared in blocks of 8 x 8 pixels: a block whose mean colour is far from
+that of every block of the photo is shifted towards the nearest of them. Only this coarse part of a correction changes,
+smoothly from block to block, so that no seam opens again and texture stays as it is.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.compose.chroma_shift import drift
+from uncrop.engine.compose.chroma_shift import bound_chroma_shift
 from uncrop.engine.compose.poisson import prolong
 from uncrop.engine.compose.seams import BLUE, GREEN, RED, Copies, light_of, value_at
-from uncrop.engine.prepare.canvas import away
+from uncrop.engine.prepare.canvas import distances_outside
 from uncrop.engine.runtime.partition import bands
-from uncrop.engine.runtime.thread_pool import Crew
+from uncrop.engine.runtime.thread_pool import ThreadPool
 from uncrop.kernels import inlined, kernel
 
 BLOCK, CELLS = 8, 4  # pixels and cells of a block's side
 BAND = 16  # rows of blocks
-BIN = 6.0  # levels of a bin, of which many blocks of like colour count as one
-MARGIN = 16.0  # levels by which a colour may differ from the photo's; of lightness twice as much
-BLURS = 8  # times (1, 2, 1) / 4 in both directions: a standard deviation of two blocks
-RAMP = 4  # blocks from the photo over which the pull sets in
-NONE = -1.0  # in place of half the lightness: no colour is known here
+BIN = 6.0  # levels; blocks whose colours fall into the same bin count as one colour
+TOLERANCE = 16.0  # levels by which a colour may differ from the photo's; its luma may by twice as much
+BLURS = 8  # times a blur by (1, 2, 1) / 4 in both directions: a standard deviation of two blocks
+RAMP = 4  # blocks from the photo over which the shift rises to its full size
+NONE = -1.0  # in place of half the luma: no colour is known here
 
 
 @inlined
 def opponent(red: Any, green: Any, blue: Any) -> Any:
-    """Return half the lightness, red less lightness and blue less lightness."""
+    """Return half the luma, red less luma and blue less luma."""
     light = light_of(red, green, blue)
     return np.float32(0.5) * light, red - light, blue - light
 
@@ -41,7 +41,7 @@ def opponent(red: Any, green: Any, blue: Any) -> Any:
 def photo_colours(copies: Any, first: int, last: int, out: Any) -> None:
     """Write the mean colours of the photo's whole blocks, rows ``first`` to ``last``, into ``out`` (rows, columns, 3).
 
-    A block with a transparent pixel has none.
+    They are as ``opponent`` returns them. A block with a transparent pixel gets ``NONE``.
     """
     cols, count = copies.usable.shape[1], copies.data.size // (copies.usable.size * copies.depth)
     share = np.float32(1 / (BLOCK * BLOCK))
@@ -75,14 +75,14 @@ def add_cells(cells: Any, first: int, last: int, channel: int, out: Any) -> None
 
 @kernel
 def add_copies(copies: Any, first: int, last: int, out: Any) -> None:
-    """Add the mean of what each block copies to ``out`` (rows, columns, channels), but not in blocks on the photo."""
+    """Add the mean of what each block copies to ``out`` (rows, columns, channels), except in blocks on the photo."""
     height, width = copies.origin.shape
     count = out.shape[2]
     for row in range(first, last):
         bottom = min(height, (row + 1) * BLOCK)
         for col in range(out.shape[1]):
             right = min(width, (col + 1) * BLOCK)
-            if touches(row, col, copies.box):
+            if touches_photo(row, col, copies.box):
                 continue
             share = np.float32(1) / np.float32((bottom - row * BLOCK) * (right - col * BLOCK))
             for y in range(row * BLOCK, bottom):
@@ -92,39 +92,39 @@ def add_copies(copies: Any, first: int, last: int, out: Any) -> None:
 
 
 @inlined
-def touches(row: int, col: int, box: Any) -> Any:
+def touches_photo(row: int, col: int, box: Any) -> Any:
     """Tell whether a block has a pixel of the photo."""
     return (row + 1) * BLOCK > box[0] and row * BLOCK < box[1] and (col + 1) * BLOCK > box[2] and col * BLOCK < box[3]
 
 
 @kernel
-def pull_rows(colours: Any, box: Any, first: int, last: int, made: Any) -> None:
-    """Replace the blocks' mean values ``made`` (rows, columns, channels) by the shift towards the ``colours`` (n, 3).
+def shift_to_palette_rows(colours: Any, box: Any, first: int, last: int, made: Any) -> None:
+    """Replace the blocks' mean values ``made`` (rows, columns, channels) by their shifts towards ``colours`` (n, 3).
 
-    The shift is 0 within ``MARGIN`` of any of the colours and beyond leads that near to the nearest.
+    The shift is 0 within ``TOLERANCE`` of any of the colours; elsewhere it leads that near to the nearest one.
     """
     count, hint = made.shape[2], 0
-    margin = np.float32(MARGIN)
+    tolerance = np.float32(TOLERANCE)
     for row in range(first, last):
         for col in range(made.shape[1]):
             red, green, blue = made[row, col, 0], made[row, col, count // 2], made[row, col, count - 1]
             made[row, col, :] = 0
-            if touches(row, col, box):
+            if touches_photo(row, col, box):
                 continue
             light, red, blue = opponent(red, green, blue)
             least, nearest = np.float32(np.inf), 0
             for n in range(-1, colours.shape[0]):
-                m = hint if n < 0 else n  # neighbours are alike: what was nearest there is looked at first
+                m = hint if n < 0 else n  # neighbours are alike: what was nearest there is compared first
                 dl, dr, db = colours[m, 0] - light, colours[m, 1] - red, colours[m, 2] - blue
                 square = dl * dl + dr * dr + db * db
                 if square < least or (square == least and m < nearest):
                     least, nearest = square, m
-                if least <= margin * margin:
+                if least <= tolerance * tolerance:
                     break
             hint = nearest
-            if least <= margin * margin:
+            if least <= tolerance * tolerance:
                 continue
-            share = np.float32(1) - margin / np.float32(np.sqrt(least))
+            share = np.float32(1) - tolerance / np.float32(np.sqrt(least))
             dl = np.float32(2) * share * (colours[nearest, 0] - light)
             dr, db = share * (colours[nearest, 1] - red), share * (colours[nearest, 2] - blue)
             if count == 1:
@@ -134,11 +134,11 @@ def pull_rows(colours: Any, box: Any, first: int, last: int, made: Any) -> None:
                 made[row, col, 1] = dl - (np.float32(RED) * dr + np.float32(BLUE) * db) / np.float32(GREEN)
 
 
-def palette(copies: Copies, crew: Crew) -> NDArray[np.float32]:
-    """Return the colours (n, 3) of the photo's blocks, as ``opponent`` tells them, one of each bin."""
+def palette(copies: Copies, pool: ThreadPool) -> NDArray[np.float32]:
+    """Return the colours (n, 3) of the photo's blocks, as ``opponent`` returns them, one for each bin."""
     rows, cols = copies.usable.shape
     means = np.empty((rows // BLOCK, cols // BLOCK, 3), np.float32)
-    crew.each(lambda band: photo_colours(copies, *band, means), bands(0, means.shape[0], BAND))
+    pool.each(lambda band: photo_colours(copies, *band, means), bands(0, means.shape[0], BAND))
     known = means[means[:, :, 0] >= 0]
     bins = np.unique(np.floor(known / np.float32(BIN) + np.float32(0.5)).astype(np.int32), axis=0)
     middles: NDArray[np.float32] = (bins * BIN).astype(np.float32)  # greys lie in the middle of a bin
@@ -146,7 +146,7 @@ def palette(copies: Copies, crew: Crew) -> NDArray[np.float32]:
 
 
 def blurred(shifts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``shifts`` (rows, columns, channels) blurred; beyond the canvas they go on as they are."""
+    """Return ``shifts`` (rows, columns, channels) blurred; beyond the edges the outermost ones are repeated."""
     for _ in range(BLURS):
         for axis in (0, 1):
             width = [(1, 1) if at == axis else (0, 0) for at in range(3)]
@@ -156,9 +156,9 @@ def blurred(shifts: NDArray[np.float32]) -> NDArray[np.float32]:
     return shifts
 
 
-def pull_back(copies: Copies, cells: list[NDArray[np.float32]], crew: Crew) -> None:
-    """Pull the corrections ``cells``, (H / 2, W / 2) each, back from a drift and to colours that the photo has."""
-    colours = palette(copies, crew)
+def bound_colours(copies: Copies, cells: list[NDArray[np.float32]], pool: ThreadPool) -> None:
+    """Bound the chroma shift of the corrections ``cells``, (H / 2, W / 2) each, and keep to the photo's colours."""
+    colours = palette(copies, pool)
     if colours.size == 0:
         return
     rows, cols = (-(-side // CELLS) for side in cells[0].shape)
@@ -172,17 +172,17 @@ def pull_back(copies: Copies, cells: list[NDArray[np.float32]], crew: Crew) -> N
 
     def compare(band: tuple[int, int]) -> None:
         add_copies(copies, *band, made)
-        pull_rows(colours, copies.box, *band, made)
+        shift_to_palette_rows(colours, copies.box, *band, made)
 
-    crew.each(average, bands(0, rows, BAND))
-    back = drift(made, inside) if copies.channels == 3 else np.zeros_like(made)
+    pool.each(average, bands(0, rows, BAND))
+    back = bound_chroma_shift(made, inside) if copies.channels == 3 else np.zeros_like(made)
     made += back
-    crew.each(compare, bands(0, rows, BAND))
+    pool.each(compare, bands(0, rows, BAND))
     made += back
     if not made.any():
         return
-    rows_away, cols_away = away(*inside[:2], rows), away(*inside[2:], cols)
-    ramp = np.minimum(1, np.maximum(rows_away[:, None], cols_away[None, :]) / RAMP).astype(np.float32)
+    row_distance, col_distance = distances_outside(*inside[:2], rows), distances_outside(*inside[2:], cols)
+    ramp = np.minimum(1, np.maximum(row_distance[:, None], col_distance[None, :]) / RAMP).astype(np.float32)
     shifts = blurred(made) * ramp[:, :, None]
     nowhere, box = np.zeros(4, np.int64), copies.cell_box
 
@@ -191,4 +191,4 @@ def pull_back(copies: Copies, cells: list[NDArray[np.float32]], crew: Crew) -> N
         prolong(np.ascontiguousarray(shifts[:, :, k]), middle, nowhere)
         prolong(middle, cells[k], box)
 
-    crew.each(spread, range(copies.channels))
+    pool.each(spread, range(copies.channels))

@@ -1,9 +1,9 @@
 """The corrections that close the gaps, from a screened Poisson equation.
 
 The correction e minimises the squared differences between e_p - e_q and the gaps of all neighbours p and q. It is 0 on
-the photo, free at the canvas's border, and pulled to 0 by a weak screen. It is solved for cells of 2 x 2 pixels by
-multigrid on cell-centred grids, whose coarse operator is the same 5-point star with four times the screen; from there
-it is interpolated to the pixels and relaxed tile by tile, which needs no array of the canvas's full size.
+the photo, free at the canvas's edges, and weakly pulled to 0 by a screening term. Multigrid solves it for cells of
+2 x 2 pixels, on cell-centred grids whose coarse operator is the same 5-point stencil with four times the screening.
+Then it is interpolated to the pixels and relaxed tile by tile, which needs no array of the canvas's full size.
 """
 
 from __future__ import annotations
@@ -27,71 +27,71 @@ SMALLEST = 4  # pixels of the shorter side below which no coarser grid is made
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """One grid of the multigrid: unknown, right-hand side, the photo's box on it, and the screen."""
+    """One grid of the multigrid: solution, right-hand side, the photo's box on it, and the screening."""
 
-    unknown: NDArray[np.float32]
-    wanted: NDArray[np.float32]
+    solution: NDArray[np.float32]
+    rhs: NDArray[np.float32]
     box: NDArray[np.int64]
     screen: float
 
 
 @kernel
-def smooth(unknown: Any, wanted: Any, box: Any, screen: float, times: int) -> None:
-    """Relax by red-black Gauss-Seidel, ``times`` times both colours."""
-    height, width = unknown.shape
+def smooth(solution: Any, rhs: Any, box: Any, screen: float, times: int) -> None:
+    """Relax ``times`` times by red-black Gauss-Seidel, red and then black."""
+    height, width = solution.shape
     screen32 = np.float32(screen)
-    for turn in range(2 * times):
+    for half in range(2 * times):
         for y in range(height):
             within = box[0] <= y < box[1]
-            x = (y + turn) % 2
+            x = (y + half) % 2
             while x < width:
                 if within and box[2] <= x < box[3]:
                     x += (box[3] - x + 1) // 2 * 2
                     continue
-                total, count = wanted[y, x], screen32
+                total, count = rhs[y, x], screen32
                 if y > 0:
-                    total += unknown[y - 1, x]
+                    total += solution[y - 1, x]
                     count += np.float32(1)
                 if y < height - 1:
-                    total += unknown[y + 1, x]
+                    total += solution[y + 1, x]
                     count += np.float32(1)
                 if x > 0:
-                    total += unknown[y, x - 1]
+                    total += solution[y, x - 1]
                     count += np.float32(1)
                 if x < width - 1:
-                    total += unknown[y, x + 1]
+                    total += solution[y, x + 1]
                     count += np.float32(1)
-                unknown[y, x] = total / count
+                solution[y, x] = total / count
                 x += 2
 
 
 @kernel
-def restrict(unknown: Any, wanted: Any, box: Any, screen: float, coarse: Any) -> None:
+def restrict(solution: Any, rhs: Any, box: Any, screen: float, coarse: Any) -> None:
     """Write the sums of the residuals of 2 x 2 cells into ``coarse``."""
-    height, width = unknown.shape
+    height, width = solution.shape
     screen32 = np.float32(screen)
     coarse[:] = 0
     for y in range(height):
         for x in range(width):
             if box[0] <= y < box[1] and box[2] <= x < box[3]:
                 continue
-            here = unknown[y, x]
-            residual = wanted[y, x] - screen32 * here
+            here = solution[y, x]
+            residual = rhs[y, x] - screen32 * here
             if y > 0:
-                residual += unknown[y - 1, x] - here
+                residual += solution[y - 1, x] - here
             if y < height - 1:
-                residual += unknown[y + 1, x] - here
+                residual += solution[y + 1, x] - here
             if x > 0:
-                residual += unknown[y, x - 1] - here
+                residual += solution[y, x - 1] - here
             if x < width - 1:
-                residual += unknown[y, x + 1] - here
+                residual += solution[y, x + 1] - here
             coarse[y >> 1, x >> 1] += residual
 
 
 @kernel
-def prolong(coarse: Any, unknown: Any, box: Any) -> None:
-    """Add the bilinear interpolation of ``coarse`` to ``unknown``, but not on the photo."""
-    height, width = unknown.shape
+def prolong(coarse: Any, solution: Any, box: Any) -> None:
+    """Add the bilinear interpolation of ``coarse`` to ``solution``, except on the photo."""
+    height, width = solution.shape
     last_row, last_col = coarse.shape[0] - 1, coarse.shape[1] - 1
     for y in range(height):
         near_y = y >> 1
@@ -103,15 +103,15 @@ def prolong(coarse: Any, unknown: Any, box: Any) -> None:
             far_x = min(last_col, max(0, near_x + (1 if x & 1 else -1)))
             total = np.float32(9) * coarse[near_y, near_x] + coarse[far_y, far_x]
             total += np.float32(3) * (coarse[near_y, far_x] + coarse[far_y, near_x])
-            unknown[y, x] += total * np.float32(0.0625)
+            solution[y, x] += total * np.float32(0.0625)
 
 
 @kernel
 def interpolate(cells: Any, box: Any, top: int, left: int, out: Any) -> None:
-    """Write the bilinear interpolation of ``cells`` into ``out``, a part of the pixels that begins at (top, left).
+    """Write the bilinear interpolation of ``cells`` into ``out``, a window of the pixels that begins at (top, left).
 
-    ``box`` is the photo's on the pixels, where ``out`` becomes 0. Cells wholly on the photo do not take part: a step at
-    the photo's border is to begin at once and not to rise from within it.
+    ``box`` is that of the photo, in pixels; inside it ``out`` becomes 0. Cells wholly on the photo do not take part, so
+    that a step at the photo's border begins there and does not rise from within the photo.
     """
     last_row, last_col = cells.shape[0] - 1, cells.shape[1] - 1
     known_top, known_bottom, known_left, known_right = (box[0] + 1) // 2, box[1] // 2, (box[2] + 1) // 2, box[3] // 2
@@ -137,21 +137,21 @@ def interpolate(cells: Any, box: Any, top: int, left: int, out: Any) -> None:
             out[y, x] = (np.float32(9) * here + np.float32(3) * (beside + over) + across) * np.float32(0.0625)
 
 
-def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64], screen: float) -> list[Grid]:
-    """Return the grids from the finest to one a few cells wide; a coarse cell is known where any of its cells is.
+def make_grids(rhs: NDArray[np.float32], box: NDArray[np.int64], screen: float) -> list[Grid]:
+    """Return the grids, from the finest to one a few cells wide. A coarse cell is known where any of its cells is.
 
-    Were such a cell unknown, coarse corrections would overshoot next to the photo and the cycles diverge.
+    If it were unknown, coarse corrections would overshoot next to the photo, and the cycles would diverge.
     """
-    grids = [Grid(unknown=np.zeros_like(wanted), wanted=wanted, box=box, screen=screen)]
-    while min(grids[-1].wanted.shape) >= 2 * SMALLEST:
+    grids = [Grid(solution=np.zeros_like(rhs), rhs=rhs, box=box, screen=screen)]
+    while min(grids[-1].rhs.shape) >= 2 * SMALLEST:
         fine = grids[-1]
-        shape = tuple((side + 1) // 2 for side in fine.wanted.shape)
+        shape = tuple((side + 1) // 2 for side in fine.rhs.shape)
         top, bottom, left, right = fine.box
         coarse_box = np.array([top // 2, (bottom + 1) // 2, left // 2, (right + 1) // 2], np.int64)
         grids.append(
             Grid(
-                unknown=np.zeros(shape, np.float32),
-                wanted=np.zeros(shape, np.float32),
+                solution=np.zeros(shape, np.float32),
+                rhs=np.zeros(shape, np.float32),
                 box=coarse_box,
                 screen=4 * fine.screen,
             )
@@ -160,32 +160,32 @@ def make_grids(wanted: NDArray[np.float32], box: NDArray[np.int64], screen: floa
 
 
 def cycle(grids: list[Grid]) -> None:
-    """Run one V-cycle over ``grids``; the finest one's ``unknown`` is improved."""
+    """Run one V-cycle over ``grids``, which improves the ``solution`` of the finest."""
     for fine, coarse in pairwise(grids):
-        smooth(fine.unknown, fine.wanted, fine.box, fine.screen, SMOOTHINGS)
-        restrict(fine.unknown, fine.wanted, fine.box, fine.screen, coarse.wanted)
-        coarse.unknown[:] = 0
+        smooth(fine.solution, fine.rhs, fine.box, fine.screen, SMOOTHINGS)
+        restrict(fine.solution, fine.rhs, fine.box, fine.screen, coarse.rhs)
+        coarse.solution[:] = 0
     last = grids[-1]
-    smooth(last.unknown, last.wanted, last.box, last.screen, COARSEST_SMOOTHINGS)
+    smooth(last.solution, last.rhs, last.box, last.screen, COARSEST_SMOOTHINGS)
     for fine, coarse in zip(grids[-2::-1], grids[:0:-1], strict=True):
-        prolong(coarse.unknown, fine.unknown, fine.box)
-        smooth(fine.unknown, fine.wanted, fine.box, fine.screen, SMOOTHINGS)
+        prolong(coarse.solution, fine.solution, fine.box)
+        smooth(fine.solution, fine.rhs, fine.box, fine.screen, SMOOTHINGS)
 
 
 def solve(
-    wanted: NDArray[np.float32],
+    rhs: NDArray[np.float32],
     box: NDArray[np.int64],
     *,
     screen: float = SCREEN,
     cycles: int = CYCLES,
     check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Return the correction (H, W) for the sums of gaps ``wanted`` around the photo's ``box``.
+    """Return the correction (H, W) for ``rhs``, the sums of gaps, around the photo's ``box``.
 
     ``check`` is called between the cycles.
     """
-    grids = make_grids(wanted, box, screen)
+    grids = make_grids(rhs, box, screen)
     for _ in range(cycles):
         check()
         cycle(grids)
-    return grids[0].unknown
+    return grids[0].solution

@@ -1,4 +1,4 @@
-"""What lies beyond the search range: a reflection of what was made."""
+"""Beyond the search range, what was made is reflected."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from uncrop.model import Sides
 
 
-def mirror_on(made: NDArray[Any], done: Sides, sides: Sides) -> NDArray[Any]:
-    """Continue the picture ``made`` from the sides that are done to those asked for.
+def reflect_beyond(made: NDArray[Any], done: Sides, sides: Sides) -> NDArray[Any]:
+    """Continue the picture ``made`` (H, W, channels) from the sides that are ``done`` out to ``sides``.
 
     What was made on a side is reflected outward and back again. The photo is never crossed: sky stays above, and what
-    was made on the left does not come back on the right.
+    was made on the left never appears on the right.
     """
     rows = _folded(made.shape[0], done.up, done.down, max(0, sides.up), max(0, sides.down))
     cols = _folded(made.shape[1], done.left, done.right, max(0, sides.left), max(0, sides.right))
@@ -22,7 +22,7 @@ def mirror_on(made: NDArray[Any], done: Sides, sides: Sides) -> NDArray[Any]:
 
 
 def _folded(length: int, done_before: int, done_after: int, before: int, after: int) -> NDArray[np.intp]:
-    """Return which of ``length`` lines stands where, with ``before`` and ``after`` lines wanted on its two ends."""
+    """Return the index of the line that stands at each place, with ``before`` and ``after`` lines at the two ends."""
     lines = np.arange(length)
     parts = [lines]
     if before > done_before:

@@ -1,4 +1,4 @@
-"""The made pixels in the photo's own depth: what each copies, plus its correction."""
+"""The made pixels in the photo's own bit depth: what each one copies, plus its correction."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.compose.border_steps import border_steps, bridge
+from uncrop.engine.compose.border_steps import add_border_steps, border_steps
 from uncrop.engine.compose.corrections import correct_tile, solve_cells
-from uncrop.engine.compose.gamut import pull_back
+from uncrop.engine.compose.gamut import bound_colours
 from uncrop.engine.compose.seams import Copies, value_at
 from uncrop.engine.runtime.partition import tiles
-from uncrop.engine.runtime.progress import ProgressMonitor
-from uncrop.engine.runtime.thread_pool import Crew
+from uncrop.engine.runtime.run import Run
 from uncrop.kernels import kernel
 
 TILE_ROWS, TILE_COLS = 128, 512
@@ -23,7 +22,7 @@ TILE_ROWS, TILE_COLS = 128, 512
 def write_tile(copies: Any, corrections: Any, top: int, left: int, white: int, out: Any) -> None:
     """Write the made pixels of a tile that begins at (top, left) into ``out`` (rows, columns, channels) uint16.
 
-    ``corrections`` (channels, rows, columns) are the tile's, ``white`` is the largest value of the photo's depth.
+    ``corrections`` (channels, rows, columns) are the tile's; ``white`` is the largest value of the photo's bit depth.
     """
     count = out.shape[2]
     scale, half = np.float32(white) / np.float32(255), np.float32(0.5)
@@ -37,12 +36,12 @@ def write_tile(copies: Any, corrections: Any, top: int, left: int, white: int, o
                 out[y, x, k] = max(0, min(white, int(np.floor(value * scale + half))))
 
 
-def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: ProgressMonitor) -> NDArray[Any]:
-    """Return the made picture (H, W, 1 or 3) of ``dtype``, corrected at its seams; the photo is not yet in it."""
-    cells = solve_cells(copies, crew, watch)
-    pull_back(copies, cells, crew)
-    steps = border_steps(copies, cells, crew)
-    watch.step(0.92, "write")
+def write_colour(copies: Copies, dtype: np.dtype[Any], run: Run) -> NDArray[Any]:
+    """Return the made picture (H, W, 1 or 3) of ``dtype``, with corrected seams; the photo itself is not yet in it."""
+    cells = solve_cells(copies, run)
+    bound_colours(copies, cells, run.pool)
+    steps = border_steps(copies, cells, run.pool)
+    run.monitor.step(0.92, "write")
     height, width = copies.origin.shape
     out = np.zeros((height, width, copies.channels), dtype)
 
@@ -50,9 +49,9 @@ def write_colour(copies: Copies, dtype: np.dtype[Any], crew: Crew, watch: Progre
         top, bottom, left, right = tile
         made = np.zeros((bottom - top, right - left, copies.channels), np.uint16)
         corrections = correct_tile(copies, cells, tile)
-        bridge(copies, steps, tile, corrections)
+        add_border_steps(copies, steps, tile, corrections)
         write_tile(copies, corrections, top, left, np.iinfo(dtype).max, made)
         out[top:bottom, left:right] = made
 
-    crew.each(work, tiles(height, width, copies.box, TILE_ROWS, TILE_COLS))
+    run.pool.each(work, tiles(height, width, copies.box, TILE_ROWS, TILE_COLS))
     return out

@@ -1,4 +1,4 @@
-"""One candidate for the coarsest level: grown outward from the photo, then refined at its own level."""
+"""A candidate for the coarsest level: grown outward from the photo, then refined at its own level."""
 
 from __future__ import annotations
 
@@ -7,91 +7,109 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.grow.growth import Visits, context_weights, grow, make_room
-from uncrop.engine.grow.periods import NO_REPEATS, Repeats
-from uncrop.engine.prepare.canvas import Frame
+from uncrop.engine.grow.growth import Growth, VisitingOrder, context_weights, grow, make_scratch
+from uncrop.engine.grow.periods import NO_PERIODS, Periods
+from uncrop.engine.prepare.canvas import CanvasGeometry
 from uncrop.engine.prepare.patch import RADIUS
-from uncrop.engine.prepare.presets import Plan
+from uncrop.engine.prepare.presets import Preset
 from uncrop.engine.prepare.prior import Strictness, make_prior
-from uncrop.engine.prepare.pyramid import Atlas, usable_place
+from uncrop.engine.prepare.pyramid import Exemplar, usable_place
 from uncrop.engine.runtime.partition import bands
-from uncrop.engine.runtime.thread_pool import Crew
-from uncrop.engine.search.patch_field import COLOUR_SLACK, Field, make_field, target_mask
+from uncrop.engine.runtime.thread_pool import ThreadPool
+from uncrop.engine.search.patch_field import MAX_SHIFT, PatchField, make_field, target_mask
 from uncrop.engine.search.refine import improve
 
-CHUNK = 4096  # pixels grown between two looks at the clock
-SHARE = 128  # pixels of one phase that one thread grows
+CHUNK = 4096  # pixels that are made between two checks of the deadline
+BATCH = 128  # pixels of one phase that one thread makes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
-    """A finished coarsest level.
+class CoarsestLevel:
+    """What all candidates of one picture share: the geometry, the photo, and the order of growth."""
+
+    canvas: CanvasGeometry
+    exemplar: Exemplar
+    visits: VisitingOrder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A complete solution of the coarsest level.
 
     Attributes
     ----------
     field
-        Its state.
+        Its patch field.
     strictness
         Of the prior that holds from here on.
     disagreement
-        (H, W) float64, how far apart the layouts were that it was chosen from; None where there was no other.
+        (H, W) float64: how much the candidates differed from which it was chosen; None where there was only one.
     """
 
-    field: Field
+    field: PatchField
     strictness: Strictness
     disagreement: NDArray[np.float64] | None = None
 
 
-def make_layout(
-    frame: Frame, atlas: Atlas, visits: Visits, strictness: Strictness, plan: Plan, seed: int, crew: Crew,
-    repeats: Repeats = NO_REPEATS,
-) -> Layout:  # fmt: skip
-    """Grow one layout, and refine it at its own level."""
-    field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
-    phase, order = visits
-    field.labels[:] = usable_place(atlas)
-    canvas, weights, strides = field.picture, context_weights(), plan.strides(frame)
+def make_candidate(
+    level: CoarsestLevel,
+    strictness: Strictness,
+    preset: Preset,
+    seed: int,
+    pool: ThreadPool,
+    periods: Periods = NO_PERIODS,
+) -> Candidate:
+    """Grow one candidate and refine it."""
+    canvas, exemplar = level.canvas, level.exemplar
+    field, prior = make_field(canvas, exemplar.pixels), make_prior(canvas, strictness)
+    field.sources[:] = usable_place(exemplar)
+    growth = Growth(
+        phase=level.visits.phase,
+        order=level.visits.order,
+        picture=field.picture,
+        sources=field.sources,
+        exemplar=exemplar,
+        prior=prior,
+        weights=context_weights(),
+        max_shift=MAX_SHIFT,
+        strides=preset.strides(canvas),
+        periods=periods,
+        seed=seed,
+    )
+    for parts in batches(level.visits, pool):
+        pool.each(lambda part: grow(growth, make_scratch(), *part), parts)
+    targets = target_mask(canvas)
+    field.sources[~targets] = -1
+    set_border_sources(field, exemplar, targets)
+    improve(field, exemplar, prior, preset.candidate_effort, seed, pool, targets)
+    return Candidate(field=field, strictness=strictness)
 
-    def work(part: tuple[int, int]) -> None:
-        grow(
-            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, strides, seed,
-            repeats, make_room(),
-        )  # fmt: skip
 
-    for parts in shares(visits, crew):
-        crew.each(work, parts)
-    targets = target_mask(frame)
-    field.labels[~targets] = -1
-    clamp_labels(field, atlas, targets)
-    improve(field, atlas, prior, plan.layout, seed, crew, targets)
-    return Layout(field=field, strictness=strictness)
+def batches(visits: VisitingOrder, pool: ThreadPool) -> list[list[tuple[int, int]]]:
+    """Cut the visiting order into lists of parts; the parts of one list may be made at the same time.
 
-
-def shares(visits: Visits, crew: Crew) -> list[list[tuple[int, int]]]:
-    """Cut the visiting order into lists of parts that may be grown side by side.
-
-    Pixels of one phase do not read one another; a single thread just takes them in their order.
+    Pixels of one phase do not read one another. A single thread takes all pixels in their order.
     """
     phase, order = visits
-    if crew.alone:
+    if pool.single:
         return [[part] for part in bands(0, order.size, CHUNK)]
     starts = np.flatnonzero(np.diff(phase.reshape(-1)[order], prepend=-1))
     ends = np.append(starts[1:], order.size)
-    return [bands(int(first), int(last), SHARE) for first, last in zip(starts, ends, strict=True)]
+    return [bands(int(first), int(last), BATCH) for first, last in zip(starts, ends, strict=True)]
 
 
-def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None:
-    """Give the patches on the photo's rim, which no pixel was grown for, their own place or the nearest whole patch.
+def set_border_sources(field: PatchField, exemplar: Exemplar, targets: NDArray[np.bool_]) -> None:
+    """Give the target patches centred on the photo, for which no pixel was grown, a source.
 
-    Where neither is usable, because pixels there are transparent, they get a place that is.
+    That is their own place, else the nearest whole patch, else, where pixels are transparent, a usable place.
     """
     top, bottom, left, right = field.box
-    fallback = usable_place(atlas)
+    fallback = usable_place(exemplar)
     rows, cols = np.nonzero(targets[top:bottom, left:right])
-    height, width = atlas.usable.shape
-    own = atlas.usable[rows, cols] != 0
+    height, width = exemplar.usable.shape
+    own = exemplar.usable[rows, cols] != 0
     near_rows = np.where(own, rows, np.clip(rows, RADIUS, height - RADIUS - 1))
     near_cols = np.where(own, cols, np.clip(cols, RADIUS, width - RADIUS - 1))
-    good = atlas.usable[near_rows, near_cols] != 0
-    field.labels[top + rows, left + cols, 0] = np.where(good, near_rows, fallback[0])
-    field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
+    good = exemplar.usable[near_rows, near_cols] != 0
+    field.sources[top + rows, left + cols, 0] = np.where(good, near_rows, fallback[0])
+    field.sources[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])

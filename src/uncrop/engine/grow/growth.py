@@ -1,10 +1,11 @@
-"""The first picture, at the coarsest level, grown outward from the photo pixel by pixel.
+"""The growth of a candidate: the first picture, at the coarsest level, made outward from the photo pixel by pixel.
 
-Every pixel copies the source whose surroundings agree best with what is already there around it. Candidates are the
-continuations of its neighbours' sources and a grid over the whole photo, whose phase differs from pixel to pixel:
-together nearly an exhaustive search. Where the photo repeats itself, places some periods away may come before them.
+Every pixel copies the source whose surroundings agree best with what is already around it. Compared are the
+continuations of its neighbours' sources, and a regular grid of sources over the whole photo that is offset differently
+for every pixel: together almost an exhaustive search. Where the photo repeats itself, places some periods away are
+compared first.
 
-Pixels are visited in phases, by distance from the photo and by parity; a pixel reads only pixels of earlier phases, so
+Pixels are visited in phases, by distance from the photo and by parity. A pixel reads only pixels of earlier phases, so
 that the order within a phase does not matter. The growth in layers is that of Newson et al. 2014
 (doi:10.1137/140954933); near pixels weigh more, as in texture synthesis pixel by pixel (Efros and Leung 1999,
 doi:10.1109/ICCV.1999.790383).
@@ -17,41 +18,42 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.prepare.canvas import Frame, away
-from uncrop.engine.prepare.patch import PATCH, RADIUS
+from uncrop.engine.prepare.canvas import CanvasGeometry, distances_outside
+from uncrop.engine.prepare.patch import PATCH, RADIUS, SIZE
 from uncrop.engine.prepare.prior import penalty
 from uncrop.engine.prepare.pyramid import can_copy, patch_start, pixel_start, row_bytes
-from uncrop.engine.runtime.random_bits import below, chance
+from uncrop.engine.runtime.random_bits import random_below, random_bits
 from uncrop.engine.search.patch_distance import RUN, weighted_difference
 from uncrop.kernels import kernel
 
-PLACES = 8  # whole periods away that a pixel is compared with
-TIMES = 8  # at most that a period is taken to reach one
+PLACES = 8  # how many places some periods away a pixel is compared with
+MULTIPLES = 8  # periods away at most
 
 
-class Visits(NamedTuple):
-    """When a layout's pixels are grown, which is the same for all layouts of a canvas.
+class VisitingOrder(NamedTuple):
+    """When the pixels of a candidate are made; the same for all candidates of a canvas.
 
     Attributes
     ----------
     phase
         (H, W) int32, -1 on the photo.
     order
-        int32, the flat indices of the other pixels, one phase after the other.
+        int32: the flat indices of the other pixels, one phase after the other.
     """
 
     phase: NDArray[np.int32]
     order: NDArray[np.int32]
 
 
-def visiting_order(frame: Frame) -> Visits:
+def visiting_order(canvas: CanvasGeometry) -> VisitingOrder:
     """Return the order that leads outward from the photo."""
-    dy, dx = away(frame.top, frame.bottom, frame.height), away(frame.left, frame.right, frame.width)
+    dy = distances_outside(canvas.top, canvas.bottom, canvas.height)
+    dx = distances_outside(canvas.left, canvas.right, canvas.width)
     distance = np.sqrt(dy[:, None] ** 2 + dx[None, :] ** 2).astype(np.int32)
-    parity = (np.arange(frame.height)[:, None] % 2) * 2 + np.arange(frame.width)[None, :] % 2
+    parity = (np.arange(canvas.height)[:, None] % 2) * 2 + np.arange(canvas.width)[None, :] % 2
     phase = np.where(distance == 0, -1, distance * 4 + parity).astype(np.int32)
     order = np.argsort(phase, axis=None, kind="stable").astype(np.int32)
-    return Visits(phase=phase, order=order[frame.rows * frame.cols :])
+    return VisitingOrder(phase=phase, order=order[canvas.rows * canvas.cols :])
 
 
 def context_weights() -> NDArray[np.int32]:
@@ -61,17 +63,55 @@ def context_weights() -> NDArray[np.int32]:
     return np.floor(64 / (1 + 0.15 * square) + 0.5).astype(np.int32)
 
 
-class Room(NamedTuple):
-    """What one thread works in while it grows a layout.
+class Growth(NamedTuple):
+    """A candidate that grows, on a canvas of H x W pixels.
+
+    Attributes
+    ----------
+    phase, order
+        See ``VisitingOrder``.
+    picture
+        (H, W, 4) uint8: the feature channels that are made so far.
+    sources
+        (H, W, 2) int32: row and column of the source that each pixel copies.
+    exemplar, prior
+        The photo and the prior at this level.
+    weights
+        (7, 7) int32; see ``context_weights``.
+    max_shift
+        (4) int32: how far each channel of a copy may be shifted, in levels.
+    strides
+        Rows and columns from one compared source to the next.
+    periods
+        The periods that the candidate may follow; see ``periods.Periods``.
+    seed
+        Of the random offsets of the sources that are compared.
+    """
+
+    phase: Any
+    order: Any
+    picture: Any
+    sources: Any
+    exemplar: Any
+    prior: Any
+    weights: Any
+    max_shift: Any
+    strides: tuple[int, int]
+    periods: Any
+    seed: int
+
+
+class Scratch(NamedTuple):
+    """The arrays that one thread works in while it grows a candidate.
 
     Attributes
     ----------
     context, mask
         (7 * 32) uint8 and int16: a pixel's surroundings and their weights, 7 rows of 8 pixels of 4 channels.
     tried
-        (49) int64, the sources that a pixel was compared with.
+        (49) int64: the sources that a pixel has been compared with.
     best
-        (3) int64: cost, row and column of the best source.
+        (3) int64: cost, row and column of the best source so far.
     """
 
     context: Any
@@ -80,22 +120,23 @@ class Room(NamedTuple):
     best: Any
 
 
-def make_room() -> Room:
-    """Return room for one thread, all 0."""
-    return Room(
-        context=np.zeros(7 * RUN, np.uint8),
-        mask=np.zeros(7 * RUN, np.int16),
+def make_scratch() -> Scratch:
+    """Return the arrays for one thread, all 0."""
+    return Scratch(
+        context=np.zeros(SIZE * RUN, np.uint8),
+        mask=np.zeros(SIZE * RUN, np.int16),
         tried=np.zeros(PATCH, np.int64),
         best=np.zeros(3, np.int64),
     )
 
 
 @kernel
-def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context: Any, mask: Any) -> int:
-    """Copy what is there around (y, x) into ``context`` and its weights into ``mask`` (both flat, 7 * 32).
+def read_context(growth: Any, scratch: Any, y: int, x: int) -> int:
+    """Copy what is already made around (y, x) into ``scratch.context`` and its weights into ``scratch.mask``.
 
-    Returns the sum of the weights of the pixels.
+    Returns the sum of the weights of these pixels.
     """
+    phase, context, mask = growth.phase, scratch.context, scratch.mask
     height, width = phase.shape
     own, total = phase[y, x], 0
     mask[:] = 0
@@ -103,46 +144,48 @@ def read_context(y: int, x: int, phase: Any, canvas: Any, weights: Any, context:
         for dx in range(-RADIUS, RADIUS + 1):
             at_y, at_x = y + dy, x + dx
             if 0 <= at_y < height and 0 <= at_x < width and phase[at_y, at_x] < own:
-                weight = weights[dy + RADIUS, dx + RADIUS]
+                weight = growth.weights[dy + RADIUS, dx + RADIUS]
                 start = (dy + RADIUS) * RUN + (dx + RADIUS) * 4
                 total += weight
                 for k in range(4):
-                    context[start + k] = canvas[at_y, at_x, k]
+                    context[start + k] = growth.picture[at_y, at_x, k]
                     mask[start + k] = weight
     return total
 
 
 @kernel
-def search_grid(
-    y: int, x: int, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, strides: Any, bits: int,
-    best: Any,
-) -> None:  # fmt: skip
-    """Compare with sources ``strides`` rows and columns apart; ``best`` is (cost, row, column) and is updated."""
-    height, width = atlas.usable.shape
-    down, along = strides
-    for sy in range(below(bits, 0, down), height, down):
-        off = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
-        rows_cost = off * weight // PATCH
+def search_whole_photo(growth: Any, scratch: Any, weight: int, y: int, x: int) -> None:
+    """Compare with sources ``growth.strides`` rows and columns apart and update ``scratch.best``.
+
+    ``weight`` is the sum of the context's weights.
+    """
+    exemplar, prior, best = growth.exemplar, growth.prior, scratch.best
+    height, width = exemplar.usable.shape
+    down, along = growth.strides
+    bits = random_bits(growth.seed, y * growth.phase.shape[1] + x, 0)
+    for sy in range(random_below(bits, 0, down), height, down):
+        excess = penalty(sy - prior.anchor_row[y], prior.dead_row[y], prior.row_weight)
+        rows_cost = excess * weight // PATCH
         if rows_cost >= best[0]:
             continue
-        for sx in range(below(bits, 16, along), width, along):
-            if atlas.usable[sy, sx] == 0:
+        for sx in range(random_below(bits, 16, along), width, along):
+            if exemplar.usable[sy, sx] == 0:
                 continue
-            off = penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
-            cost = rows_cost + off * weight // PATCH
+            excess = penalty(sx - prior.anchor_col[x], prior.dead_col[x], prior.col_weight)
+            cost = rows_cost + excess * weight // PATCH
             if cost < best[0]:
-                cost += weighted_difference(mask, context, atlas.flat, patch_start(atlas, sy, sx), row_bytes(atlas))
+                start = patch_start(exemplar, sy, sx)
+                cost += weighted_difference(scratch.mask, scratch.context, exemplar.flat, start, row_bytes(exemplar))
                 if cost < best[0]:
                     best[0], best[1], best[2] = cost, sy, sx
 
 
 @kernel
-def search_continuations(
-    y: int, x: int, phase: Any, labels: Any, context: Any, mask: Any, weight: int, atlas: Any, prior: Any, tried: Any,
-    best: Any,
-) -> None:  # fmt: skip
-    """Compare with what follows the sources of all neighbours within the patch; updates ``best``."""
-    width = atlas.usable.shape[1]
+def search_continuations(growth: Any, scratch: Any, weight: int, y: int, x: int) -> None:
+    """Compare with what follows the sources of all neighbours within the patch and update ``scratch.best``."""
+    phase, sources, exemplar, prior = growth.phase, growth.sources, growth.exemplar, growth.prior
+    tried, best = scratch.tried, scratch.best
+    width = exemplar.usable.shape[1]
     seen = 0
     for dy in range(-RADIUS, RADIUS + 1):
         for dx in range(-RADIUS, RADIUS + 1):
@@ -151,8 +194,8 @@ def search_continuations(
                 continue
             if phase[at_y, at_x] < 0 or phase[at_y, at_x] >= phase[y, x]:
                 continue
-            sy, sx = labels[at_y, at_x, 0] - dy, labels[at_y, at_x, 1] - dx
-            if not can_copy(atlas, sy, sx):
+            sy, sx = sources[at_y, at_x, 0] - dy, sources[at_y, at_x, 1] - dx
+            if not can_copy(exemplar, sy, sx):
                 continue
             index, known = sy * width + sx, False
             for n in range(seen):
@@ -161,30 +204,33 @@ def search_continuations(
                 continue
             tried[seen] = index
             seen += 1
-            off = penalty(sy - prior.anchor_row[y], prior.slack_row[y], prior.row_weight)
-            off += penalty(sx - prior.anchor_col[x], prior.slack_col[x], prior.col_weight)
-            cost = off * weight // PATCH
+            excess = penalty(sy - prior.anchor_row[y], prior.dead_row[y], prior.row_weight)
+            excess += penalty(sx - prior.anchor_col[x], prior.dead_col[x], prior.col_weight)
+            cost = excess * weight // PATCH
             if cost < best[0]:
-                cost += weighted_difference(mask, context, atlas.flat, patch_start(atlas, sy, sx), row_bytes(atlas))
+                start = patch_start(exemplar, sy, sx)
+                cost += weighted_difference(scratch.mask, scratch.context, exemplar.flat, start, row_bytes(exemplar))
                 if cost < best[0]:
                     best[0], best[1], best[2] = cost, sy, sx
 
 
 @kernel
-def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats: Any, best: Any) -> None:
-    """Compare with the nearest places that lie some periods away inside the photo, free of the prior.
+def search_periods(growth: Any, scratch: Any, y: int, x: int) -> None:
+    """Compare with the nearest places in the photo that lie some periods away, without the prior's penalty.
 
-    Updates ``best``, with a cost that is halved as often as ``repeats`` says.
+    Updates ``scratch.best``. The costs are halved as often as ``growth.periods`` says.
     """
+    exemplar, periods, best = growth.exemplar, growth.periods, scratch.best
     found = 0
-    for times in range(1, TIMES + 1):
-        for n in range(repeats.shifts.shape[0]):
-            sy = y - repeats.top + times * repeats.shifts[n, 0]
-            sx = x - repeats.left + times * repeats.shifts[n, 1]
-            if not can_copy(atlas, sy, sx):
+    for times in range(1, MULTIPLES + 1):
+        for n in range(periods.shifts.shape[0]):
+            sy = y - periods.top + times * periods.shifts[n, 0]
+            sx = x - periods.left + times * periods.shifts[n, 1]
+            if not can_copy(exemplar, sy, sx):
                 continue
-            cost = weighted_difference(mask, context, atlas.flat, patch_start(atlas, sy, sx), row_bytes(atlas))
-            cost >>= repeats.halvings
+            start = patch_start(exemplar, sy, sx)
+            cost = weighted_difference(scratch.mask, scratch.context, exemplar.flat, start, row_bytes(exemplar))
+            cost >>= periods.halvings
             if cost < best[0]:
                 best[0], best[1], best[2] = cost, sy, sx
             found += 1
@@ -193,29 +239,27 @@ def search_periods(y: int, x: int, context: Any, mask: Any, atlas: Any, repeats:
 
 
 @kernel
-def grow(
-    order: Any, first: int, last: int, phase: Any, canvas: Any, labels: Any, atlas: Any, prior: Any, weights: Any,
-    slack: Any, strides: Any, seed: int, repeats: Any, room: Any,
-) -> None:  # fmt: skip
-    """Fill the pixels ``order[first:last]`` of ``canvas`` (H, W, 4) and note their sources in ``labels`` (H, W, 2)."""
-    width = phase.shape[1]
-    context, mask, tried, best = room
+def grow(growth: Any, scratch: Any, first: int, last: int) -> None:
+    """Make the pixels ``growth.order[first:last]``: write their values and their sources."""
+    order, exemplar, max_shift = growth.order, growth.exemplar, growth.max_shift
+    context, mask, best = scratch.context, scratch.mask, scratch.best
+    width = growth.phase.shape[1]
     for n in range(first, last):
         y, x = order[n] // width, order[n] % width
-        weight = read_context(y, x, phase, canvas, weights, context, mask)
-        best[0], best[1], best[2] = 1 << 62, labels[y, x, 0], labels[y, x, 1]
-        search_periods(y, x, context, mask, atlas, repeats, best)
-        search_continuations(y, x, phase, labels, context, mask, weight, atlas, prior, tried, best)
-        search_grid(y, x, context, mask, weight, atlas, prior, strides, chance(seed, order[n], 0), best)
+        weight = read_context(growth, scratch, y, x)
+        best[0], best[1], best[2] = 1 << 62, growth.sources[y, x, 0], growth.sources[y, x, 1]
+        search_periods(growth, scratch, y, x)
+        search_continuations(growth, scratch, weight, y, x)
+        search_whole_photo(growth, scratch, weight, y, x)
         sy, sx = best[1], best[2]
-        labels[y, x, 0], labels[y, x, 1] = sy, sx
+        growth.sources[y, x, 0], growth.sources[y, x, 1] = sy, sx
         for k in range(4):
             total = 0
-            for row in range(7):
-                start = patch_start(atlas, sy + row, sx)
-                for col in range(7):
+            for row in range(SIZE):
+                start = patch_start(exemplar, sy + row, sx)
+                for col in range(SIZE):
                     at = row * RUN + col * 4 + k
-                    total += mask[at] * (int(context[at]) - int(atlas.flat[start + col * 4 + k]))
+                    total += mask[at] * (int(context[at]) - int(exemplar.flat[start + col * 4 + k]))
             shift = 0 if weight == 0 else int(np.floor(total / weight + 0.5))
-            shift = max(-slack[k], min(slack[k], shift))
-            canvas[y, x, k] = max(0, min(255, int(atlas.flat[pixel_start(atlas, sy, sx) + k]) + shift))
+            shift = max(-max_shift[k], min(max_shift[k], shift))
+            growth.picture[y, x, k] = max(0, min(255, int(exemplar.flat[pixel_start(exemplar, sy, sx) + k]) + shift))

@@ -1,4 +1,4 @@
-"""Transparency: what is transparent is no source; the extension's alpha continues the photo's border flat."""
+"""Transparency: transparent pixels are never copied, and the extension's alpha replicates the photo's border."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ def split_alpha(photo: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]
     return np.ascontiguousarray(photo[:, :, : count - 1]), np.ascontiguousarray(photo[:, :, count - 1])
 
 
-def solid_part(shape: tuple[int, ...], alpha: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Return (h, w): the pixels that may be copied, those at least half opaque."""
+def opaque_mask(shape: tuple[int, ...], alpha: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Return (h, w): True for the pixels that may be copied, which are at least half opaque."""
     if alpha is None:
         return np.ones(shape[:2], np.bool_)
-    solid: NDArray[np.bool_] = alpha >= np.iinfo(alpha.dtype).max // 2 + 1
-    return solid
+    opaque: NDArray[np.bool_] = alpha >= np.iinfo(alpha.dtype).max // 2 + 1
+    return opaque
 
 
-def paint_under(rgb: NDArray[np.uint8], solid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Give the pixels that are not solid the mean colour of the nearest solid ones.
+def fill_transparent(rgb: NDArray[np.uint8], opaque: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Give the pixels that are not ``opaque`` the mean colour of the nearest opaque ones.
 
-    What a file stores under transparent pixels is arbitrary, often black; a patch must not be matched against it.
-    Means are pulled up a pyramid and pushed down again where nothing is known (Gortler et al. 1996,
+    A file may store any colour under transparent pixels, often black; no patch must be compared with it. The method is
+    pull-push: means are pulled up a pyramid and pushed down where nothing is known (Gortler et al. 1996,
     doi:10.1145/237170.237200).
     """
-    if solid.all() or not solid.any():
+    if opaque.all() or not opaque.any():
         return rgb
-    known = np.where(solid[:, :, None], rgb, 0).astype(np.float32)
-    filled = _pull_push(known, solid.astype(np.float32))
-    return np.where(solid[:, :, None], rgb, np.floor(filled + 0.5).astype(np.uint8))
+    known = np.where(opaque[:, :, None], rgb, 0).astype(np.float32)
+    filled = _pull_push(known, opaque.astype(np.float32))
+    return np.where(opaque[:, :, None], rgb, np.floor(filled + 0.5).astype(np.uint8))
 
 
 def _pull_push(colour: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``colour`` (h, w, 3), premultiplied by ``weight`` (h, w), with its gaps filled from coarser means."""
+    """Return ``colour`` (h, w, 3), premultiplied by ``weight`` (h, w), with its holes filled from coarser means."""
     height, width = weight.shape
     here: Any = colour / np.maximum(weight, np.float32(1e-6))[:, :, None]
     if weight.all() or max(height, width) == 1:
@@ -53,7 +53,7 @@ def _pull_push(colour: NDArray[np.float32], weight: NDArray[np.float32]) -> NDAr
     return np.where(weight[:, :, None] > 0, here, pushed)
 
 
-def continue_flat(plane: NDArray[Any], up: int, down: int, left: int, right: int) -> NDArray[Any]:
-    """Return ``plane`` (h, w, ...) with its border repeated outward."""
+def replicate_border(plane: NDArray[Any], up: int, down: int, left: int, right: int) -> NDArray[Any]:
+    """Return ``plane`` (h, w, ...) with its outermost pixels repeated outward."""
     rest = ((0, 0),) * (plane.ndim - 2)
     return np.pad(plane, ((up, down), (left, right), *rest), mode="edge")

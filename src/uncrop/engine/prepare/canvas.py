@@ -1,7 +1,7 @@
-"""A canvas on which every coordinate doubles exactly from one level of the pyramid to the next.
+"""The geometry of the canvas: its size and the photo's rectangle on it, at every level of the pyramid.
 
-The canvas is grown outward until the photo's origin and the canvas's size are multiples of 2**(levels - 1); what was
-added is cropped at the end.
+The canvas is enlarged until its size and the photo's origin are multiples of 2**(levels - 1), so that every coordinate
+doubles exactly from one level to the next. The pipeline crops the surplus at the end.
 """
 
 from __future__ import annotations
@@ -14,13 +14,25 @@ from numpy.typing import NDArray
 
 from uncrop.model import Sides
 
-COARSEST = 256  # pixels of the canvas's long side, about, at the coarsest level, where layouts are made
-COARSEST_PHOTO = 12  # pixels that the photo's short side keeps at the coarsest level, enough for some patches
+COARSEST = 256  # pixels, about, of the canvas's long side at the coarsest level, where candidates are made
+COARSEST_PHOTO = 12  # pixels of the photo's short side at the coarsest level at least, enough for some patches
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Frame:
-    """A canvas and the photo's rectangle on it, in pixels of one level."""
+class CanvasGeometry:
+    """A canvas and the photo's rectangle on it, in pixels of one level.
+
+    Attributes
+    ----------
+    height, width
+        The canvas's size.
+    top, left
+        Where the photo's first row and column lie on the canvas.
+    rows, cols
+        The photo's size.
+    corner
+        The row and the column of the level's whole canvas at which this one begins; see ``window``.
+    """
 
     height: int
     width: int
@@ -28,10 +40,11 @@ class Frame:
     left: int
     rows: int
     cols: int
+    corner: tuple[int, int] = (0, 0)
 
-    def at_level(self, level: int) -> Frame:
-        """Return this frame ``level`` halvings coarser; a last odd row or column of the photo is dropped."""
-        return Frame(
+    def at_level(self, level: int) -> CanvasGeometry:
+        """Return this canvas after ``level`` halvings; a last odd row or column of the photo is dropped."""
+        return CanvasGeometry(
             height=self.height >> level,
             width=self.width >> level,
             top=self.top >> level,
@@ -40,9 +53,16 @@ class Frame:
             cols=self.cols >> level,
         )
 
-    def window(self, top: int, bottom: int, left: int, right: int) -> Frame:
-        """Return a part of this canvas as a canvas; the photo may reach beyond it."""
-        return replace(self, height=bottom - top, width=right - left, top=self.top - top, left=self.left - left)
+    def window(self, top: int, bottom: int, left: int, right: int) -> CanvasGeometry:
+        """Return a part of this canvas as a canvas of its own; the photo may reach beyond it."""
+        return replace(
+            self,
+            height=bottom - top,
+            width=right - left,
+            top=self.top - top,
+            left=self.left - left,
+            corner=(self.corner[0] + top, self.corner[1] + left),
+        )
 
     @property
     def box(self) -> NDArray[np.int64]:
@@ -60,16 +80,16 @@ class Frame:
         return self.left + self.cols
 
 
-def away(first: int, last: int, count: int) -> NDArray[np.int64]:
-    """Return how far each of ``count`` lines lies from the photo's, ``first`` to ``last``: 0 on those themselves."""
+def distances_outside(first: int, last: int, count: int) -> NDArray[np.int64]:
+    """Return the distance of each of ``count`` lines from the photo's lines ``first`` to ``last``, 0 on these."""
     lines = np.arange(count)
     return np.maximum(0, np.maximum(first - lines, lines - last + 1))
 
 
 def count_levels(height: int, width: int, rows: int, cols: int) -> int:
-    """Choose the number of levels for a canvas of ``height`` x ``width`` around a photo of ``rows`` x ``cols``.
+    """Return the number of levels for a canvas of ``height`` x ``width`` around a photo of ``rows`` x ``cols``.
 
-    At the last level the canvas's long side is to have about ``COARSEST`` pixels.
+    At the coarsest level the canvas's long side has about ``COARSEST`` pixels, more around a thin photo.
     """
     wanted = 1 + max(0, round(log2(max(height, width) / COARSEST)))
     while wanted > 1 and min(rows, cols) >> (wanted - 1) < COARSEST_PHOTO:
@@ -77,13 +97,13 @@ def count_levels(height: int, width: int, rows: int, cols: int) -> int:
     return wanted
 
 
-def align(rows: int, cols: int, sides: Sides) -> tuple[Frame, int]:
-    """Return the grown frame at full size and the number of levels for a photo and what is to be added to it."""
+def align_canvas(rows: int, cols: int, sides: Sides) -> tuple[CanvasGeometry, int]:
+    """Return the enlarged canvas at full size, and the number of levels, for a photo to which ``sides`` are added."""
     up, down, left, right = sides.up, sides.down, sides.left, sides.right
     levels = count_levels(rows + up + down, cols + left + right, rows, cols)
     unit = 1 << (levels - 1)
     top, start = -(-up // unit) * unit, -(-left // unit) * unit
-    frame = Frame(
+    canvas = CanvasGeometry(
         height=-(-(top + rows + down) // unit) * unit,
         width=-(-(start + cols + right) // unit) * unit,
         top=top,
@@ -91,4 +111,4 @@ def align(rows: int, cols: int, sides: Sides) -> tuple[Frame, int]:
         rows=rows,
         cols=cols,
     )
-    return frame, levels
+    return canvas, levels

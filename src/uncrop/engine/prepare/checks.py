@@ -1,4 +1,4 @@
-"""Refuses what cannot be extended, before any work is done."""
+"""Refuses requests that cannot be met, before any work is done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SEED = 2**32 - 1
 
 
 def check_request(image: Pixels, sides: Sides, seed: int, quality: Quality) -> None:
-    """Check everything that ``extend`` is given; see there for what it raises."""
+    """Check all arguments of ``extend``, which documents what is raised."""
     check_image(image)
     check_sides(image.shape[1], image.shape[0], sides)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:

@@ -1,7 +1,7 @@
-"""What patches are compared by: CIE Lab and how much texture there is, four bytes a pixel.
+"""The feature channels by which patches are compared: CIE Lab and the amount of texture, four bytes a pixel.
 
-Where grass meets a grey road their blurred colours agree; the fourth channel, the local mean of the gradient's
-magnitude, keeps them apart on coarse levels (Newson et al. 2014, doi:10.1137/140954933).
+On coarse levels grass and a grey road have the same blurred colour. The fourth channel, the local mean of the
+gradient's magnitude, keeps them apart (Newson et al. 2014, doi:10.1137/140954933).
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncrop.engine.runtime.partition import bands
-from uncrop.engine.runtime.thread_pool import Crew
+from uncrop.engine.runtime.thread_pool import ThreadPool
 from uncrop.kernels import inlined, kernel
 
 BAND = 64
 CURVE = 8192  # entries of the table of Lab's cube root
-TEXTURE_TOP = 3  # the texture channel's spread is at most the lightness's, and its mean at most this many spreads
 # sRGB (D65, IEC 61966-2-1) to XYZ, each row divided by the white point.
 TO_XYZ = np.array(
     [
@@ -68,8 +67,8 @@ def lab_rows(rgb: Any, out: Any, linear: Any, root: Any, matrix: Any, first: int
 
 
 @kernel
-def slope_rows(lab: Any, out: Any, first: int, last: int) -> None:
-    """Write 4 times the gradient's magnitude of the lightness, smoothed by Sobel's kernel, into ``out`` (uint16)."""
+def gradient_rows(lab: Any, out: Any, first: int, last: int) -> None:
+    """Write the magnitude of the lightness's gradient by Sobel's operator, times 4, into ``out`` (h, w) uint16."""
     height, width = out.shape
     for y in range(first, last):
         above, under = max(0, y - 1), min(height - 1, y + 1)
@@ -84,22 +83,22 @@ def slope_rows(lab: Any, out: Any, first: int, last: int) -> None:
 
 
 @kernel
-def mean_rows(slope: Any, out: Any, column: Any, reach: int, first: int, last: int) -> None:
-    """Write the mean of ``slope`` over (2 * reach + 1)² pixels, cut at the photo's border, into ``out`` (uint16).
+def mean_rows(gradient: Any, out: Any, column: Any, reach: int, first: int, last: int) -> None:
+    """Write the mean of ``gradient`` over (2 * reach + 1)² pixels, cut at the photo's border, into ``out`` (uint16).
 
-    ``column`` (w) int64 is room to work in, all 0.
+    ``column`` (w) int64, all 0 before, is scratch space.
     """
-    height, width = slope.shape
+    height, width = gradient.shape
     for y in range(max(0, first - reach), min(height, first + reach)):
         for x in range(width):
-            column[x] += slope[y, x]
+            column[x] += gradient[y, x]
     for y in range(first, last):
         if y + reach < height:
             for x in range(width):
-                column[x] += slope[y + reach, x]
+                column[x] += gradient[y + reach, x]
         if y - reach - 1 >= max(0, first - reach):
             for x in range(width):
-                column[x] -= slope[y - reach - 1, x]
+                column[x] -= gradient[y - reach - 1, x]
         count = min(height, y + reach + 1) - max(0, y - reach)
         total = 0
         for x in range(min(width, reach)):
@@ -112,33 +111,33 @@ def mean_rows(slope: Any, out: Any, column: Any, reach: int, first: int, last: i
             out[y, x] = total // (count * (min(width, x + reach + 1) - max(0, x - reach)))
 
 
-def _spread(values: NDArray[Any]) -> float:
-    """Return the standard deviation from exact integer sums, the same on every machine."""
+def _standard_deviation(values: NDArray[Any]) -> float:
+    """Return the standard deviation, from exact integer sums that are the same on every machine."""
     n = values.size
     total = int(values.sum(dtype=np.int64))
     squares = sum(int(np.square(row, dtype=np.int64).sum()) for row in values)
     return float(max(0, n * squares - total * total) ** 0.5) / n
 
 
-def channels(rgb: NDArray[np.uint8], reach: int, crew: Crew) -> NDArray[np.uint8]:
-    """Turn a photo (h, w, 3) uint8 RGB into what patches are compared by, (h, w, 4) uint8.
+def feature_channels(rgb: NDArray[np.uint8], reach: int, pool: ThreadPool) -> NDArray[np.uint8]:
+    """Return the feature channels (h, w, 4) uint8 of a photo (h, w, 3) uint8 RGB.
 
-    ``reach`` is half the window, in pixels, over which texture is averaged: one pixel of the coarsest level.
+    Texture is averaged over windows of 2 * ``reach`` + 1 pixels; ``reach`` is one pixel of the coarsest level.
     """
     height, width = rgb.shape[:2]
     out = np.empty((height, width, 4), np.uint8)
     linear, root = _linear(), _root()
     cuts = bands(0, height, BAND)
-    crew.each(lambda band: lab_rows(rgb, out, linear, root, TO_XYZ, *band), cuts)
-    slope = np.empty((height, width), np.uint16)
-    crew.each(lambda band: slope_rows(out, slope, *band), cuts)
+    pool.each(lambda band: lab_rows(rgb, out, linear, root, TO_XYZ, *band), cuts)
+    gradient = np.empty((height, width), np.uint16)
+    pool.each(lambda band: gradient_rows(out, gradient, *band), cuts)
     texture = np.empty((height, width), np.uint16)
 
     def average(band: tuple[int, int]) -> None:
-        mean_rows(slope, texture, np.zeros(width, np.int64), reach, *band)
+        mean_rows(gradient, texture, np.zeros(width, np.int64), reach, *band)
 
-    crew.each(average, bands(0, height, max(BAND, 4 * reach)))
-    scale = _spread(out[:, :, 0]) / max(1.0, _spread(texture))
+    pool.each(average, bands(0, height, max(BAND, 4 * reach)))
+    scale = _standard_deviation(out[:, :, 0]) / max(1.0, _standard_deviation(texture))
     table = np.minimum(255.0, np.floor(np.arange(int(texture.max()) + 1) * scale + 0.5)).astype(np.uint8)
     out[:, :, 3] = table[texture]
     return out

@@ -1,57 +1,65 @@
-"""How much effort each quality spends, and which layouts it tries."""
+"""What each quality does: which candidates it makes, and how much it searches at every level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from uncrop.engine.prepare.canvas import COARSEST, Frame
+from uncrop.engine.prepare.canvas import COARSEST, CanvasGeometry
 from uncrop.engine.prepare.prior import Strictness
 from uncrop.model import Quality
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """Iterations at one level: rounds of (sweeps, vote), and random tries in each sweep within a radius in pixels."""
+    """How much is searched at one level.
+
+    Attributes
+    ----------
+    rounds, sweeps
+        There are ``rounds`` rounds; in each, ``sweeps`` sweeps are followed by one vote.
+    tries, radius
+        In a sweep every patch is compared with ``tries`` random sources, at most ``radius`` pixels away.
+    """
 
     rounds: int
     sweeps: int
     tries: int
     radius: int
 
-    def votes_after(self, turn: int) -> bool:
-        """Tell whether a new picture is made after sweep ``turn``; after the last one nobody would look at it."""
-        return turn % self.sweeps == self.sweeps - 1 and turn < self.rounds * self.sweeps - 1
+    def votes_after(self, iteration: int) -> bool:
+        """Tell whether a vote follows sweep ``iteration``; none follows the last one, whose picture nobody reads."""
+        return iteration % self.sweeps == self.sweeps - 1 and iteration < self.rounds * self.sweeps - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class Preset:
     """What one quality does.
 
     Attributes
     ----------
-    layouts
-        The priors of the layouts that are made; every region takes the one that fits best there. Where there is time
-        for one only, it is the first.
-    times
-        How often each of them is made, with other random numbers.
-    later
-        The prior from the joined layout on.
-    grid
-        A layout's search compares every ``grid``-th source in both directions, on a canvas of ``COARSEST`` x
-        ``COARSEST`` pixels; see ``strides``.
-    layout, joining
-        The effort at the coarsest level: for every layout, and when they have been joined.
+    candidate_priors
+        The priors of the candidates. Every region takes the candidate that fits best there. Where there is time for
+        one candidate alone, it has the first of these priors.
+    repetitions
+        How many candidates are made with each prior, each with other random numbers.
+    later_prior
+        The prior from the joined candidate on.
+    stride
+        On a canvas of ``COARSEST`` x ``COARSEST`` pixels, the growth of a candidate compares every ``stride``-th
+        source in both directions; see ``strides``.
+    candidate_effort, joined_effort
+        The effort at the coarsest level: for each candidate, and after they have been joined.
     finest, second, third, coarser
-        The effort at each level after that.
+        The effort at each finer level.
     """
 
-    layouts: tuple[Strictness, ...]
-    times: int = 1
-    later: Strictness
-    grid: int
-    layout: Effort
-    joining: Effort
+    candidate_priors: tuple[Strictness, ...]
+    repetitions: int = 1
+    later_prior: Strictness
+    stride: int
+    candidate_effort: Effort
+    joined_effort: Effort
     finest: Effort
     second: Effort
     third: Effort
@@ -61,23 +69,24 @@ class Plan:
         """Return the effort at a level, 0 being the finest."""
         return (self.finest, self.second, self.third, self.coarser)[min(level, 3)]
 
-    def strides(self, frame: Frame) -> tuple[int, int]:
-        """Return the rows and the columns from one source to the next of a layout's search, more on a large canvas.
+    def strides(self, canvas: CanvasGeometry) -> tuple[int, int]:
+        """Return the rows and the columns from one compared source to the next, while a candidate grows.
 
-        So, from ``COARSEST`` x ``COARSEST`` pixels on, the time that a layout takes grows with the canvas's pixels, not
-        with their square. Of a thin photo ``LINES`` rows or columns are compared even so, and fewer of the others.
+        Canvases of more than ``COARSEST`` x ``COARSEST`` pixels get larger strides, so that the time a candidate takes
+        grows with the canvas's pixels, not with their square. Of a thin photo at least ``LINES`` rows or columns are
+        compared, and fewer of the others.
         """
-        grid = max(self.grid, round(self.grid * sqrt(frame.height * frame.width) / COARSEST))
-        most_rows, most_cols = frame.rows // LINES, frame.cols // LINES
-        rows, cols = min(grid, most_rows), min(grid, most_cols)
-        return min(most_rows, round(grid * grid / cols)), min(most_cols, round(grid * grid / rows))
+        stride = max(self.stride, round(self.stride * sqrt(canvas.height * canvas.width) / COARSEST))
+        most_rows, most_cols = canvas.rows // LINES, canvas.cols // LINES
+        rows, cols = min(stride, most_rows), min(stride, most_cols)
+        return min(most_rows, round(stride * stride / cols)), min(most_cols, round(stride * stride / rows))
 
 
-WHOLE = 1 << 15
+WHOLE = 1 << 15  # pixels: a radius that covers any photo
 LINES = 4  # rows or columns of a thin photo
 EVEN = Strictness(vertical=1600, horizontal=300, dead_cols=0.1)
-# The more they differ, the better: what is wrong in one is right in another.
-LAYOUTS = (
+# The more they differ the better: what is wrong in one candidate is right in another.
+CANDIDATE_PRIORS = (
     Strictness(vertical=4000, horizontal=300, dead_rows=0.05, dead_cols=0.1, outward_rows=0.3),
     Strictness(vertical=4000, horizontal=1000, dead_cols=0.1),
     Strictness(vertical=400, horizontal=300, dead_cols=0.1),
@@ -91,27 +100,27 @@ LAYOUTS = (
     Strictness(vertical=12000, horizontal=300, dead_rows=0.05, dead_cols=0.2),
     Strictness(vertical=300, horizontal=1000, dead_cols=0.05),
 )
-STANDARD = Plan(
-    layouts=LAYOUTS,
-    later=EVEN,
-    grid=4,
-    layout=Effort(rounds=2, sweeps=2, tries=6, radius=WHOLE),
-    joining=Effort(rounds=4, sweeps=2, tries=6, radius=WHOLE),
+STANDARD = Preset(
+    candidate_priors=CANDIDATE_PRIORS,
+    later_prior=EVEN,
+    stride=4,
+    candidate_effort=Effort(rounds=2, sweeps=2, tries=6, radius=WHOLE),
+    joined_effort=Effort(rounds=4, sweeps=2, tries=6, radius=WHOLE),
     finest=Effort(rounds=2, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=3, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=5, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=6, sweeps=2, tries=8, radius=WHOLE),
 )
-FAST = Plan(
-    layouts=(EVEN, *LAYOUTS[:4], LAYOUTS[5]),
-    later=EVEN,
-    grid=4,
-    layout=Effort(rounds=1, sweeps=2, tries=6, radius=WHOLE),
-    joining=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
+FAST = Preset(
+    candidate_priors=(EVEN, *CANDIDATE_PRIORS[:4], CANDIDATE_PRIORS[5]),
+    later_prior=EVEN,
+    stride=4,
+    candidate_effort=Effort(rounds=1, sweeps=2, tries=6, radius=WHOLE),
+    joined_effort=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     finest=Effort(rounds=1, sweeps=1, tries=2, radius=16),
     second=Effort(rounds=2, sweeps=1, tries=4, radius=64),
     third=Effort(rounds=3, sweeps=2, tries=6, radius=WHOLE),
     coarser=Effort(rounds=4, sweeps=2, tries=8, radius=WHOLE),
 )
-BEST = replace(STANDARD, times=4, grid=6)
-PLANS: dict[Quality, Plan] = {"fast": FAST, "standard": STANDARD, "best": BEST}
+BEST = replace(STANDARD, repetitions=4, stride=6)
+PRESETS: dict[Quality, Preset] = {"fast": FAST, "standard": STANDARD, "best": BEST}

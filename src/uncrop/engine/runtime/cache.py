@@ -11,10 +11,10 @@ _MARK = "complete"
 
 
 def fingerprint() -> str:
-    """Name these very kernels: a hash over the engine's sources, where they lie, and the compiler's versions.
+    """Return a name for exactly these kernels: a hash of their sources, the sources' folder and the compiler.
 
-    Numba notices a change in a kernel's own file, but not in a kernel that it calls; a folder per fingerprint does.
-    And it compiles anew for the same sources in another place: what was compiled for one copy is not there for others.
+    Numba notices a change in a kernel's own file, but not in a kernel that it calls; a folder for each fingerprint
+    does. The sources' own folder is part of the hash because Numba compiles again for another copy of the same sources.
     """
     engine = Path(__file__).parent.parent
     digest = hashlib.sha256(f"{engine} {version('numba')} {version('llvmlite')} {version('numpy')}".encode())
@@ -24,14 +24,14 @@ def fingerprint() -> str:
 
 
 def _numba_config() -> Any:
-    """Return Numba's configuration; loading Numba takes a while, so that it is not done at import."""
+    """Return Numba's configuration. Loading Numba takes a while, so it is not done at import."""
     import numba
 
     return numba.config
 
 
 def use_cache(folder: Path | None) -> None:
-    """Keep compiled kernels below ``folder``; call it before the first use of the engine.
+    """Keep compiled kernels in a folder below ``folder``; to be called before the first use of the engine.
 
     ``None`` leaves the choice to Numba: beside the sources, or in the user's own cache folder.
     """
@@ -39,7 +39,7 @@ def use_cache(folder: Path | None) -> None:
 
 
 def is_compiled(folder: Path) -> bool:
-    """Tell whether ``warm_up`` has finished for these very sources with ``use_cache(folder)``."""
+    """Tell whether ``warm_up`` has finished, for exactly these sources, after ``use_cache(folder)``."""
     return (folder / fingerprint() / _MARK).is_file()
 
 

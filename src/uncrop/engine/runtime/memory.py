@@ -1,10 +1,10 @@
-"""How much memory an extension takes, told before it begins.
+"""How much memory an extension takes, predicted before it begins.
 
-What grows with the canvas is the map of origins (4 bytes), the next coarser level or the corrections' cells, and the
-picture itself, which is held twice while it is handed over; what grows with the photo is its copy, its channels, and
-where patches may be copied from. Everything else is held tile by tile, or for the coarsest canvas. That has ``COMMON``
-pixels at most around ordinary photos, which a process takes for any picture, and more around thin ones, which cannot be
-halved as often.
+These grow with the canvas: the map of origins (4 bytes a pixel), the next coarser level or the corrections' cells, and
+the picture itself, which exists twice while it is handed over. These grow with the photo: its copy, its feature
+channels, and where patches may be copied from. Everything else exists for one tile, or for the coarsest canvas. The
+coarsest canvas has at most ``COMMON`` pixels around photos of ordinary shapes, which count as part of the process, and
+more around thin photos, which cannot be halved as often.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 PROCESS = 220_000_000  # bytes: interpreter, compiler, kernels and one tile
 CANVAS, PHOTO = 7, 9  # bytes a pixel, besides its values
 COARSEST = 52  # bytes a pixel of the coarsest canvas, on top of those
-COMMON = 362 * 362  # pixels of a coarsest canvas, around photos of ordinary shapes at most
+COMMON = 362 * 362  # pixels of a coarsest canvas at most, around photos of ordinary shapes
 
 
 def picture_bytes(height: int, width: int, bytes_a_pixel: int, sides: Sides) -> int:
-    """Return what ``peak_bytes`` tells without the part that a process takes for any picture."""
+    """Return what ``peak_bytes`` predicts, without the part that a process takes for any picture."""
     canvas = (height + sides.up + sides.down) * (width + sides.left + sides.right)
     thin = max(0, coarsest_pixels(height, width, sides) - COMMON)
     return (CANVAS + 2 * bytes_a_pixel) * canvas + (PHOTO + bytes_a_pixel) * height * width + COARSEST * thin
 
 
 def coarsest_pixels(height: int, width: int, sides: Sides) -> int:
-    """Return the pixels of the canvas on which layouts are made."""
+    """Return how many pixels the canvas has on which candidates are made."""
     # Imported here because they load NumPy, which importing this package is not to do.
-    from uncrop.engine.prepare.canvas import align
-    from uncrop.engine.prepare.search_range import within_reach
+    from uncrop.engine.prepare.canvas import align_canvas
+    from uncrop.engine.prepare.search_range import within_search_range
 
     cols, rows = (max(1, size) for size in sides.left_over(width, height))
-    frame, levels = align(rows, cols, within_reach(rows, cols, sides))
-    coarsest = frame.at_level(levels - 1)
+    canvas, levels = align_canvas(rows, cols, within_search_range(rows, cols, sides))
+    coarsest = canvas.at_level(levels - 1)
     return coarsest.height * coarsest.width
 
 
 def peak_bytes(height: int, width: int, bytes_a_pixel: int, sides: Sides) -> int:
-    """Return the most memory that a process takes in which ``extend`` runs, with compiled kernels and two threads.
+    """Return the most memory in bytes of a process that runs ``extend`` with compiled kernels and two threads.
 
     Parameters
     ----------

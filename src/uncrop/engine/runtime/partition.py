@@ -1,7 +1,4 @@
-"""How a canvas is cut into pieces of work: bands of rows, and tiles.
-
-No cut depends on the number of threads.
-"""
+"""How a canvas is cut into pieces of work: bands of rows, and tiles. No cut depends on the number of threads."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from numpy.typing import NDArray
 
 
 def tiles(height: int, width: int, box: NDArray[np.int64], rows: int, cols: int) -> list[tuple[int, int, int, int]]:
-    """Cut a canvas into even parts of about ``rows`` x ``cols`` at most, without those wholly on the photo's ``box``.
+    """Cut a canvas into equal tiles of about ``rows`` x ``cols`` at most, without those wholly on the photo's ``box``.
 
-    Returns top, bottom, left and right of each; all cuts are at even places.
+    Returns (top, bottom, left, right) of each tile. All cuts are at even coordinates.
     """
     top, bottom, left, right = (int(side) for side in box)
     high, wide = (2 * -(-size // (2 * -(-size // most))) for size, most in ((height, rows), (width, cols)))

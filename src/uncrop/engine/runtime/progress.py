@@ -1,4 +1,4 @@
-"""Between two steps: tell how far the work is, and stop when its time is over."""
+"""Progress and deadline: both are looked after between two steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from uncrop.errors import ProviderTimeout
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProgressMonitor:
-    """The caller's wishes about time: a progress callback that may raise, and a deadline on a clock."""
+    """What the caller wants to know, and how long it waits.
+
+    Attributes
+    ----------
+    progress
+        Called with the fraction that is done and the name of the step that begins; may raise to cancel the work.
+    deadline
+        A time on ``clock``, in seconds; None for no deadline.
+    clock
+        Returns seconds from any origin.
+    """
 
     progress: Callable[[float, str], None] | None
     deadline: float | None
@@ -22,7 +32,7 @@ class ProgressMonitor:
             raise ProviderTimeout("The local engine did not finish in time")
 
     def step(self, fraction: float, name: str) -> None:
-        """Check the deadline, then report that ``fraction`` of the work is done and ``name`` begins."""
+        """Check the deadline, then report that ``fraction`` of the work is done and that the step ``name`` begins."""
         self.check()
         if self.progress is not None:
             self.progress(fraction, name)

@@ -18,16 +18,16 @@ _C = uint64(0x94D049BB133111EB)
 
 
 @inlined
-def chance(seed: int, place: int, turn: int) -> Any:
-    """Return 64 well mixed bits for a seed, a place (a pixel's index) and a turn (iteration and draw)."""
-    x = uint64(seed) * _A + uint64(place) * _B + uint64(turn) * _C
+def random_bits(seed: int, place: int, iteration: int) -> Any:
+    """Return 64 well mixed bits for a seed, a place (a pixel's flat index) and an iteration or draw."""
+    x = uint64(seed) * _A + uint64(place) * _B + uint64(iteration) * _C
     x = (x ^ (x >> uint64(30))) * _B
     x = (x ^ (x >> uint64(27))) * _C
     return x ^ (x >> uint64(31))
 
 
 @inlined
-def below(bits: Any, shift: int, span: int) -> int:
-    """Take 16 of the bits, from ``shift`` on, as an integer in [0, span); span is at most 2**31."""
+def random_below(bits: Any, shift: int, span: int) -> int:
+    """Turn 16 of the bits, from ``shift`` on, into an integer in [0, span); span is at most 2**31."""
     part = (uint64(bits) >> uint64(shift)) & uint64(0xFFFF)
     return int((part * uint64(span)) >> uint64(16))

@@ -1,4 +1,4 @@
-"""Compiles every kernel by extending a picture of nothing in particular."""
+"""Compiles every kernel by extending a small generated picture."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from uncrop.engine.runtime.progress import ProgressMonitor
 from uncrop.model import Sides
 
 
-def compile_everything() -> None:
-    """Run every path of the engine once on small pictures."""
-    watch = ProgressMonitor(progress=None, deadline=None, clock=time.monotonic)
+def compile_all_kernels() -> None:
+    """Extend one small picture of several levels, which calls every kernel."""
+    monitor = ProgressMonitor(progress=None, deadline=None, clock=time.monotonic)
     ramp = np.arange(96 * 96 * 3, dtype=np.uint32).reshape(96, 96, 3)
     picture = (ramp * 2654435761 >> 24).astype(np.uint8)
-    run(picture, Sides(left=300), seed=0, quality="standard", watch=watch, threads=1)
+    run(picture, Sides(left=300), seed=0, quality="standard", monitor=monitor, threads=1)

@@ -1,13 +1,13 @@
 """The innermost loop: squared differences of whole patches, 7 x 7 pixels of 4 bytes, in vector registers.
 
-LLVM does not turn the plain loop over 28 bytes into good vector code. Said as one vector of 32 lanes of 16 bits, a row
-is a multiply-and-add or two: a whole patch takes less than 10 ns instead of 70, which leaves nothing to an early exit.
-The eighth pixel is read too, but does not count; hence every array needs ``PADDING`` bytes behind its last row. The
-functions check nothing: the caller makes sure that the patch lies inside its array.
+LLVM does not turn the plain loop over 28 bytes into good vector code. Written as one vector of 32 lanes of 16 bits, a
+row takes one or two multiply-and-add instructions, and a whole patch less than 10 ns instead of 70; an early exit could
+save nothing. The eighth pixel is read but does not count, which is why every array has ``PADDING`` bytes behind its
+last row. These functions check nothing: the caller makes sure that the patch lies inside its array.
 
-Channel k of a patch's pixels lies in the lanes k, 4 + k, 8 + k...; folding a vector in half three times leaves the sums
-of the channels in four lanes. So the best shift of a patch's colours costs a few instructions more, and no sums of
-patches need to be kept.
+Channel k of a patch's pixels lies in the lanes k, 4 + k, 8 + k, and so on. Folding a vector in half three times leaves
+the sums of the channels in four lanes. So the best colour shift of a patch takes only a few instructions more, and no
+sums need to be stored.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _difference(builder: Any, a: Any, b: Any) -> Any:
 
 
 def _products(builder: Any, a: Any, b: Any) -> Any:
-    """Return a * b in 32 bits, lane by lane; LLVM joins this with the sum into one multiply-and-add instruction."""
+    """Return a * b in 32 bits, lane by lane; LLVM fuses this with the sum into one multiply-and-add instruction."""
     wide = ir.VectorType(_I32, RUN)
     return builder.mul(builder.sext(a, wide), builder.sext(b, wide))
 
@@ -62,15 +62,15 @@ def _total(builder: Any, vectors: list[Any]) -> Any:
 
 
 def _step(builder: Any, pointer: Any, distance: Any, times: int) -> Any:
-    """Return the pointer moved on by ``times`` rows of ``distance`` elements."""
+    """Return the pointer advanced by ``times`` rows of ``distance`` elements."""
     return builder.gep(pointer, [builder.mul(distance, ir.Constant(_I64, times))])
 
 
 def _patch_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
     """Return the differences of two patches, row by row in 16 bits.
 
-    Their first bytes are a[i] and b[j], ``a`` and ``b`` are flat uint8, ``step_a`` and ``step_b`` the bytes from one of
-    their rows to the next; ``arguments`` are a, i, step_a, b, j, step_b.
+    ``arguments`` are a, i, step_a, b, j, step_b. ``a`` and ``b`` are flat uint8; the patches' first bytes are a[i] and
+    b[j]; ``step_a`` and ``step_b`` are the bytes from one row to the next.
     """
     first = _element(context, builder, signature.args[0], arguments[0], arguments[1])
     second = _element(context, builder, signature.args[3], arguments[3], arguments[4])
@@ -96,32 +96,32 @@ def _channel_sums(builder: Any, rows: list[Any]) -> Any:
     return builder.sext(total, ir.VectorType(_I32, CHANNELS))
 
 
-def _shifted_difference(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any, step_b: Any, slack: Any) -> Any:  # noqa: ARG001
-    """Return the squared difference of two patches after the best shift of each channel by at most ``slack`` levels.
+def _shifted_difference(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any, step_b: Any, bound: Any) -> Any:  # noqa: ARG001
+    """Return the squared difference of two patches after the best shift of each channel by at most ``bound`` levels.
 
-    ``slack`` (4) is int32, the other arguments are those of ``_patch_rows``. With s the sum of a channel's differences,
-    its squared difference falls by (s² - max(0, |s| - 49 slack)²) / 49, rounded down.
+    ``bound`` (4) is int32, the other arguments are those of ``_patch_rows``. Let s be the sum of a channel's
+    differences: the best shift reduces its squared difference by (s² - max(0, |s| - 49 bound)²) / 49, rounded down.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows = _patch_rows(context, builder, signature, arguments)
         sums, kind = _channel_sums(builder, rows), ir.VectorType(_I32, CHANNELS)
         pointer = _element(context, builder, signature.args[6], arguments[6], ir.Constant(_I64, 0))
-        limits = builder.load(builder.bitcast(pointer, kind.as_pointer()))
-        limits.align = 4
+        bounds = builder.load(builder.bitcast(pointer, kind.as_pointer()))
+        bounds.align = 4
         zero, patch = ir.Constant(kind, [0] * CHANNELS), ir.Constant(kind, [PATCH] * CHANNELS)
         size = builder.select(builder.icmp_signed("<", sums, zero), builder.sub(zero, sums), sums)
-        left = builder.sub(size, builder.mul(limits, patch))
+        left = builder.sub(size, builder.mul(bounds, patch))
         left = builder.select(builder.icmp_signed("<", left, zero), zero, left)
         free = builder.udiv(builder.sub(builder.mul(size, size), builder.mul(left, left)), patch)
         total = _total(builder, [_products(builder, row, row) for row in rows])
         return builder.sub(total, _total(builder, [free]))
 
-    return types.int32(a, types.int64, types.int64, b, types.int64, types.int64, slack), generate
+    return types.int32(a, types.int64, types.int64, b, types.int64, types.int64, bound), generate
 
 
 def _difference_sums(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any, step_b: Any, out: Any) -> Any:  # noqa: ARG001
-    """Write the sums of each channel's differences, those of ``_patch_rows``, into ``out`` (4) int32."""
+    """Write the sums of each channel's differences into ``out`` (4) int32; see ``_patch_rows`` for the rest."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums = _channel_sums(builder, _patch_rows(context, builder, signature, arguments))
@@ -135,8 +135,8 @@ def _difference_sums(_context: Any, a: Any, i: Any, step_a: Any, b: Any, j: Any,
 def _weighted_difference(_context: Any, w: Any, a: Any, b: Any, j: Any, step: Any) -> Any:  # noqa: ARG001
     """Return the weighted squared difference of the context ``a`` and the patch of ``b`` whose first byte is b[j].
 
-    ``w`` (7 * 32) flat int16 holds weights of 0 to 128, ``a`` (7 * 32) and ``b`` are flat uint8, ``step`` is the bytes
-    from one row of ``b`` to the next.
+    ``w`` (7 * 32) int16 holds weights of 0 to 128. ``a`` (7 * 32) and ``b`` are flat uint8. ``step`` is the number of
+    bytes from one row of ``b`` to the next.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

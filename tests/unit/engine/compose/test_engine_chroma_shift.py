@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from engine_scenes import RNG
 
-from uncrop.engine.compose.chroma_shift import CHROMA, drift
+from uncrop.engine.compose.chroma_shift import MAX_CHROMA_SHIFT, bound_chroma_shift
 
 LIGHT = np.array([0.299, 0.587, 0.114])
 INSIDE = 2, 5, 3, 7  # of 8 x 11 blocks
@@ -33,7 +33,7 @@ def corrections(near: np.ndarray, far: np.ndarray) -> np.ndarray:
 
 def test_a_correction_lies_between_nothing_and_what_the_border_asks():
     means = RNG.normal(0, 20, (8, 11, 3)).astype(np.float32)
-    made = means + drift(means, INSIDE)
+    made = means + bound_chroma_shift(means, INSIDE)
     assert np.array_equal(made[2:5, 3:7], means[2:5, 3:7])
     assert np.allclose(made @ LIGHT, means @ LIGHT, atol=1e-4)
     moved = 0
@@ -45,8 +45,8 @@ def test_a_correction_lies_between_nothing_and_what_the_border_asks():
         before, after = chroma(means[row, col]), chroma(made[row, col])
         nearest = min(along, key=lambda point: np.linalg.norm(before - point))
         gap = np.linalg.norm(before - nearest)
-        moved += gap > CHROMA
-        expected = nearest + (before - nearest) * min(1, CHROMA / max(gap, 1e-6))
+        moved += gap > MAX_CHROMA_SHIFT
+        expected = nearest + (before - nearest) * min(1, MAX_CHROMA_SHIFT / max(gap, 1e-6))
         assert np.allclose(after, expected, atol=0.1)
     assert 20 < moved < 70
 
@@ -54,15 +54,15 @@ def test_a_correction_lies_between_nothing_and_what_the_border_asks():
 @pytest.mark.parametrize("light", [0, 60])
 def test_what_the_border_asks_is_carried_on(light):
     asked = of_chroma(-20, 35)
-    assert np.allclose(drift(corrections(asked, asked + light), INSIDE), 0, atol=1e-4)
-    assert np.allclose(drift(corrections(asked, asked / 3 + light), INSIDE), 0, atol=1e-4)
+    assert np.allclose(bound_chroma_shift(corrections(asked, asked + light), INSIDE), 0, atol=1e-4)
+    assert np.allclose(bound_chroma_shift(corrections(asked, asked / 3 + light), INSIDE), 0, atol=1e-4)
 
 
 def test_what_grows_with_the_distance_is_taken_back():
     asked, far = of_chroma(0, 20), of_chroma(0, 60, light=9)
-    found = drift(corrections(asked, far), INSIDE)
+    found = bound_chroma_shift(corrections(asked, far), INSIDE)
     assert np.allclose(found[1:6, 2:8], 0, atol=1e-4)
-    expected = of_chroma(0, 20 + CHROMA, light=9) - far
+    expected = of_chroma(0, 20 + MAX_CHROMA_SHIFT, light=9) - far
     assert np.allclose(found[[0, 6, 7]], expected, atol=1e-3)
     assert np.allclose(found[:, [0, 1, 8, 9, 10]], expected, atol=1e-3)
 
@@ -71,7 +71,7 @@ def test_a_side_that_is_not_extended_asks_for_nothing():
     means = np.zeros((4, 9, 3), np.float32)
     means[:, 5:] = of_chroma(30, -30)
     means[:, 7:] = of_chroma(60, -60)
-    found = drift(means, (0, 4, 0, 5))
+    found = bound_chroma_shift(means, (0, 4, 0, 5))
     assert np.allclose(found[:, :7], 0, atol=1e-4)
     size = np.linalg.norm(chroma((means + found)[:, 7:]) - (30, -30), axis=-1)
-    assert np.allclose(size, CHROMA, atol=1e-3)
+    assert np.allclose(size, MAX_CHROMA_SHIFT, atol=1e-3)

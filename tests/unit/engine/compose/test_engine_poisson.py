@@ -9,9 +9,9 @@ from engine_scenes import RNG
 from uncrop.engine.compose.poisson import SCREEN, interpolate, prolong, restrict, smooth, solve
 
 
-def exact(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
+def exact(rhs: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Solve the screened Poisson equation densely."""
-    height, width = wanted.shape
+    height, width = rhs.shape
     matrix, index = np.eye(height * width), np.arange(height * width).reshape(height, width)
     for y, x in np.argwhere(~known):
         row = index[y, x]
@@ -20,7 +20,7 @@ def exact(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
             if 0 <= y + dy < height and 0 <= x + dx < width:
                 matrix[row, row] += 1
                 matrix[row, index[y + dy, x + dx]] -= 1
-    return np.linalg.solve(matrix, np.where(known, 0, wanted).reshape(-1)).reshape(height, width)
+    return np.linalg.solve(matrix, np.where(known, 0, rhs).reshape(-1)).reshape(height, width)
 
 
 @pytest.mark.parametrize(
@@ -28,16 +28,16 @@ def exact(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
 )
 def test_solve_agrees_with_a_dense_solver(box, rough):
     height, width = 14, 17
-    wanted = np.random.default_rng(4).normal(size=(height, width)).astype(np.float32)
+    rhs = np.random.default_rng(4).normal(size=(height, width)).astype(np.float32)
     known = np.zeros((height, width), bool)
     known[box[0] : box[1], box[2] : box[3]] = True
     # As everywhere in use, what is wanted sums to nothing: what one pixel lacks its neighbour has too much of.
-    wanted[~known] -= wanted[~known].mean()
-    wanted[known] = 0
-    right = exact(wanted, known)
-    found = solve(wanted, np.array(box), cycles=20)
+    rhs[~known] -= rhs[~known].mean()
+    rhs[known] = 0
+    right = exact(rhs, known)
+    found = solve(rhs, np.array(box), cycles=20)
     assert np.abs(found - right).max() < 1e-2 * max(1, np.abs(right).max())
-    few = solve(wanted, np.array(box), cycles=3)
+    few = solve(rhs, np.array(box), cycles=3)
     assert np.abs(few - right).max() < rough * max(1, np.abs(right).max())
 
 
@@ -56,21 +56,21 @@ def test_interpolation_takes_nothing_from_the_photo():
 
 
 def test_restriction_sums_residuals():
-    unknown, wanted = np.zeros((5, 6), np.float32), RNG.random((5, 6)).astype(np.float32)
+    solution, rhs = np.zeros((5, 6), np.float32), RNG.random((5, 6)).astype(np.float32)
     coarse = np.ones((3, 3), np.float32)
-    restrict(unknown, wanted, np.array([0, 2, 0, 2]), 0.0, coarse)
-    expected = np.pad(wanted, ((0, 1), (0, 0)))
+    restrict(solution, rhs, np.array([0, 2, 0, 2]), 0.0, coarse)
+    expected = np.pad(rhs, ((0, 1), (0, 0)))
     expected[:2, :2] = 0
     assert np.allclose(coarse, expected.reshape(3, 2, 3, 2).sum(axis=(1, 3)))
 
 
 @pytest.mark.parametrize("box", [(2, 5, 3, 8), (0, 7, 0, 4), (5, 5, 5, 5)])
 def test_relaxation_visits_red_then_black(box):
-    unknown, wanted = (RNG.normal(size=(7, 10)).astype(np.float32) for _ in range(2))
+    solution, rhs = (RNG.normal(size=(7, 10)).astype(np.float32) for _ in range(2))
     known = np.zeros((7, 10), bool)
     known[box[0] : box[1], box[2] : box[3]] = True
-    expected = unknown.astype(float)
-    for turn in range(6):
+    expected = solution.astype(float)
+    for iteration in range(6):
         around, count = np.zeros((7, 10)), np.full((7, 10), 0.5)
         for here, there in (
             (np.s_[1:], np.s_[:-1]),
@@ -80,10 +80,10 @@ def test_relaxation_visits_red_then_black(box):
         ):
             around[here] += expected[there]
             count[here] += 1
-        turned = (np.indices((7, 10)).sum(axis=0) % 2 == turn % 2) & ~known
-        expected[turned] = ((wanted + around) / count)[turned]
-    smooth(unknown, wanted, np.array(box), 0.5, 3)
-    assert np.allclose(unknown, expected, atol=1e-5)
+        turned = (np.indices((7, 10)).sum(axis=0) % 2 == iteration % 2) & ~known
+        expected[turned] = ((rhs + around) / count)[turned]
+    smooth(solution, rhs, np.array(box), 0.5, 3)
+    assert np.allclose(solution, expected, atol=1e-5)
 
 
 def doubled(cells: np.ndarray) -> np.ndarray:

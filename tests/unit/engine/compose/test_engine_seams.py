@@ -6,13 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, RNG, copies_of, patchwork
+from engine_scenes import ONE_THREAD, RNG, RUN, copies_of, patchwork
 
 from uncrop.engine.compose.seams import Copies, cell_gaps, find_gap, sum_cell_gaps, sum_gaps
 from uncrop.engine.compose.write import write_colour
-from uncrop.engine.runtime.progress import ProgressMonitor
-
-WATCH = ProgressMonitor(progress=None, deadline=None, clock=lambda: 0.0)
 
 
 def gap_sums(copies: Copies) -> np.ndarray:
@@ -45,12 +42,12 @@ def test_a_seam_is_shared_by_both_sides():
 
 def test_a_gradient_that_leaves_the_usable_part_does_not_count():
     plane = RNG.integers(0, 80, (20, 20, 1), dtype=np.uint8)
-    solid = np.ones((20, 20), bool)
-    solid[:, 8] = False
+    opaque = np.ones((20, 20), bool)
+    opaque[:, 8] = False
     origin = np.full((20, 28), -1, np.int32)
     origin[:, 20:24] = np.arange(20)[:, None] * 20 + np.arange(4, 8)
     origin[:, 24:] = np.arange(20)[:, None] * 20 + np.arange(11, 15)
-    found = gap_sums(copies_of(plane, origin, (0, 20, 0, 20), solid))[0]
+    found = gap_sums(copies_of(plane, origin, (0, 20, 0, 20), opaque))[0]
     assert np.array_equal(found[:, 23], plane[:, 10, 0].astype(float) - plane[:, 7, 0])
 
 
@@ -122,12 +119,12 @@ def test_colours_do_not_bleed_over_an_edge_between_copies():
     origin[:, 40:50] = rows + np.arange(22, 32)  # goes on green
     origin[:, 50:] = rows + np.arange(2, 12)
     copies = copies_of(photo, origin, (0, 40, 0, 40))
-    made = write_colour(copies, np.dtype(np.uint8), ALONE, WATCH).astype(int)
+    made = write_colour(copies, np.dtype(np.uint8), RUN).astype(int)
     assert np.abs(made[:, 40:48] - (60, 200, 40)).max() < 15
     step = made[:, 50] - made[:, 49]  # of 60, -80 and 80 levels
     assert (np.abs(step) > 35).all()
     origin[:, 40:] = rows + np.full(20, 5)  # grey beside green
-    made = write_colour(copies, np.dtype(np.uint8), ALONE, WATCH).astype(int)
+    made = write_colour(copies, np.dtype(np.uint8), RUN).astype(int)
     assert np.abs(made[:, 40] - (60, 200, 40)).max() < 10
 
 
@@ -137,7 +134,7 @@ def test_the_gaps_of_cells_do_not_depend_on_the_bands(cuts):
     found = np.zeros((3, 15, 18), np.float32)
     for first, last in pairwise(cuts):
         sum_cell_gaps(copies, first, last, np.empty(3, np.float32), found)
-    assert np.array_equal(found, cell_gaps(copies, ALONE))
+    assert np.array_equal(found, cell_gaps(copies, ONE_THREAD))
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 36), (31, 35)])
@@ -160,4 +157,4 @@ def test_the_gap_of_two_cells_is_that_of_their_means(height, width):
                     link += (steps[0] / 2 + steps[1] + steps[2] / 2) / 2
                 expected[row, col] += link
                 expected[row + dy, col + dx] -= link
-    assert np.allclose(cell_gaps(copies, ALONE)[0], expected, atol=1e-3)
+    assert np.allclose(cell_gaps(copies, ONE_THREAD)[0], expected, atol=1e-3)

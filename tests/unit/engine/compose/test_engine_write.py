@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, RNG, copies_of, patchwork
+from engine_scenes import RNG, RUN, copies_of, patchwork
 
 from uncrop.engine.compose.write import write_colour, write_tile
-from uncrop.engine.runtime.progress import ProgressMonitor
-
-WATCH = ProgressMonitor(progress=None, deadline=None, clock=lambda: 0.0)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -46,6 +43,6 @@ def test_a_step_at_the_border_is_corrected_at_once(dtype, scale):
     origin = np.full((20, 42), -1, np.int32)
     origin[:, 30:] = np.arange(20)[:, None] * 30 + 24
     copies = copies_of(colour.astype(dtype) * dtype(scale), origin, (0, 20, 0, 30))
-    made = write_colour(copies, np.dtype(dtype), ALONE, WATCH)
+    made = write_colour(copies, np.dtype(dtype), RUN)
     assert made.dtype == dtype
     assert np.abs(made[:, 30:].astype(int) - 150 * scale).max() <= 2 * scale

@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from uncrop.engine.grow.growth import context_weights, visiting_order
-from uncrop.engine.prepare.canvas import Frame
+from uncrop.engine.prepare.canvas import CanvasGeometry
 
 
 def test_visiting_order_goes_outward_and_leaves_the_photo_out():
-    frame = Frame(height=20, width=24, top=5, left=6, rows=9, cols=10)
-    phase, order = visiting_order(frame)
+    canvas = CanvasGeometry(height=20, width=24, top=5, left=6, rows=9, cols=10)
+    phase, order = visiting_order(canvas)
     assert (phase == -1).sum() == 90
     assert order.size == 20 * 24 - 90
     assert (np.diff(phase.reshape(-1)[order]) >= 0).all()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from uncrop.engine import choose, extend
-from uncrop.engine.grow.periods import find_periods, means_along, periodic_layouts, self_differences
-from uncrop.engine.prepare.canvas import Frame
+from uncrop.engine.grow.periods import find_periods, means_along, periodic_candidates, self_differences
+from uncrop.engine.prepare.canvas import CanvasGeometry
 from uncrop.engine.prepare.presets import EVEN
 from uncrop.model import Sides
 
@@ -76,16 +76,18 @@ def test_every_period_is_found_and_nothing_else(down, along):
 )
 def test_what_does_not_repeat_has_no_period(photo):
     assert find_periods(photo).shape == (0, 2)
-    frame = Frame(height=photo.shape[0] + 40, width=photo.shape[1], top=40, left=0, rows=photo.shape[0], cols=192)
-    assert periodic_layouts(frame, photo) == []
+    canvas = CanvasGeometry(
+        height=photo.shape[0] + 40, width=photo.shape[1], top=40, left=0, rows=photo.shape[0], cols=192
+    )
+    assert periodic_candidates(canvas, photo) == []
 
 
 def test_the_prior_allows_a_cell_of_the_lattice():
-    frame = Frame(height=200, width=240, top=30, left=20, rows=144, cols=192)
-    for strictness, repeats in periodic_layouts(frame, facade(144, 192)):
+    canvas = CanvasGeometry(height=200, width=240, top=30, left=20, rows=144, cols=192)
+    for strictness, periods in periodic_candidates(canvas, facade(144, 192)):
         assert strictness.dead_rows * 144 == pytest.approx(EVEN.dead_rows * 144 + 26)
         assert strictness.dead_cols * 192 == pytest.approx(EVEN.dead_cols * 192 + 20)
-        assert (repeats.top, repeats.left) == (30, 20)
+        assert (periods.top, periods.left) == (30, 20)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +102,12 @@ def test_even_windows_go_on_evenly(quality, down, along, monkeypatch):
         return float(np.abs(made.astype(int) - truth).sum() / 3 / (truth[..., 0].size - photo[..., 0].size))
 
     assert error(1) == error(3) < 10  # the grain alone makes 6.8
-    monkeypatch.setattr(choose, "periodic_layouts", lambda *_: [])
+    monkeypatch.setattr(choose, "periodic_candidates", lambda *_: [])
     assert error(1) > 25
 
 
 def test_a_photo_without_a_period_is_not_touched(draw, monkeypatch):
     photo, sides = draw(120, 160), Sides(left=30, up=20)
     expected = extend(photo, sides, seed=1).pixels
-    monkeypatch.setattr(choose, "periodic_layouts", lambda *_: [])
+    monkeypatch.setattr(choose, "periodic_candidates", lambda *_: [])
     assert np.array_equal(extend(photo, sides, seed=1).pixels, expected)

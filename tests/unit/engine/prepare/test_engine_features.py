@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, RNG, picture
+from engine_scenes import ONE_THREAD, RNG, random_pixels
 
-from uncrop.engine.prepare.features import channels, mean_rows, slope_rows
+from uncrop.engine.prepare.features import feature_channels, gradient_rows, mean_rows
 
 
 def exact_lab(rgb: np.ndarray) -> np.ndarray:
@@ -23,14 +23,14 @@ def exact_lab(rgb: np.ndarray) -> np.ndarray:
 def test_lab_within_one_level_of_the_formula():
     rgb = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
     rgb[0, :8] = [[r, g, b] for r in (0, 255) for g in (0, 255) for b in (0, 255)]
-    found = channels(rgb, 1, ALONE)[..., :3]
+    found = feature_channels(rgb, 1, ONE_THREAD)[..., :3]
     assert np.abs(found - np.clip(exact_lab(rgb), 0, 255)).max() <= 1.6
 
 
 def test_slope_is_sobels():
-    lab = picture(9, 8)
+    lab = random_pixels(9, 8)
     out = np.empty((9, 8), np.uint16)
-    slope_rows(lab, out, 0, 9)
+    gradient_rows(lab, out, 0, 9)
     light = np.pad(lab[..., 0].astype(int), 1, mode="edge")
     down = light[2:, :] - light[:-2, :]
     across = light[:, 2:] - light[:, :-2]
@@ -53,6 +53,6 @@ def test_mean_over_a_window_cut_at_the_border(reach):
 def test_texture_channel_is_higher_where_there_is_texture():
     rgb = np.full((40, 80, 3), 128, np.uint8)
     rgb[:, 40:] = RNG.integers(0, 256, (40, 40, 1))
-    texture = channels(rgb, 2, ALONE)[..., 3].astype(int)
+    texture = feature_channels(rgb, 2, ONE_THREAD)[..., 3].astype(int)
     assert texture[:, :35].max() == 0
     assert texture[:, 45:].min() > 40

@@ -103,11 +103,11 @@ def guarded(values):
     kept.append(room)
     return copy
 
-with_margin, make_field = pyramid.with_margin, refine.make_field
-pyramid.with_margin = lambda pixels: guarded(with_margin(pixels))
+with_border, make_field = pyramid.with_repeated_border, refine.make_field
+pyramid.with_repeated_border = lambda pixels: guarded(with_border(pixels))
 
-def make_guarded_field(frame, photo):
-    field = make_field(frame, photo)
+def make_guarded_field(canvas, photo):
+    field = make_field(canvas, photo)
     return field._replace(flat=guarded(field.flat))
 
 refine.make_field = candidate.make_field = make_guarded_field

@@ -56,7 +56,7 @@ def test_cache_folder_is_named_by_the_sources(tmp_path):
 def test_compiled_only_after_warming_up(tmp_path, monkeypatch):
     engine.use_cache(tmp_path)
     assert not engine.is_compiled(tmp_path)
-    monkeypatch.setattr("uncrop.engine.runtime.warm_up.compile_everything", lambda: None)
+    monkeypatch.setattr("uncrop.engine.runtime.warm_up.compile_all_kernels", lambda: None)
     engine.warm_up()
     assert engine.is_compiled(tmp_path)
     monkeypatch.setattr(Path, "touch", None)  # a folder that was filled before may be read-only now
@@ -68,7 +68,7 @@ def test_compiled_only_after_warming_up(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("_restored_setting")
 def test_warming_up_without_a_folder_marks_none(monkeypatch, tmp_path):
     engine.use_cache(None)
-    monkeypatch.setattr("uncrop.engine.runtime.warm_up.compile_everything", lambda: None)
+    monkeypatch.setattr("uncrop.engine.runtime.warm_up.compile_all_kernels", lambda: None)
     monkeypatch.chdir(tmp_path)
     engine.warm_up()
     assert list(tmp_path.iterdir()) == []

@@ -35,7 +35,7 @@ def test_the_formula():
         (1000, 800, Sides(left=300, right=300, up=200, down=200), 0),
     ],
 )
-def test_thin_photos_take_more_for_their_layouts(height, width, sides, coarsest):
+def test_thin_photos_take_more_for_their_candidates(height, width, sides, coarsest):
     rows, cols = height + sides.up + sides.down, width + sides.left + sides.right
     known = 13 * rows * cols + 12 * height * width
     assert picture_bytes(height, width, 3, sides) == known + 52 * max(0, coarsest - 362 * 362)
@@ -52,9 +52,9 @@ def test_thin_photos_take_more_for_their_layouts(height, width, sides, coarsest)
         (1200, 1600, 1, "uint8", 0, "fast", SIDES),
         (1500, 2000, 3, "uint8", 40, "fast", SIDES),
         (900, 1300, 4, "uint16", 40, "fast", SIDES),
-        # 350 pixels a side where layouts are made, about the most there is around photos of ordinary shapes
+        # 350 pixels a side where candidates are made, about the most there is around photos of ordinary shapes
         (1000, 800, 3, "uint8", 0, "best", SIDES),
-        (16, 1400, 3, "uint8", 0, "best", Sides(up=63, down=63)),  # about the most for which all layouts are made
+        (16, 1400, 3, "uint8", 0, "best", Sides(up=63, down=63)),  # about the most for which all candidates are made
         (16, 6000, 3, "uint8", 0, "standard", Sides(up=200, down=200)),
     ],
 )

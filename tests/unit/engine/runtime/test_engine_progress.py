@@ -24,7 +24,7 @@ def test_progress_rises_from_0_to_1(draw):
     assert fractions[-1] == 1.0
     assert fractions == sorted(fractions)
     names = [name for _, name in seen]
-    assert names[:2] == ["prepare", "layout"]
+    assert names[:2] == ["prepare", "candidates"]
     assert names[-4:] == ["level 0", "seams", "write", "done"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uncrop.engine.runtime.partition import bands, tiles
-from uncrop.engine.runtime.thread_pool import Crew
+from uncrop.engine.runtime.thread_pool import ThreadPool
 
 
 @pytest.mark.parametrize("shift", [0, 7, 24, 100])
@@ -16,10 +16,10 @@ def test_bands_cover_every_row_once(shift):
     assert max(last - first for first, last in cut) <= 24
 
 
-def test_crew_keeps_the_order_and_checks_before_each_piece():
+def test_a_pool_keeps_the_order_and_checks_before_each_piece():
     looks: list[int] = []
-    with Crew(3, lambda: looks.append(1)) as crew:
-        assert crew.each(lambda n: n * n, range(20)) == [n * n for n in range(20)]
+    with ThreadPool(3, lambda: looks.append(1)) as pool:
+        assert pool.each(lambda n: n * n, range(20)) == [n * n for n in range(20)]
     assert len(looks) == 20
 
 

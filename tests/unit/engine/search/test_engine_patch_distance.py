@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_scenes import RNG, picture
+from engine_scenes import RNG, random_pixels
 from numba import njit
 
 from uncrop.engine.prepare.patch import PADDING
@@ -12,8 +12,8 @@ from uncrop.engine.search.patch_distance import RUN, difference_sums, shifted_di
 
 
 @njit
-def shifted(a, i, step_a, b, j, step_b, slack):
-    return shifted_difference(a, i, step_a, b, j, step_b, slack)
+def shifted(a, i, step_a, b, j, step_b, max_shift):
+    return shifted_difference(a, i, step_a, b, j, step_b, max_shift)
 
 
 @njit
@@ -26,24 +26,24 @@ def weighted(w, a, b, j, step):
     return weighted_difference(w, a, b, j, step)
 
 
-@pytest.mark.parametrize("slack", [(0, 0, 0, 0), (8, 3, 3, 0), (255, 255, 255, 255)])
-def test_patches_are_compared_after_the_best_shift(slack):
-    a, b = picture(12, 11), picture(9, 15)
+@pytest.mark.parametrize("max_shift", [(0, 0, 0, 0), (8, 3, 3, 0), (255, 255, 255, 255)])
+def test_patches_are_compared_after_the_best_shift(max_shift):
+    a, b = random_pixels(12, 11), random_pixels(9, 15)
     b //= 3
     flat_a, flat_b = (np.append(p.reshape(-1), np.zeros(PADDING, np.uint8)) for p in (a, b))
     for ay, ax, by, bx in ((0, 0, 0, 0), (5, 4, 2, 8), (2, 1, 1, 3)):
         d = a[ay : ay + 7, ax : ax + 7].astype(int) - b[by : by + 7, bx : bx + 7]
         s = d.sum(axis=(0, 1))
-        free = (s**2 - np.maximum(0, np.abs(s) - 49 * np.array(slack)) ** 2) // 49
+        free = (s**2 - np.maximum(0, np.abs(s) - 49 * np.array(max_shift)) ** 2) // 49
         places = (flat_a, (ay * 11 + ax) * 4, 44, flat_b, (by * 15 + bx) * 4, 60)
-        assert shifted(*places, np.array(slack, np.int32)) == np.square(d).sum() - free.sum()
+        assert shifted(*places, np.array(max_shift, np.int32)) == np.square(d).sum() - free.sum()
         out = np.zeros(4, np.int32)
         sums(*places, out)
         assert np.array_equal(out, s)
 
 
 def test_weighted_difference():
-    context, weights, b = np.zeros((7, RUN), np.uint8), np.zeros((7, RUN), np.int16), picture(10, 12)
+    context, weights, b = np.zeros((7, RUN), np.uint8), np.zeros((7, RUN), np.int16), random_pixels(10, 12)
     context[:, :28] = RNG.integers(0, 256, (7, 28))
     weights[:, :28] = RNG.integers(0, 65, (7, 28))
     flat = np.append(b.reshape(-1), np.zeros(PADDING, np.uint8))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, RNG, atlas_of, picture, scene
+from engine_scenes import ONE_THREAD, RNG, exemplar_of, random_pixels, scene
 
-from uncrop.engine.prepare.canvas import Frame
+from uncrop.engine.prepare.canvas import CanvasGeometry
 from uncrop.engine.prepare.pyramid import (
-    make_atlas,
+    make_exemplar,
     usable_place,
 )
 from uncrop.engine.search.patch_field import is_target, make_field, target_mask
@@ -16,65 +16,65 @@ from uncrop.engine.search.upsample import double, nearest_target
 
 
 def test_doubling_moves_every_patch_with_its_pixels():
-    coarse_frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
+    coarse_canvas = CanvasGeometry(height=26, width=30, top=4, left=5, rows=16, cols=18)
     _, _, coarse, _ = scene()
-    fine_frame = Frame(height=52, width=60, top=8, left=10, rows=33, cols=37)
-    pixels = picture(33, 37)
-    fine, atlas = make_field(fine_frame, pixels), atlas_of(pixels)
-    double(coarse, fine, atlas, (0, 0), ALONE)
-    assert coarse_frame.at_level(0) == coarse_frame
+    fine_canvas = CanvasGeometry(height=52, width=60, top=8, left=10, rows=33, cols=37)
+    pixels = random_pixels(33, 37)
+    fine, exemplar = make_field(fine_canvas, pixels), exemplar_of(pixels)
+    double(coarse, fine, exemplar, (0, 0), ONE_THREAD)
+    assert coarse_canvas.at_level(0) == coarse_canvas
     for y, x in ((3, 3), (6, 30), (7, 7), (48, 56), (20, 9)):
         cy, cx = min(22, max(3, y // 2)), min(26, max(3, x // 2))
-        wanted = 2 * coarse.labels[cy, cx] + (y - 2 * cy, x - 2 * cx)
-        assert np.array_equal(fine.labels[y, x], np.clip(wanted, 3, (29, 33)))
+        wanted = 2 * coarse.sources[cy, cx] + (y - 2 * cy, x - 2 * cx)
+        assert np.array_equal(fine.sources[y, x], np.clip(wanted, 3, (29, 33)))
         assert fine.costs[y, x] == coarse.costs[cy, cx]
     targets = np.array([[is_target(y, x, 52, 60, fine.box) for x in range(60)] for y in range(52)])
-    assert np.array_equal(fine.labels[..., 0] >= 0, targets)
+    assert np.array_equal(fine.sources[..., 0] >= 0, targets)
 
 
 def test_a_tile_is_doubled_like_the_whole():
     _, _, coarse, _ = scene()
-    frame = Frame(height=52, width=60, top=8, left=10, rows=33, cols=37)
-    pixels = picture(33, 37)
-    whole, atlas = make_field(frame, pixels), atlas_of(pixels)
-    double(coarse, whole, atlas, (0, 0), ALONE)
+    canvas = CanvasGeometry(height=52, width=60, top=8, left=10, rows=33, cols=37)
+    pixels = random_pixels(33, 37)
+    whole, exemplar = make_field(canvas, pixels), exemplar_of(pixels)
+    double(coarse, whole, exemplar, (0, 0), ONE_THREAD)
     for top, bottom, left, right in ((20, 52, 0, 60), (0, 30, 22, 60), (14, 38, 30, 56)):
-        tile = make_field(frame.window(top, bottom, left, right), pixels)
-        double(coarse, tile, atlas, (top, left), ALONE)
+        tile = make_field(canvas.window(top, bottom, left, right), pixels)
+        double(coarse, tile, exemplar, (top, left), ONE_THREAD)
         inner = np.s_[3 : bottom - top - 3, 3 : right - left - 3]
-        assert np.array_equal(tile.labels[inner], whole.labels[top:bottom, left:right][inner])
+        assert np.array_equal(tile.sources[inner], whole.sources[top:bottom, left:right][inner])
         shown = np.s_[: 4 * tile.costs.size]
         assert np.array_equal(tile.flat[shown], whole.picture[top:bottom, left:right].reshape(-1))
-        masked = target_mask(frame.window(top, bottom, left, right))
-        assert np.array_equal(tile.labels[..., 0] >= 0, masked)
+        masked = target_mask(canvas.window(top, bottom, left, right))
+        assert np.array_equal(tile.sources[..., 0] >= 0, masked)
 
 
 def test_what_cannot_be_copied_gives_way_to_the_middle_of_what_can():
     _, _, coarse, _ = scene()
-    pixels = picture(33, 37)
-    solid = np.ones((33, 37), bool)
-    solid[:, 20] = False
-    fine = make_field(Frame(height=52, width=60, top=8, left=10, rows=33, cols=37), pixels)
-    atlas = make_atlas(pixels, solid, ALONE)
-    double(coarse, fine, atlas, (0, 0), ALONE)
-    fallback = usable_place(atlas)
+    pixels = random_pixels(33, 37)
+    opaque = np.ones((33, 37), bool)
+    opaque[:, 20] = False
+    fine = make_field(CanvasGeometry(height=52, width=60, top=8, left=10, rows=33, cols=37), pixels)
+    exemplar = make_exemplar(pixels, opaque, ONE_THREAD)
+    double(coarse, fine, exemplar, (0, 0), ONE_THREAD)
+    fallback = usable_place(exemplar)
     replaced = 0
-    for y, x in np.argwhere(fine.labels[..., 0] >= 0):
+    for y, x in np.argwhere(fine.sources[..., 0] >= 0):
         cy, cx = min(22, max(3, y // 2)), min(26, max(3, x // 2))
-        if coarse.labels[cy, cx, 0] < 0:
+        if coarse.sources[cy, cx, 0] < 0:
             cy, cx = nearest_target(coarse, cy, cx)
-        sy, sx = np.clip(2 * coarse.labels[cy, cx] + (y - 2 * cy, x - 2 * cx), 3, (29, 33))
-        usable = atlas.usable[sy, sx] == 1
+        sy, sx = np.clip(2 * coarse.sources[cy, cx] + (y - 2 * cy, x - 2 * cx), 3, (29, 33))
+        usable = exemplar.usable[sy, sx] == 1
         replaced += not usable
-        assert np.array_equal(fine.labels[y, x], (sy, sx) if usable else fallback)
+        assert np.array_equal(fine.sources[y, x], (sy, sx) if usable else fallback)
         assert np.array_equal(fine.shifts[y, x], coarse.shifts[cy, cx])
     assert 100 < replaced < 1500
 
 
 @pytest.mark.parametrize("photo", [(4, 5, 16, 18), (0, 5, 26, 25), (-4, 3, 26, 40)])
 def test_the_nearest_target_lies_along_the_row_or_the_column(photo):
-    frame = Frame(height=26, width=30, top=photo[0], left=photo[1], rows=photo[2], cols=photo[3])
-    field, targets = make_field(frame, RNG.integers(0, 9, (*photo[2:], 4), dtype=np.uint8)), target_mask(frame)
+    canvas = CanvasGeometry(height=26, width=30, top=photo[0], left=photo[1], rows=photo[2], cols=photo[3])
+    field, targets = make_field(canvas, RNG.integers(0, 9, (*photo[2:], 4), dtype=np.uint8)), target_mask(canvas)
     for y, x in np.argwhere(~targets[3:-3, 3:-3]) + 3:
         found = nearest_target(field, y, x)
         assert targets[found]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from engine_scenes import ALONE, scene
+from engine_scenes import ONE_THREAD, scene
 from numba import njit
 
 from uncrop.engine.prepare.patch import PADDING
 from uncrop.engine.search.patch_distance import difference_sums
-from uncrop.engine.search.vote import FIT_STEPS, FIT_TABLE, PACE_BITS, TRUST_TABLE, typical_cost, vote
+from uncrop.engine.search.vote import COST_STEPS, COST_WEIGHTS, DISTANCE_WEIGHTS, SCALE_BITS, typical_cost, vote
 
 
 @njit
@@ -17,11 +17,11 @@ def sums(a, i, step_a, b, j, step_b, out):
 
 
 def test_vote_is_the_weighted_mean():
-    _, atlas, field, _ = scene()
+    _, exemplar, field, _ = scene()
     before = field.flat.copy()
-    targets = field.labels[..., 0] >= 0
-    pace = (FIT_STEPS << PACE_BITS) // (2 * typical_cost(field.costs, targets))
-    vote(field, atlas, ALONE, targets)
+    targets = field.sources[..., 0] >= 0
+    scale = (COST_STEPS << SCALE_BITS) // (2 * typical_cost(field.costs, targets))
+    vote(field, exemplar, ONE_THREAD, targets)
     canvas = field.picture
     top, bottom, left, right = field.box
     for y, x in ((0, 0), (2, 14), (12, 3), (25, 29), (19, 24)):
@@ -31,26 +31,26 @@ def test_vote_is_the_weighted_mean():
         least = min(int(field.costs[q]) for q in covering)
         total, sums = 0, np.zeros(4)
         for qy, qx in covering:
-            step = (int(field.costs[qy, qx]) - least) * pace >> PACE_BITS
-            away = max(0, top - qy, qy - bottom + 1, left - qx, qx - right + 1)
-            weight = int(FIT_TABLE[step]) * int(TRUST_TABLE[away]) if step < FIT_TABLE.size else 0
-            sy, sx = field.labels[qy, qx] + (y - qy, x - qx)
+            step = (int(field.costs[qy, qx]) - least) * scale >> SCALE_BITS
+            distance = max(0, top - qy, qy - bottom + 1, left - qx, qx - right + 1)
+            weight = int(COST_WEIGHTS[step]) * int(DISTANCE_WEIGHTS[distance]) if step < COST_WEIGHTS.size else 0
+            sy, sx = field.sources[qy, qx] + (y - qy, x - qx)
             total += weight
-            sums += weight * (atlas.pixels[sy, sx] + np.append(field.shifts[qy, qx] / 8, 0))
+            sums += weight * (exemplar.pixels[sy, sx] + np.append(field.shifts[qy, qx] / 8, 0))
         assert np.abs(canvas[y, x] - np.clip(sums / total, 0, 255)).max() <= 0.500001
     kept = before[:-PADDING].reshape(26, 30, 4)[4:20, 5:23]
     assert np.array_equal(canvas[4:20, 5:23], kept)
 
 
 def test_agreeing_patches_are_copied_with_their_shift():
-    _, atlas, field, _ = scene()
-    targets = field.labels[..., 0] >= 0
+    _, exemplar, field, _ = scene()
+    targets = field.sources[..., 0] >= 0
     for y, x in np.argwhere(targets):
-        field.labels[y, x] = np.clip(y, 3, 12), np.clip(x - 12, 3, 14)
+        field.sources[y, x] = np.clip(y, 3, 12), np.clip(x - 12, 3, 14)
     field.shifts[targets] = (16, -8, 0)
-    vote(field, atlas, ALONE, targets)
+    vote(field, exemplar, ONE_THREAD, targets)
     canvas = field.picture.astype(int)
-    expected = atlas.pixels[9, 11].astype(int) + np.array([2, -1, 0, 0])
+    expected = exemplar.pixels[9, 11].astype(int) + np.array([2, -1, 0, 0])
     assert np.array_equal(canvas[9, 23], np.clip(expected, 0, 255))
 
 
