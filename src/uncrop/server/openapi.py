@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 TITLE = "uncrop"
+ADDRESS = "/openapi.json"
 UNCROP_PATHS = ("/api/v1/images/uncrop", "/v1/images/uncrop")
 _OPERATIONS = {
     UNCROP_PATHS[0]: ("uncropImage", "Extend an image", ""),

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+from starlette.routing import Route
 
 _FOLDER = Path(__file__).parent / "page"
 _ADDRESSES = {
@@ -42,10 +39,12 @@ class PageFile:
         return Response(self.content, media_type=self.media_type, headers=headers)
 
 
-def add_page(app: FastAPI) -> None:
-    """Add the page's routes to the app."""
+def page_routes() -> list[Route]:
+    """Return the page's routes."""
+    routes = []
     for address, (name, media_type) in _ADDRESSES.items():
         content = (_FOLDER / name).read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         file = PageFile(content=content, media_type=media_type, tag=tag)
-        app.add_api_route(address, file.serve, methods=["GET", "HEAD"], include_in_schema=False)
+        routes.append(Route(address, file.serve))
+    return routes

@@ -63,11 +63,11 @@ class Routes:
             work = self._make(wanted, caller, flight, exchange)
             return to_response(await self._works.attend(work, flight, request.receive))
 
-    async def livez(self) -> Response:
+    async def livez(self, _request: Request) -> Response:
         """Say that the process answers."""
         return JSONResponse({"status": "ok"})
 
-    async def readyz(self) -> Response:
+    async def readyz(self, _request: Request) -> Response:
         """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
         engine_works = self._engine_is_compiled() and not self._service.runner.warming
         checks = {"database": await self._database_answers(), "engine": engine_works}
@@ -75,7 +75,7 @@ class Routes:
             raise NotReady(details={"checks": checks})
         return JSONResponse({"status": "ready", "checks": checks})
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         """Tell Prometheus."""
         return Response(self._metrics.render(), media_type=MEDIA_TYPE)
 
