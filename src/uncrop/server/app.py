@@ -17,6 +17,7 @@ from starlette.routing import Route
 from uncrop.errors import InternalError, UncropError
 from uncrop.server import openapi
 from uncrop.server.budget import BodyBudget
+from uncrop.server.cors import CrossOrigin
 from uncrop.server.disconnect import Works
 from uncrop.server.errors import MEDIA_TYPE, error_response, from_framework
 from uncrop.server.exchange import exchange_of
@@ -61,10 +62,11 @@ def create_app(service: Service, *, limits: BodyLimits | None = None, body_memor
         budget=BodyBudget(body_memory),
         limits=limits or BodyLimits(total_s=service.settings.body_timeout_s),
     )
+    cross_origin = CrossOrigin(service.settings.allowed_origins, openapi.headers())
     document = openapi.document(limits=routes.limits, providers=service.registry.names())
     app = Starlette(
         routes=[*_operations(routes), *page_routes(), _document_route(document)],
-        middleware=[Middleware(ExchangeMiddleware, metrics=metrics)],
+        middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin)],
         exception_handlers={UncropError: _refuse, HTTPException: _refuse_for_framework},  # type: ignore[dict-item]
         lifespan=partial(_lifespan, works),
     )

@@ -66,7 +66,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
                 "PictureWithMap": picture_with_map_schema(),
                 "Error": error_schema(),
             },
-            "headers": _headers(),
+            "headers": headers(),
         },
     }
 
@@ -279,7 +279,9 @@ def _request_id_parameter() -> Json:
     }
 
 
-def _headers() -> Json:
+def headers() -> Json:
+    """Return the headers of answers, by name."""
+
     def header(description: str, schema: Json, *, always: bool = False) -> Json:
         return {"description": description, "schema": schema, **({"required": True} if always else {})}
 

@@ -30,6 +30,7 @@ from uncrop import engine
 from uncrop.errors import InternalError, ProviderError, UncropError
 from uncrop.model import Facts, TokenUsage
 from uncrop.server.app import create_app
+from uncrop.server.cors import CrossOrigin
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import SAFE_HEADERS, ExchangeMiddleware
 from uncrop.server.openapi import ADDRESS, UNCROP_PATHS
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from uncrop.bootstrap import Service
     from uncrop.providers.base import Flight
 
+NO_OTHERS = CrossOrigin((), ())
 FORM = clipdrop_form(b"photo").but(prompt="CANARY prompt")
 
 
@@ -303,7 +305,9 @@ async def test_an_error_after_the_answer_began_cannot_change_it() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    middleware = ExchangeMiddleware(broken, metrics=Metrics(slots=dict, breakers=dict))
+    middleware = ExchangeMiddleware(
+        broken, metrics=Metrics(slots=dict, breakers=dict), cross_origin=CrossOrigin((), ())
+    )
     scope: Any = {"type": "http", "method": "GET", "headers": []}
     await middleware(scope, _nothing, send)
     assert sent == ["http.response.start"]
@@ -315,7 +319,7 @@ async def test_other_traffic_passes_through() -> None:
     async def inner(scope: Any, _receive: Any, _send: Any) -> None:
         seen.append(scope["type"])
 
-    middleware = ExchangeMiddleware(inner, metrics=Metrics(slots=dict, breakers=dict))
+    middleware = ExchangeMiddleware(inner, metrics=Metrics(slots=dict, breakers=dict), cross_origin=NO_OTHERS)
     await middleware({"type": "lifespan"}, _nothing, _nothing)
     assert seen == ["lifespan"]
 
