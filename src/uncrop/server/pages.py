@@ -1,4 +1,4 @@
-"""The page: three files of this package, served with the policy that they need and no more."""
+"""The two pages, for trying and for reading: files of this package, served with the policy that they need."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _FOLDER = Path(__file__).parent / "page"
-_ADDRESSES = {
+ADDRESSES = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/page/docs.css": ("docs.css", "text/css; charset=utf-8"),
+    "/page/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/page/uncrop.css": ("uncrop.css", "text/css; charset=utf-8"),
     "/page/uncrop.js": ("uncrop.js", "text/javascript; charset=utf-8"),
 }
-# The page talks to its own server and shows pictures that it holds in memory.
+# The pages talk to their own server; the one for trying shows pictures that it holds in memory.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,9 +43,9 @@ class PageFile:
 
 
 def page_routes() -> list[Route]:
-    """Return the page's routes."""
+    """Return the pages' routes."""
     routes = []
-    for address, (name, media_type) in _ADDRESSES.items():
+    for address, (name, media_type) in ADDRESSES.items():
         content = (_FOLDER / name).read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         file = PageFile(content=content, media_type=media_type, tag=tag)

@@ -34,6 +34,7 @@ from uncrop.server.cors import CrossOrigin
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import SAFE_HEADERS, ExchangeMiddleware
 from uncrop.server.openapi import ADDRESS, UNCROP_PATHS
+from uncrop.server.pages import ADDRESSES as PAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,7 +228,14 @@ def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/", "text/html"), ("/page/uncrop.css", "text/css"), ("/page/uncrop.js", "text/javascript")],
+    [
+        ("/", "text/html"),
+        ("/docs", "text/html"),
+        ("/page/docs.css", "text/css"),
+        ("/page/docs.js", "text/javascript"),
+        ("/page/uncrop.css", "text/css"),
+        ("/page/uncrop.js", "text/javascript"),
+    ],
 )
 def test_the_page_is_served_with_its_own_policy(fake_server: Running, path: str, kind: str) -> None:
     response = httpx2.get(fake_server.url + path)
@@ -418,11 +426,11 @@ def test_every_route_is_in_the_document_and_no_other(fake_server: Running, fake:
     # A GET without its body, which HTTP gives to every address that has GET, is not described on its own.
     heads = {(path, method) for path, method in routes if method == "HEAD"}
     assert heads == {(path, "HEAD") for path, method in routes if method == "GET"}
-    page = {(path, "GET") for path in ("/", "/page/uncrop.css", "/page/uncrop.js")}
-    assert routes - heads - page - {(ADDRESS, "GET")} == described
+    pages = {(path, "GET") for path in PAGES}
+    assert routes - heads - pages - {(ADDRESS, "GET")} == described
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", ADDRESS, "/"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", ADDRESS, "/", "/docs"])
 def test_where_get_is_head_is_too(fake_server: Running, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     whole, head = httpx2.get(fake_server.url + path), httpx2.head(fake_server.url + path)
