@@ -24,6 +24,7 @@ from uncrop.server.exchange import exchange_of
 from uncrop.server.form import BodyLimits
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import ExchangeMiddleware
+from uncrop.server.openapi_headers import header_components
 from uncrop.server.pages import page_routes
 from uncrop.server.routes import Routes
 
@@ -62,7 +63,7 @@ def create_app(service: Service, *, limits: BodyLimits | None = None, body_memor
         budget=BodyBudget(body_memory),
         limits=limits or BodyLimits(total_s=service.settings.body_timeout_s),
     )
-    cross_origin = CrossOrigin(service.settings.allowed_origins, openapi.headers())
+    cross_origin = CrossOrigin(service.settings.allowed_origins, header_components())
     document = openapi.document(limits=routes.limits, providers=service.registry.names())
     app = Starlette(
         routes=[*_operations(routes), *page_routes(), _document_route(document)],
