@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from uncrop.providers import engine_runner
+from uncrop.workers import engine_runner
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -236,10 +236,10 @@ class InvalidExtendParameters(InvalidRequest):
 
 
 class MaskRequired(InvalidRequest):
-    """OpenAI was asked without a mask."""
+    """The provider takes masks, and neither a mask nor a side was sent."""
 
     code = "MASK_REQUIRED"
-    default_message = "OpenAI requires mask for this operation"
+    default_message = "This provider requires mask for this operation"
 
 
 class InvalidMask(InvalidRequest):

@@ -17,8 +17,8 @@ import pytest
 import uncrop
 from uncrop import settings
 from uncrop.imaging import codec
-from uncrop.providers import engine_runner
 from uncrop.testing import pictures
+from uncrop.workers import engine_runner
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from uncrop.model import Canvas, Fill, Rect, Task
+    from uncrop.model import Fill, Placement, Rect, Task
 
 BAND = 64  # rows
 
@@ -39,7 +39,7 @@ class Work:
         Mean absolute difference to the original inside it, 0..255.
     """
 
-    canvas: Canvas
+    canvas: Placement
     original: NDArray[np.uint8] = field(repr=False)
     opacity: NDArray[np.uint8] | None = field(repr=False)
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -66,7 +66,7 @@ def runs(flags: NDArray[np.bool_]) -> Iterator[slice]:
 
 def begin(task: Task, fill: Fill) -> Work:
     """Bring photo, mask and fill to one form: RGB, 8 bit, the canvas's scale."""
-    canvas = task.job.canvas
+    canvas = task.job.placement
     photo = task.photo[_index(canvas.source)]
     opacity = _opacity(task, photo)
     original = arrays.to_rgb8(photo)
@@ -80,7 +80,7 @@ def begin(task: Task, fill: Fill) -> Work:
         original=original,
         opacity=opacity,
         pixels=arrays.to_rgb8(fill.pixels),
-        exact_size=task.job.capabilities.takes_sides,
+        exact_size=task.job.provider.geometry.speaks != "mask",
     )
 
 
@@ -88,7 +88,7 @@ def _opacity(task: Task, photo: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArr
     alpha = arrays.alpha8(photo)
     if task.mask is None:
         return None if alpha is None or bool((alpha == 255).all()) else alpha
-    keep = np.where(task.mask[_index(task.job.canvas.source)], np.uint8(0), np.uint8(255))
+    keep = np.where(task.mask[_index(task.job.placement.source)], np.uint8(0), np.uint8(255))
     return keep if alpha is None else np.minimum(keep, alpha)
 
 

@@ -16,9 +16,7 @@ from starlette.routing import Route
 
 from uncrop.errors import InternalError, UncropError
 from uncrop.server import openapi
-from uncrop.server.budget import BodyBudget
 from uncrop.server.cors import CrossOrigin
-from uncrop.server.disconnect import Works
 from uncrop.server.errors import MEDIA_TYPE, error_response, from_framework
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import BodyLimits
@@ -33,13 +31,12 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from uncrop.bootstrap import Service
+    from uncrop.service.service import Service
 
 _log = structlog.stdlib.get_logger("uncrop.server")
-BODY_MEMORY = 512_000_000
 
 
-def create_app(service: Service, *, limits: BodyLimits | None = None, body_memory: int = BODY_MEMORY) -> Starlette:
+def create_app(service: Service, *, limits: BodyLimits | None = None) -> Starlette:
     """Return the HTTP API of a service.
 
     Parameters
@@ -48,28 +45,17 @@ def create_app(service: Service, *, limits: BodyLimits | None = None, body_memor
         Open, and closed by whoever opened it, after the app has shut down.
     limits
         What a request's body may be; by default the built-in sizes, and the time of the settings.
-    body_memory
-        Bytes that all bodies may take at once.
     """
-    metrics = Metrics(
-        slots=lambda: {"running": service.slots.running, "waiting": service.slots.waiting},
-        breakers=service.registry.breakers,
-    )
-    works = Works()
-    routes = Routes(
-        service,
-        metrics=metrics,
-        works=works,
-        budget=BodyBudget(body_memory),
-        limits=limits or BodyLimits(total_s=service.settings.body_timeout_s),
-    )
+    metrics = Metrics(capacity=service.capacity.figures, breakers=service.registry.breakers)
+    limits = limits or BodyLimits(total_s=service.settings.body_timeout_s)
+    routes = Routes(service, metrics=metrics, limits=limits)
     cross_origin = CrossOrigin(service.settings.allowed_origins, header_components())
-    document = openapi.document(limits=routes.limits, providers=service.registry.names())
+    document = openapi.document(limits=limits, providers=service.registry.names())
     app = Starlette(
         routes=[*_operations(routes), *page_routes(), _document_route(document)],
         middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin)],
         exception_handlers={UncropError: _refuse, HTTPException: _refuse_for_framework},  # type: ignore[dict-item]
-        lifespan=partial(_lifespan, works),
+        lifespan=partial(_lifespan, service),
     )
     app.router.redirect_slashes = False  # a redirect would repeat whatever Host the client made up
     return app
@@ -79,6 +65,7 @@ def _operations(routes: Routes) -> list[Route]:
     """Return the routes that the document describes; where GET is, Starlette lets HEAD be too."""
     return [
         *(Route(path, routes.uncrop, methods=["POST"]) for path in openapi.UNCROP_PATHS),
+        Route(openapi.PROVIDERS_PATH, routes.providers),
         Route("/livez", routes.livez),
         Route("/readyz", routes.readyz),
         Route("/metrics", routes.metrics),
@@ -96,9 +83,9 @@ def _document_route(document: openapi.Json) -> Route:
 
 
 @asynccontextmanager
-async def _lifespan(works: Works, _app: Starlette) -> AsyncIterator[None]:
+async def _lifespan(service: Service, _app: Starlette) -> AsyncIterator[None]:
     yield
-    await works.drain()
+    await service.drain()
 
 
 async def _refuse(request: Request, error: UncropError) -> Response:

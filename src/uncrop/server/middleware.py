@@ -107,23 +107,27 @@ class ExchangeMiddleware:
 
 def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
     """Yield what is known about the picture and who asked; never a key, a prompt or a pixel."""
-    if exchange.caller is not None:
-        yield "organization", exchange.caller.organization_id
-        yield "key", exchange.caller.key_id
+    if exchange.run.caller is not None:
+        yield "organization", exchange.run.caller.organization_id
+        yield "key", exchange.run.caller.key_id
     if exchange.reason is not None:
         yield "reason", exchange.reason
     if exchange.cause is not None:
         yield "cause", exchange.cause
-    if exchange.provider is not None:
-        yield "provider", exchange.provider
-    if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.stages}:
+    if exchange.run.provider is not None:
+        yield "provider", exchange.run.provider
+    if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.run.stages}:
         yield "stages", stages
-    if (facts := exchange.facts) is not None:
+    if exchange.run.billed_calls:
+        yield "billed_calls", exchange.run.billed_calls
+    if (result := exchange.run.result) is not None:
+        facts = result.facts
         yield "provider_request_id", facts.request_id
         yield "model", facts.model
         yield "credits", facts.credits_consumed
         yield "tokens", None if facts.usage is None else facts.usage.total_tokens
-        yield "warnings", list(facts.warnings)
+        yield "warnings", list(result.warnings)
+        yield "drift", None if result.drift is None else round(result.drift, 2)
 
 
 def _listening(receive: Receive, exchange: Exchange) -> Receive:
@@ -160,8 +164,8 @@ def _add_headers(headers: MutableHeaders, exchange: Exchange) -> None:
     headers["X-Request-Id"] = exchange.request_id
     for name, value in SAFE_HEADERS.items():
         headers.setdefault(name, value)
-    if exchange.rate is not None:
-        headers.update(rate_headers(exchange.rate))
+    if exchange.run.rate is not None:
+        headers.update(rate_headers(exchange.run.rate))
     if exchange.body_unread:
         # What is left of the body would be taken for the next request, so there is none on this connection.
         headers["Connection"] = "close"

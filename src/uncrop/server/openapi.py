@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 TITLE = "uncrop"
 ADDRESS = "/openapi.json"
+PROVIDERS_PATH = "/api/v1/providers"
 UNCROP_PATHS = ("/api/v1/images/uncrop", "/v1/images/uncrop")
 _OPERATIONS = {
     UNCROP_PATHS[0]: ("uncropImage", "Extend an image", ""),
@@ -54,6 +55,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
         "tags": [{"name": "images"}, {"name": "operation"}],
         "paths": {
             **{path: {"post": _uncrop(path, limits)} for path in UNCROP_PATHS},
+            PROVIDERS_PATH: {"get": _providers()},
             "/livez": {"get": _plain("livez", "Whether the process answers", _status_schema("ok"))},
             "/readyz": {"get": _readyz()},
             "/metrics": {"get": _metrics()},
@@ -140,6 +142,13 @@ def _readyz() -> Json:
     operation = _plain("readyz", "Whether requests can be served", schema)
     operation["responses"] |= error_responses(special=("NOT_READY",))
     return operation
+
+
+def _providers() -> Json:
+    entry = {"type": "object", "required": ["name", "title", "configured"], "properties": {"name": {"type": "string"}}}
+    entries = {"type": "array", "items": entry}
+    schema = {"type": "object", "required": ["providers"], "properties": {"providers": entries}}
+    return _plain("listProviders", "The makers of pixels: what each takes, and whether it is configured", schema)
 
 
 def _metrics() -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from uncrop.geometry import MAX_SIDE
+from uncrop.geometry.sides import MAX_SIDE
 from uncrop.intake.fields import DEFAULT_QUALITY, QUALITIES
 from uncrop.model import ORGANIZATION_ID
 

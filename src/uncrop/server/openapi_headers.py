@@ -28,6 +28,19 @@ def header_components() -> Json:
             "of RFC 9651.",
             {"type": "string", "examples": ["left=256, right=120, up=0, down=0"]},
         ),
+        "X-Canvas": header(
+            "The canvas, and where the photo lies on it: `WxH+X+Y`.", {"type": "string", "examples": ["1536x768+256+0"]}
+        ),
+        "X-Original": header(
+            "How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or "
+            "brought to another size or depth.",
+            {"type": "string", "enum": ["exact", "recompressed", "resampled"]},
+        ),
+        "X-Repaint-Difference": header(
+            "By how many levels of 256, in the mean, the provider had repainted the photo before it was put back.",
+            {"type": "number", "minimum": 0},
+        ),
+        "X-Warnings": header("What was odd, as a list of strings of RFC 9651.", text),
         "Server-Timing": header("Milliseconds of the stages.", text, always=True),
         "X-Request-Id": header("Your own id of the request, or ours.", text, always=True),
         "X-RateLimit-Limit": header("Requests a minute and organization.", number),

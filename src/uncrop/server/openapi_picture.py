@@ -9,6 +9,7 @@ Json = dict[str, Any]
 
 _HEADERS = (
     *("X-Provider", "X-Provider-Request-Id", "X-Provider-Credits-Consumed", "X-Seed", "X-Confidence", "X-Advice"),
+    *("X-Canvas", "X-Original", "X-Repaint-Difference", "X-Warnings"),
     *("Server-Timing", "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
 )
 
@@ -86,6 +87,9 @@ def _report() -> Json:
                 "anyOf": [_object(sides), {"type": "null"}],
             },
             "warnings": {"type": "array", "items": {"type": "string"}},
+            "canvas": {"type": ["string", "null"], "description": "As `X-Canvas`."},
+            "original": {"enum": ["exact", "recompressed", "resampled", None], "description": "As `X-Original`."},
+            "repaint_difference": {"type": ["number", "null"], "description": "As `X-Repaint-Difference`."},
             "stages": {"type": "array", "items": _object(stage), "description": "As `Server-Timing`."},
         }
     )

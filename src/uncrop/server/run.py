@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-    from uncrop.bootstrap import Service
+    from uncrop.service.service import Service
 
 # Longer than the usual idle time of load balancers, which would otherwise send into connections just closed.
 KEEP_ALIVE_S = 75

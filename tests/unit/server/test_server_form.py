@@ -7,8 +7,8 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
+from uncrop.capacity.bodies import BodyBudget
 from uncrop.errors import RequestTimeout, RequestTooLarge, ServerBusy, UncropError, ValidationError
-from uncrop.server.budget import BodyBudget
 from uncrop.server.form import BodyLimits, read_form
 
 BOUNDARY = "----frontier"

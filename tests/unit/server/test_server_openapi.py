@@ -6,8 +6,7 @@ import pytest
 
 from uncrop import errors
 from uncrop.imaging.mask import MAX_MASK_BYTES
-from uncrop.providers import clipdrop, openai
-from uncrop.providers.registry import BUILT_IN
+from uncrop.providers.registry import load_rows
 from uncrop.server import wire
 from uncrop.server.form import REQUIRED, BodyLimits
 from uncrop.server.openapi import UNCROP_PATHS, document
@@ -16,7 +15,7 @@ from uncrop.server.openapi_errors import raised
 
 @pytest.fixture(scope="module")
 def spec() -> dict[str, Any]:
-    return document(limits=BodyLimits(), providers=sorted(BUILT_IN))
+    return document(limits=BodyLimits(), providers=sorted(load_rows(())))
 
 
 def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[str, Any]) -> None:
@@ -94,16 +93,27 @@ def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -
 def test_the_document_states_the_providers_own_facts(spec: dict[str, Any]) -> None:
     fields = spec["components"]["schemas"]["UncropForm"]["properties"]
     assert fields["provider"]["enum"] == ["clipdrop", "local", "openai"]
-    assert fields["size"]["enum"] == list(openai.CAPABILITIES.sizes)
-    assert f"0 to {clipdrop.CAPABILITIES.max_seed}" in fields["seed"]["description"]
-    assert fields["prompt"]["maxLength"] == openai.CAPABILITIES.max_prompt_characters
+    rows = load_rows(())
+    size, seed, prompt = (
+        rows["openai"].field("size"),
+        rows["clipdrop"].field("seed"),
+        rows["openai"].field("prompt"),
+    )
+    assert size is not None
+    assert seed is not None
+    assert prompt is not None
+    assert fields["size"]["enum"] == list(size.choices)
+    assert f"0 to {seed.maximum}" in fields["seed"]["description"]
+    assert fields["prompt"]["maxLength"] == prompt.max_characters
 
 
 def test_the_largest_request_that_a_provider_takes_fits_into_a_body() -> None:
     limits = BodyLimits()
-    largest = openai.CAPABILITIES.max_image_bytes + MAX_MASK_BYTES + limits.max_field_bytes
+    rows = load_rows(()).values()
+    largest = max(row.upload.max_bytes for row in rows) + MAX_MASK_BYTES + limits.max_field_bytes
     assert largest < limits.max_bytes < 1.1 * largest
-    assert limits.max_field_bytes > 4 * openai.CAPABILITIES.max_prompt_characters
+    characters = max(field.max_characters or 0 for row in rows for field in row.fields)
+    assert limits.max_field_bytes > 4 * characters
 
 
 def test_no_field_has_a_default_that_a_program_would_send_to_a_provider_that_refuses_it(spec: dict[str, Any]) -> None:
