@@ -67,7 +67,7 @@ class UncropError(Exception):
     message
         One sentence for the caller.
     details
-        PictureFacts a program can act on, for example ``{"extend_left": 2500, "max_allowed": 2000}``.
+        Facts a program can act on, for example ``{"extend_left": 2500, "max_allowed": 2000}``.
     system_message
         Technical text, safe to show; the class's own when absent.
     retry_after

@@ -34,7 +34,17 @@ MALFORMED = "VALIDATION_ERROR"
 
 @pytest.mark.parametrize(
     "path",
-    ["/nope", "/page/", "/page/../app.py", "/api/v1/images", PATH + "/", "//evil.example/x", "/docs", "/%2e%2e/x"],
+    [
+        "/nope",
+        "/page/",
+        "/page/../app.py",
+        "/api/v1/images",
+        PATH + "/",
+        "//evil.example/x",
+        "/docs/",
+        "/redoc",
+        "/%2e%2e/x",
+    ],
 )
 def test_unknown_addresses(quiet: Real, path: str) -> None:
     check(

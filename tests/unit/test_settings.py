@@ -101,6 +101,43 @@ def test_keys_are_not_shown_by_accident(monkeypatch: pytest.MonkeyPatch) -> None
     assert "sk-very-secret" not in repr(settings.load())
 
 
+@pytest.mark.parametrize(
+    ("listed", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://app.example.com", ("https://app.example.com",)),
+        (" https://a.example , http://localhost:3000,", ("https://a.example", "http://localhost:3000")),
+        ("capacitor://localhost,http://[::1]:8080", ("capacitor://localhost", "http://[::1]:8080")),
+    ],
+)
+def test_origins_are_listed_with_commas(listed: str, origins: tuple[str, ...]) -> None:
+    assert settings.load(cors_origins=listed).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("app.example.com", "https://", "https://a.example/", "https://a.example/path", "https://*.example.com"),
+        *("https://user:word@a.example", "https://A.example", "null", "https://a.example:port", "https://a b.example"),
+        *("https://a.example?x", "https://a..example", "//a.example", "https:a.example"),
+    ],
+)
+def test_what_is_no_origin_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("UNCROP_CORS_ORIGINS", f"https://good.example,{origin}")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [
+        "UNCROP_CORS_ORIGINS: entry 2 is no origin; write scheme://host[:port] in lower case, no / at its end"
+    ]
+
+
+def test_every_origin_and_one_more_contradict() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(cors_origins="*,https://a.example")
+    assert caught.value.problems == ["UNCROP_CORS_ORIGINS: '*' is every origin, so that it stands alone"]
+
+
 PLUGIN = replace(
     CLIPDROP,
     name="sketch",

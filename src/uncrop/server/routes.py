@@ -64,18 +64,18 @@ class Routes:
         """List the providers: what each takes, and whether it is configured."""
         return JSONResponse({"providers": [entry.to_json() for entry in self._service.providers()]})
 
-    async def livez(self) -> Response:
+    async def livez(self, _request: Request) -> Response:
         """Say that the process answers."""
         return JSONResponse({"status": "ok"})
 
-    async def readyz(self) -> Response:
+    async def readyz(self, _request: Request) -> Response:
         """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
         checks = (await self._service.readiness()).checks()
         if not all(checks.values()):
             raise NotReady(details={"checks": checks})
         return JSONResponse({"status": "ready", "checks": checks})
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         """Tell Prometheus."""
         return Response(self._metrics.render(), media_type=MEDIA_TYPE)
 

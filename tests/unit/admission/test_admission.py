@@ -283,7 +283,7 @@ async def test_requests_stopped_in_the_middle_of_the_database_leak_nothing(datab
 def test_it_can_be_imported_without_the_servers_packages() -> None:
     program = (
         "import sys\n"
-        "for name in ('sqlalchemy', 'alembic', 'aiosqlite', 'limits', 'fastapi'): sys.modules[name] = None\n"
+        "for name in ('sqlalchemy', 'alembic', 'aiosqlite', 'limits', 'starlette'): sys.modules[name] = None\n"
         "from uncrop.admission.admission import Admission\n"
         "from uncrop.capacity.capacity import Capacity\n"
         "from uncrop.capacity.slots import Slots\n"

@@ -28,14 +28,25 @@ def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[
     assert {name for name, field in form["properties"].items() if field["type"] == "boolean"} == set(wire.SWITCHES)
 
 
+def follow(spec: dict[str, Any], node: Any) -> Any:
+    """Return the node itself, or what it refers to."""
+    if "$ref" not in node:
+        return node
+    found: Any = spec
+    for step in node["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
 def test_every_code_is_documented_under_its_status_with_an_example(spec: dict[str, Any]) -> None:
     for path in UNCROP_PATHS:
         responses = spec["paths"][path]["post"]["responses"]
         for kind in raised():
             if kind.code in {"NOT_FOUND", "NOT_READY"}:
                 continue
-            content = responses[str(kind.status)]["content"]["application/json"]
-            assert kind.code in content["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
+            content = follow(spec, responses[str(kind.status)])["content"]["application/json"]
+            schema = follow(spec, content["schema"])
+            assert kind.code in schema["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
             example = content["examples"][kind.code]["value"]["error"]
             assert (example["code"], example["status"], example["type"]) == (kind.code, kind.status, kind.type)
 
@@ -50,7 +61,8 @@ def test_the_tree_is_told_whole_and_without_bases() -> None:
 
 
 def test_the_published_example_is_the_example(spec: dict[str, Any]) -> None:
-    content = spec["paths"][UNCROP_PATHS[0]]["post"]["responses"]["422"]["content"]["application/json"]
+    response = follow(spec, spec["paths"][UNCROP_PATHS[0]]["post"]["responses"]["422"])
+    content = response["content"]["application/json"]
     error = content["examples"]["INVALID_EXTEND_PARAMETERS"]["value"]["error"]
     assert error["message"] == "Extend parameters exceed 2000px"
     assert error["details"] == {"extend_left": 2500, "max_allowed": 2000}
@@ -60,10 +72,7 @@ def test_operations_have_names_of_their_own_and_references_lead_somewhere(spec: 
     names = [operation["operationId"] for item in spec["paths"].values() for operation in item.values()]
     assert len(set(names)) == len(names)
     for reference in _references(spec):
-        node: Any = spec
-        for step in reference.removeprefix("#/").split("/"):
-            node = node[step]
-        assert node
+        assert follow(spec, {"$ref": reference})
 
 
 def _references(node: object) -> list[str]:
@@ -105,3 +114,27 @@ def test_the_largest_request_that_a_provider_takes_fits_into_a_body() -> None:
     assert largest < limits.max_bytes < 1.1 * largest
     characters = max(field.max_characters or 0 for row in rows for field in row.fields)
     assert limits.max_field_bytes > 4 * characters
+
+
+def test_no_field_has_a_default_that_a_program_would_send_to_a_provider_that_refuses_it(spec: dict[str, Any]) -> None:
+    form = spec["components"]["schemas"]["UncropForm"]["properties"]
+    assert [name for name, field in form.items() if "default" in field] == []
+    for name, value in {"extend_left": "0", "quality": "`standard`", "confidence_map": "`false`"}.items():
+        assert form[name]["description"].endswith(f"{value} when absent.")
+
+
+def test_a_picture_is_bytes_for_programs_that_know_one_type_a_status(spec: dict[str, Any]) -> None:
+    responses = spec["paths"][UNCROP_PATHS[0]]["post"]["responses"]
+    assert list(responses["200"]["content"]) == ["image/jpeg", "image/png", "image/webp", "application/*"]
+    assert list(responses["2XX"]["content"]) == ["application/octet-stream"]
+    assert [status for status in responses if status.startswith("2")] == ["200", "2XX"]
+
+
+def test_readyz_tells_of_its_own_error_and_no_other_route_does(spec: dict[str, Any]) -> None:
+    operations = {path: operation for path, item in spec["paths"].items() for operation in item.values()}
+    ordinary, own = ({"$ref": f"#/components/responses/{name}"} for name in ("Error503", "ErrorNotReady"))
+    busy = {path: operation["responses"].get("503") for path, operation in operations.items()}
+    assert {path for path, response in busy.items() if response == own} == {"/readyz"}
+    assert {path for path, response in busy.items() if response == ordinary} == set(UNCROP_PATHS)
+    examples = spec["components"]["responses"]["ErrorNotReady"]["content"]["application/json"]["examples"]
+    assert list(examples) == ["NOT_READY"]
