@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from uncrop import errors, settings
 from uncrop.providers.registry import load_rows
+from uncrop.server import http_errors  # noqa: F401 - its errors are on the page too
 from uncrop.settings.of_providers import settings_class
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from uncrop.errors import NotReady
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
+from uncrop.server.http_errors import NotReady
 from uncrop.server.metrics import MEDIA_TYPE
 from uncrop.server.wire import credentials, to_request, to_response
 from uncrop.service.tasks import CallerLeft
