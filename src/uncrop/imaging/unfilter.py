@@ -5,36 +5,26 @@ Imported by ``png_read`` on its first use, because Numba takes a while to load.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from uncrop.kernels import allocating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
-Kernel = TypeVar("Kernel", bound="Callable[..., object]")
 
 
-def compiled(kernel: Kernel, compiler: Callable[..., Callable[[Kernel], Kernel]] = njit) -> Kernel:
-    """Let Numba compile a kernel, into its cache where there is a place for one and else for this process alone."""
-    try:
-        return compiler(nogil=True, cache=True)(kernel)
-    except RuntimeError:  # no folder can be written to: a read-only container, for example
-        return compiler(nogil=True)(kernel)
-
-
-@compiled
+@allocating
 def _sub(source: NDArray[np.uint8], step: int, row: NDArray[np.uint8]) -> None:
     row[:step] = source[:step]
     for x in range(step, row.size):
         row[x] = source[x] + row[x - step]
 
 
-@compiled
+@allocating
 def _average(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
     for x in range(min(step, row.size)):
         row[x] = source[x] + (above[x] >> 1)
@@ -42,7 +32,7 @@ def _average(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row
         row[x] = source[x] + ((np.int32(row[x - step]) + np.int32(above[x])) >> 1)
 
 
-@compiled
+@allocating
 def _paeth(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
     for x in range(min(step, row.size)):
         row[x] = source[x] + above[x]
@@ -58,7 +48,7 @@ def _paeth(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: 
         row[x] = source[x] + nearest
 
 
-@compiled
+@allocating
 def unfilter(filtered: NDArray[np.uint8], step: int, rows: NDArray[np.uint8]) -> bool:
     """Fill ``rows`` with the bytes before filtering (PNG specification, section 9.2).
 

@@ -199,19 +199,6 @@ def test_warming_up_compiles_what_reading_needs() -> None:
     assert unfilter.unfilter.signatures == before
 
 
-def test_kernels_are_compiled_without_a_cache_where_there_is_no_place_for_one() -> None:
-    asked: list[dict[str, bool]] = []
-
-    def compiler(**options: bool):
-        asked.append(options)
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda kernel: kernel
-
-    assert unfilter.compiled(print, compiler) is print
-    assert asked == [{"nogil": True, "cache": True}, {"nogil": True}]
-
-
 # --- broken files ----------------------------------------------------------------------------------------------------
 
 
