@@ -73,7 +73,7 @@ def test_the_page_is_whole_and_names_no_other_host(files: dict[str, httpx2.Respo
 
 
 def test_the_script_asks_its_own_server_alone(house: Real, shown: dict[str, Any]) -> None:
-    assert shown["asked"] == [f"{house.url}/openapi.json"]
+    assert shown["asked"] == [f"{house.url}/openapi.json", f"{house.url}/api/v1/providers"]
     assert shown["state"] == ""
     assert {"script", "iframe", "img", "link", "style"} & set(shown["tags"]) == set()
     assert [link for link in shown["links"] if not urljoin(f"{house.url}/docs", link).startswith(f"{house.url}/")] == []
@@ -98,6 +98,18 @@ def test_everything_in_the_document_is_shown(files: dict[str, httpx2.Response], 
         assert {str(value) for value in field.get("enum", [])} <= codes
     assert "undefined" not in shown["text"]
     assert "[object" not in shown["text"]
+
+
+def test_what_each_provider_takes_is_shown(house: Real, shown: dict[str, Any]) -> None:
+    for provider in httpx2.get(f"{house.url}/api/v1/providers").json()["providers"]:
+        assert provider["name"] in shown["codes"]
+        assert provider["sentence"] in shown["text"]
+        assert f"at most {provider['upload']['max_bytes'] / 1e6:g} MB" in shown["text"]
+        if provider["price"] is not None:
+            assert "{amount} {unit} for each {per} ({date})".format(**provider["price"]) in shown["text"]
+        for name, value in provider["geometry"].items():
+            if isinstance(value, int) and value > 1:
+                assert f"{name.replace('_', ' ')}: {value}" in shown["text"]
 
 
 def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tmp_path: Path) -> None:

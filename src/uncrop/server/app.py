@@ -50,7 +50,7 @@ def create_app(service: Service, *, limits: BodyLimits | None = None) -> Starlet
     limits = limits or BodyLimits(total_s=service.settings.body_timeout_s)
     routes = Routes(service, metrics=metrics, limits=limits)
     cross_origin = CrossOrigin(service.settings.allowed_origins, header_components())
-    document = openapi.document(limits=limits, providers=service.registry.names())
+    document = openapi.document(limits=limits, providers=service.registry.facts())
     app = Starlette(
         routes=[*_operations(routes), *page_routes(), _document_route(document)],
         middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin)],
