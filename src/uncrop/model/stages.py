@@ -28,6 +28,8 @@ class Job:
     provider: ProviderFacts
     header: ImageHeader
     placement: Placement
+    sides: Sides  # that make the placement; negative where the photo is cropped
+    output_size: tuple[int, int]  # width and height of the finished picture
     seed: int | None
     quality: Quality
     answer_format: ImageFormat

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from uncrop.finish.pipeline import finish
+from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import (
@@ -41,6 +42,8 @@ def task_of(photo: np.ndarray, canvas: Placement, mask: np.ndarray | None = None
         provider=of,
         header=header,
         placement=canvas,
+        sides=sides_of(canvas, width, height),
+        output_size=(canvas.width, canvas.height),
         seed=None,
         quality="standard",
         answer_format="PNG",
