@@ -198,6 +198,9 @@ class Task:
 
     job: Job
     photo: Pixels = field(repr=False)  # (header.height, header.width, header.channels)
+    scaled: NDArray[np.uint8] | None = field(
+        default=None, repr=False
+    )  # its used part as RGB, where the canvas scales it
     mask: Mask | None = field(default=None, repr=False)  # photo's extent; True = to be made
 
 

@@ -8,9 +8,10 @@ import typer
 
 
 def warm_up() -> None:
-    """Compile the local engine and the picture codecs into their cache; takes a moment the first time only."""
+    """Compile engine, codecs and finishing steps into their cache; takes a moment the first time only."""
     from uncrop import engine, settings
     from uncrop.cli.exits import explained, stop
+    from uncrop.finish import pipeline
     from uncrop.imaging import codec
 
     with explained():
@@ -22,5 +23,6 @@ def warm_up() -> None:
     started = time.perf_counter()
     engine.use_cache(configured.kernel_cache)
     codec.warm_up()
+    pipeline.warm_up()
     engine.warm_up()
     typer.echo(f"engine ready in {time.perf_counter() - started:.1f} s; kernels in {configured.kernel_cache}")

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
 from uncrop.errors import ImageTooLarge, InvalidImage
-from uncrop.imaging import arrays, jpeg, jpeg_pixels, png, png_read, png_write
+from uncrop.imaging import arrays, jpeg, jpeg_pixels, png, png_read, png_write, text
 from uncrop.imaging import resample as resampling
 from uncrop.imaging.header import SIDEWAYS, read_header
 from uncrop.imaging.limits import MAX_SIDES
@@ -137,6 +137,7 @@ def warm_up() -> None:
     """Compile this package's kernels ahead of the first picture, which otherwise waits some seconds for them."""
     png_read.warm_up()
     resampling.warm_up()
+    text.warm_up()
 
 
 def _check_sides(pixels: Pixels, image_format: ImageFormat) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from uncrop.imaging.resample_kernels import Room
+    from uncrop.model import Mask
 
     Bytes = NDArray[np.uint8]
     Indices = NDArray[np.intp]
@@ -55,8 +56,25 @@ def resample(
     return _down(made, places, height, rows).reshape(len(rows), len(columns), channels)
 
 
+def halve_known(pixels: Bytes, known: Mask) -> tuple[Bytes, Mask]:
+    """Halve a picture of which only some pixels are known: the known ones of every 2 x 2 are averaged.
+
+    Returns
+    -------
+    tuple
+        (height / 2, width / 2, channels) and (height / 2, width / 2), rounded up; True where one was known.
+    """
+    from uncrop.imaging.resample_kernels import average_known
+
+    height, width = -(-known.shape[0] // 2), -(-known.shape[1] // 2)
+    means, found = np.empty((height, width, pixels.shape[2]), np.uint8), np.empty((height, width), np.bool_)
+    average_known(np.require(pixels, requirements=("C", "W")), known, means, found)
+    return means, found
+
+
 def warm_up() -> None:
     """Compile the loops ahead of the first picture."""
+    halve_known(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.bool_))
     for width in (7, 8):
         resample(np.zeros((2, width, 1), np.uint8), 1, 1)
 

@@ -257,3 +257,26 @@ def down(
                 )
         for j in range(length):
             target[y, j] = min(max(total[j] >> BITS, 0), 255)
+
+
+@kernel
+def average_known(
+    pixels: NDArray[np.uint8], known: NDArray[np.bool_], means: NDArray[np.uint8], found: NDArray[np.bool_]
+) -> None:
+    """Average the known ones of every 2 x 2 pixels, rounding down, and tell where there was one."""
+    height, width, channels = pixels.shape
+    for row in range(len(found)):
+        top, bottom = np.uint64(2 * row), np.uint64(min(2 * row + 1, height - 1))
+        for column in range(found.shape[1]):
+            left, right = np.uint64(2 * column), np.uint64(min(2 * column + 1, width - 1))
+            # A pixel beyond an odd edge is one that is not known.
+            a, b = known[top, left], known[top, right] and right > left
+            c, d = known[bottom, left] and bottom > top, known[bottom, right] and bottom > top and right > left
+            count = np.uint32(a) + np.uint32(b) + np.uint32(c) + np.uint32(d)
+            found[row, column] = count > 0
+            for channel in range(np.uint64(channels)):
+                total = np.uint32(pixels[top, left, channel]) * np.uint32(a)
+                total += np.uint32(pixels[top, right, channel]) * np.uint32(b)
+                total += np.uint32(pixels[bottom, left, channel]) * np.uint32(c)
+                total += np.uint32(pixels[bottom, right, channel]) * np.uint32(d)
+                means[row, column, channel] = total >> np.uint32(2) if count == 4 else total // max(count, np.uint32(1))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidFieldValue, ProviderInvalidResponse
 from uncrop.geometry import canvas_of_size, parse_size
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.imaging.mask import encode_mask
+from uncrop.imaging.text import decode_base64
 from uncrop.model import Capabilities, Facts, Fill, TokenUsage
 from uncrop.providers.base import Call, Part
 from uncrop.providers.openai_body import read_object
@@ -159,10 +158,10 @@ def _first_picture(body: Mapping[str, object]) -> bytes:
         raise _unusable("holds no picture")
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _unusable("holds a picture that is not base64") from error
+    picture = decode_base64(text)
+    if picture is None:
+        raise _unusable("holds a picture that is not base64")
+    return picture
 
 
 def _usage(body: Mapping[str, object]) -> TokenUsage | None:

@@ -30,11 +30,14 @@ def framed_photo(task: Task, frame: Canvas, max_bytes: int) -> Part:
     whole = is_whole(frame)
     if whole and visible is None:
         return photo_part("image", task, FORMATS, max_bytes)
-    pixels = arrays.to_rgb8(task.photo)
-    if visible is not None:
-        pixels = underpaint(pixels, visible)
-    if not whole:
-        pixels = _draw(pixels, frame)
+    if visible is None and frame == task.job.canvas and task.scaled is not None:
+        pixels = _draw(task.scaled, frame)
+    else:
+        pixels = arrays.to_rgb8(task.photo)
+        if visible is not None:
+            pixels = underpaint(pixels, visible)
+        if not whole:
+            pixels = _draw(codec.resize(pixels, frame.kept.width, frame.kept.height), frame)
     data = codec.encode(pixels, "PNG", metadata=Metadata(icc=task.job.header.metadata.icc))
     if len(data) <= max_bytes:
         return picture_part("image", data, "PNG")
@@ -75,10 +78,10 @@ def _visible(task: Task) -> Mask | None:
 
 
 def _draw(pixels: NDArray[np.uint8], frame: Canvas) -> NDArray[np.uint8]:
-    """Draw the photo, scaled, at its place in the frame and continue its colours around it."""
+    """Draw the scaled photo at its place in the frame and continue its colours around it."""
     drawn = np.zeros((frame.height, frame.width, 3), np.uint8)
     known = np.zeros((frame.height, frame.width), np.bool_)
-    drawn[_inside(frame)] = codec.resize(pixels, frame.kept.width, frame.kept.height)
+    drawn[_inside(frame)] = pixels
     known[_inside(frame)] = True
     return underpaint(drawn, known)
 
