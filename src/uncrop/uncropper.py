@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from anyio import to_thread
 
 from uncrop.finish.pipeline import finish
+from uncrop.finish.work import scale_photo
 from uncrop.imaging import codec, mask
 from uncrop.intake.parse import parse
 from uncrop.model import (
@@ -154,7 +155,13 @@ class Uncropper:
 def _open(job: Job) -> Task:
     """Decode the photo and the mask whole, which proves that they are."""
     photo = codec.decode(job.request.image, job.header)
-    return Task(job=job, photo=photo, mask=None if job.request.mask is None else mask.decode_mask(job.request.mask))
+    scaled = scale_photo(photo, job.placement)
+    return Task(
+        job=job,
+        photo=photo,
+        scaled=scaled,
+        mask=None if job.request.mask is None else mask.decode_mask(job.request.mask),
+    )
 
 
 def _encode(job: Job, picture: Picture) -> bytes:
