@@ -1,0 +1,26 @@
+"""A provider's plug-in as if it were installed: ``tests/plugins`` on the path, with the metadata that names it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from uncrop import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+@pytest.fixture
+def sketch_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install ``sketch`` in this process and, by the environment, in those that it starts."""
+    monkeypatch.syspath_prepend(PLUGINS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")])))
+    settings._installed.cache_clear()
+    yield
+    settings._installed.cache_clear()
