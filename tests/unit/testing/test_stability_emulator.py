@@ -40,7 +40,7 @@ def post(
     headers = {"authorization": f"{scheme} {key}", "accept": accept}
     files = {"image": ("image.png", photo_png(80, 64) if image is None else image, media_type)}
     text = {name: str(value) for name, value in fields.items()}
-    return httpx2.post(f"{emulator.url}{path}", headers=headers, files=files, data=text, trust_env=False)
+    return httpx2.post(f"{emulator.url}{path}", headers=headers, files=files, data=text, trust_env=False, timeout=60)
 
 
 def picture(data: bytes) -> np.ndarray:
@@ -169,14 +169,14 @@ def test_more_than_nine_megapixels_are_refused_unopened(stability: StabilityEmul
 
 def test_a_form_is_wanted_with_each_field_once_and_the_image_in_it(stability: StabilityEmulator) -> None:
     url, headers = f"{stability.url}/v2beta/stable-image/edit/outpaint", {"authorization": f"Bearer {KEY}"}
-    response = httpx2.post(url, headers=headers, json={"left": 5}, trust_env=False)
+    response = httpx2.post(url, headers=headers, json={"left": 5}, trust_env=False, timeout=60)
     assert response.json()["errors"] == ["content-type: must be multipart/form-data"]
     files = [("image", ("a.png", photo_png(80, 64), "image/png"))] * 2
-    response = httpx2.post(url, headers=headers, files=files, data={"left": "5"}, trust_env=False)
+    response = httpx2.post(url, headers=headers, files=files, data={"left": "5"}, trust_env=False, timeout=60)
     assert response.json()["errors"] == ["image: must be sent once"]
-    response = httpx2.post(url, headers=headers, files={"left": (None, "5")}, trust_env=False)
+    response = httpx2.post(url, headers=headers, files={"left": (None, "5")}, trust_env=False, timeout=60)
     assert response.json()["errors"] == ["image: is required and must be a file"]
-    response = httpx2.get(url, headers=headers, trust_env=False)
+    response = httpx2.get(url, headers=headers, trust_env=False, timeout=60)
     assert (response.status_code, response.json()["name"]) == (405, "method_not_allowed")
 
 
