@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,21 @@ from uncrop import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from uncrop.model import ProviderFacts
+
 PLUGINS = Path(__file__).parent / "plugins"
+
+
+def sketch_row() -> ProviderFacts:
+    """Import ``sketch`` without installing it, so that its row can be loaded, and return that."""
+    sys.path.insert(0, str(PLUGINS))
+    try:
+        for module in ("provider", "emulator"):
+            import_module(f"sketch.{module}")
+        row: ProviderFacts = import_module("sketch.facts").FACTS
+    finally:
+        sys.path.remove(str(PLUGINS))
+    return row
 
 
 @pytest.fixture

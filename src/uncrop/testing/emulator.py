@@ -193,7 +193,9 @@ class Emulator(ABC):
         else:
             reply = self.word(Refusal(outcome.status, "scripted"))
         body = reply.body if outcome.body is None else outcome.body
-        return Reply(status=reply.status, body=body, headers={**reply.headers, **outcome.headers})
+        # Names of headers are alike in any case: a scripted one stands in place of the emulator's own.
+        headers = {name.lower(): value for name, value in {**reply.headers, **outcome.headers}.items()}
+        return Reply(status=reply.status, body=body, headers=headers)
 
     def wait(self, event: threading.Event) -> None:
         """Wait for an event.

@@ -55,12 +55,15 @@ class SketchEmulator(Emulator):
         The server of pictures, with a log and a script of its own. It knows no key, and refuses calls that carry one.
     cancelled
         The ids of the jobs that were ended.
+    endless
+        Whether jobs never become ready.
     """
 
     def __init__(self, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(api_key=api_key, host=host, port=port)
         self.files = Files(self, host=host)
         self.cancelled: list[str] = []
+        self.endless = False
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
@@ -141,6 +144,8 @@ class SketchEmulator(Emulator):
         return reply({"id": name, "polling_url": address}, **{"x-request-id": f"sketch-{name}"})
 
     def _tell(self, name: str, job: Job) -> Reply:
+        if self.endless:
+            return reply({"status": "Pending", "progress": 0}, 202)
         if job.ahead:
             status = job.ahead.popleft()
             if status != 202:

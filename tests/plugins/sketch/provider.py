@@ -16,13 +16,14 @@ from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Wait, ask, json_body
 from uncrop.providers.json_body import read_object
 from uncrop.providers.picture import read_picture, used_file
-from uncrop.providers.refusal import refuse, refuse_file, request_id
+from uncrop.providers.refusal import refuse, refuse_file, refuse_poll, request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from uncrop.errors import UncropError
     from uncrop.model import Task
     from uncrop.providers.conversation import Answer, Conversation
 
@@ -52,7 +53,7 @@ class Sketch(Provider):
         if not isinstance(frame, Frame):
             raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
         submitted = yield from ask(self.submit(task, frame))
-        job = self.read(submitted)
+        job = read(submitted, refuse)
         address = _text(job, "polling_url")
         headers = {"x-key": self.key}
         cancel = Call(method="DELETE", url=address, headers=headers, kind="repeat", holds_picture=False)
@@ -61,10 +62,10 @@ class Sketch(Provider):
             state = yield from ask(poll)
             if state.status != HTTPStatus.ACCEPTED:
                 break
-            progress = self.read(state, HTTPStatus.ACCEPTED).get("progress")
+            progress = read(state, refuse_poll, HTTPStatus.ACCEPTED).get("progress")
             fraction = float(progress) if isinstance(progress, int | float) else None
             yield Wait(seconds=PAUSE_S, fraction=fraction, step="sketch", on_cancel=cancel)
-        done = self.read(state)
+        done = read(state, refuse_poll)
         status = _text(done, "status")
         if status in ENDINGS:
             raise refuse(state, error=ENDINGS[status], code=status)
@@ -98,22 +99,25 @@ class Sketch(Provider):
             holds_picture=False,
         )
 
-    def read(self, answer: Answer, expected: HTTPStatus = HTTPStatus.OK) -> Mapping[str, object]:
-        """Read an answer's JSON.
 
-        Raises
-        ------
-        UncropError
-            As the status says.
-        ProviderInvalidResponse
-            It is no JSON object.
-        """
-        if answer.status != expected:
-            raise refuse(answer)
-        body = read_object(answer.body)
-        if body is None:
-            raise ProviderInvalidResponse(system_message="The provider's answer is not a JSON object")
-        return body
+def read(
+    answer: Answer, refused: Callable[[Answer], UncropError], expected: HTTPStatus = HTTPStatus.OK
+) -> Mapping[str, object]:
+    """Read an answer's JSON.
+
+    Raises
+    ------
+    UncropError
+        As ``refused`` makes it of another status than the expected one.
+    ProviderInvalidResponse
+        It is no JSON object.
+    """
+    if answer.status != expected:
+        raise refused(answer)
+    body = read_object(answer.body)
+    if body is None:
+        raise ProviderInvalidResponse(system_message="The provider's answer is not a JSON object")
+    return body
 
 
 def _text(body: Mapping[str, object], name: str) -> str:

@@ -197,3 +197,8 @@ def test_a_script_can_leave_a_call_out_and_answer_in_json(clipdrop: ClipdropEmul
     second = httpx2.delete(clipdrop.url, trust_env=False)
     assert (second.status_code, second.json()) == (202, {"state": "failed"})
     assert [call.method for call in clipdrop.calls] == ["POST", "DELETE"]
+
+
+def test_a_scripted_header_stands_in_place_of_the_emulators_own(clipdrop: ClipdropEmulator) -> None:
+    clipdrop.script(outcomes.refuse(429, b"{}", Content_Type="text/plain"))
+    assert post(clipdrop.url).headers.get_list("content-type") == ["text/plain"]
