@@ -315,7 +315,7 @@ def test_tasks_end_in_their_own_words(status: str, http_status: int, kind: type[
     ("answer", "kind"),
     [
         (says({"detail": "Task not found"}, 404), errors.ProviderError),
-        (says({"detail": []}, 422), errors.ProviderRejectedRequest),
+        (says({"detail": []}, 422), errors.ProviderError),
         (says({}, 429), errors.ProviderRateLimited),
         (says({}, 503), errors.ProviderError),
         (says({"status": "Ready"}, 403), errors.ProviderAuthenticationFailed),

@@ -20,7 +20,7 @@ from uncrop.providers.bfl.padding import is_padded
 from uncrop.providers.conversation import Call, Wait, ask, json_body
 from uncrop.providers.json_body import read_object
 from uncrop.providers.picture import opaque_file, read_picture
-from uncrop.providers.refusal import refuse_file, request_id
+from uncrop.providers.refusal import refuse_file, refuse_poll, request_id
 
 if TYPE_CHECKING:
     from uncrop.model import Job, ProviderFacts, Task
@@ -167,7 +167,7 @@ def read_task(answer: Answer) -> tuple[Mapping[str, object], str]:
     if may_hold_task and isinstance(status, str):
         return body, status
     if answer.status != HTTPStatus.OK:
-        raise refuse_call(answer)
+        raise refuse_poll(answer)
     raise _unusable("tells no status")
 
 
