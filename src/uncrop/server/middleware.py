@@ -53,7 +53,7 @@ class ExchangeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = begin_exchange(scope["headers"])
+        exchange = begin_exchange(scope)
         attach(scope, exchange)
         with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
             try:
@@ -79,7 +79,7 @@ class ExchangeMiddleware:
         if exchange.status is None:
             # Nothing was answered: the client left, or the server is being stopped.
             exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
-        seconds = time.perf_counter() - exchange.started
+        seconds = time.monotonic() - exchange.run.arrived
         route = getattr(scope.get("route"), "path", "unmatched")
         facts = dict(_facts(exchange))
         level = _log.warning if exchange.status >= 500 else _log.info

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import structlog
@@ -15,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from uncrop.errors import UncropError
 from uncrop.server.errors import MEDIA_TYPE, error_body
-from uncrop.server.exchange import Exchange
+from uncrop.server.exchange import ARRIVED, Exchange
 from uncrop.server.http_errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout
 from uncrop.server.middleware import SAFE_HEADERS
 
@@ -116,7 +117,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser = httptools.HttpRequestParser(self)
             # As uvicorn does: a request that follows one with `Connection: close` takes no answer away.
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            arrived = self._arrived
             super().data_received(head)
+            self._arrived = arrived
 
     def _head_without_upgrade(self) -> bytes:
         line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
@@ -137,11 +140,20 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._in_head and self.cycle.more_body and padding == self._padding > self.padding_bytes:
             self._answer(MalformedRequest(system_message="chunked framing without a body"))
 
+    @property
+    def _arrived(self) -> float:
+        return cast("dict[str, float]", self.scope)[ARRIVED]
+
+    @_arrived.setter
+    def _arrived(self, moment: float) -> None:
+        cast("dict[str, float]", self.scope)[ARRIVED] = moment
+
     # --- the parser's callbacks ---
 
     def on_message_begin(self) -> None:
         """Start counting a head."""
         super().on_message_begin()
+        self._arrived = time.monotonic()
         self._in_head = self._begun = True
         self._head_parsed = self._head_received = self._lines = 0
         if self._head_timer is None:

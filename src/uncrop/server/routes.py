@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from uncrop.capacity.fair_queue import NOBODY
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
 from uncrop.server.http_errors import NotReady
@@ -43,9 +45,12 @@ class Routes:
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
         exchange = exchange_of(request.scope)
-        with self._service.capacity.bodies.share() as share:
+        with ExitStack() as held:
 
             async def read() -> UncropRequest:
+                caller = exchange.run.caller
+                owner = NOBODY if caller is None or caller.organization_id is None else caller.organization_id
+                share = held.enter_context(self._service.capacity.bodies.share(owner))
                 return to_request(await read_form(request.headers, request.receive, self.limits, share))
 
             try:
