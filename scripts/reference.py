@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncrop import errors, settings
+from uncrop.providers.registry import load_rows
+from uncrop.server import http_errors  # noqa: F401 - its errors are on the page too
+from uncrop.settings.of_providers import settings_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +39,7 @@ def settings_page() -> str:
         "engine_workers": "half the cores",
         "max_pixel_megabytes": f"`{settings.PIXEL_MEGABYTES}`, and as many for each of the engine's processes",
     }
-    for name, field in settings.Settings.model_fields.items():
+    for name, field in settings_class(load_rows(())).model_fields.items():
         default = computed.get(name) or ("–" if field.default in (None, "") else f"`{field.default}`")
         lines.append(f"| `{settings.PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"

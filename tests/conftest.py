@@ -9,7 +9,14 @@ import sys
 import pytest
 import structlog
 
-pytest_plugins = ["fixtures_postgres", "fixtures_server", "fixtures_kernels", "fixtures_http", "fixtures_wire"]
+pytest_plugins = [
+    "fixtures_postgres",
+    "fixtures_server",
+    "fixtures_kernels",
+    "fixtures_http",
+    "fixtures_wire",
+    "fixtures_jobs",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from uncrop.admission.rate_limits import RateLimiter
-from uncrop.admission.slots import Slots
-from uncrop.bootstrap import Service, open_service
+from uncrop.bootstrap import open_service
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.slots import Slots
 from uncrop.errors import AuthenticationRequired, InvalidApiKey
-from uncrop.model import Caller, Facts, StageTime, UncropResult
+from uncrop.model import Caller, PictureFacts, StageTime, UncropResult
+from uncrop.providers.registry import load_rows
 from uncrop.server.app import create_app
 from uncrop.server.protocol import BoundedProtocol
 from uncrop.server.run import make_server
+from uncrop.service.service import Service
 from uncrop.settings import Settings
-from uncrop.testing import ClipdropEmulator, OpenAIEmulator
+from uncrop.testing.clipdrop import ClipdropEmulator
+from uncrop.testing.openai import OpenAIEmulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -30,8 +34,8 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from uncrop.model import UncropRequest
-    from uncrop.providers.base import Flight
+    from uncrop.model import ProviderFacts, UncropRequest
+    from uncrop.providers.commitment import Commitment
     from uncrop.store.keys import NewKey
     from uncrop.uncropper import Stopwatch
 
@@ -53,7 +57,7 @@ def picture(**changes: Any) -> UncropResult:
         "width": 3,
         "height": 2,
         "seed": 42,
-        "facts": Facts(provider="clipdrop", request_id="req_abc123"),
+        "facts": PictureFacts(provider="clipdrop", request_id="req_abc123"),
         "drift": None,
         "warnings": (),
         "stages": tuple(
@@ -67,13 +71,15 @@ def picture(**changes: Any) -> UncropResult:
 class FakeUncropper:
     """Notes what it is asked for; does what it is told."""
 
-    action: Callable[[UncropRequest, Flight], Awaitable[UncropResult]] | None = None
+    action: Callable[[UncropRequest, Commitment], Awaitable[UncropResult]] | None = None
     requests: list[UncropRequest] = field(default_factory=list)
 
-    async def run(self, request: UncropRequest, caller: Caller, *, flight: Flight, watch: Stopwatch) -> UncropResult:
+    async def run(
+        self, request: UncropRequest, caller: Caller, *, commitment: Commitment, stopwatch: Stopwatch
+    ) -> UncropResult:
         self.requests.append(request)
-        with watch.stage("intake"):
-            return picture() if self.action is None else await self.action(request, flight)
+        with stopwatch.stage("intake"):
+            return picture() if self.action is None else await self.action(request, commitment)
 
 
 @dataclass
@@ -92,7 +98,10 @@ class FakeAuthenticator:
 
 
 class FakeRegistry:
-    """Knows the names."""
+    """Knows the names and the rows."""
+
+    def facts(self) -> tuple[ProviderFacts, ...]:
+        return tuple(load_rows(()).values())
 
     def names(self) -> tuple[str, ...]:
         return ("clipdrop", "local", "openai")
@@ -133,7 +142,7 @@ def fake_service(folder: Path, *, rate_limit: int = 60, **parts: Any) -> Service
         "rates": RateLimiter(rate_limit, clock=lambda: 100.0, wall_clock=lambda: 1_700_000_000.0),
         "store": FakeStore(),
         "registry": FakeRegistry(),
-        "slots": Slots(3, 5),
+        "capacity": Capacity(slots=Slots(3, 5)),
         "runner": FakeRunner(),
     }
     return Service(**{**values, **parts})

@@ -76,14 +76,15 @@ def extend(
     left, right, up, down
         Pixels to add on each side, -2000..2000; a negative number crops.
     provider, seed
-        ``local``, ``clipdrop`` or ``openai``; the latter two need their key in the settings. The same seed gives the
-        same picture; drawn when absent and returned in the result.
-    quality, confidence_map
-        ``local`` only: ``fast``, ``standard`` or ``best``; whether the result has a grey PNG, the lighter the surer.
-    mask, prompt, size
-        ``openai`` only: a PNG that is transparent where pixels are to be made, what to continue with, the output size.
+        Who makes the pixels: one of those that ``uncrop providers`` lists; remote ones need their key in the settings.
+        The same seed gives the same picture; drawn when absent and returned in the result.
+    quality, confidence_map, mask, prompt, size
+        Where the provider takes them: ``fast``, ``standard`` or ``best``; whether the result has a grey PNG, the
+        lighter the surer; in place of sides, a PNG that is transparent where pixels are to be made; what to continue
+        with; with a mask, the output size.
     progress
-        Called by ``local`` as ``progress(fraction, step)`` in another thread; what it raises ends the work.
+        Called, as far as the provider tells, as ``progress(fraction, step)`` in another thread; what it raises ends the
+        work.
     settings
         Read from the environment when absent.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anyio.from_thread import start_blocking_portal
@@ -12,39 +11,24 @@ from anyio.from_thread import start_blocking_portal
 from uncrop import engine
 from uncrop import settings as configuration
 from uncrop.admission.admission import Admission
-from uncrop.admission.memory import PixelMemory
-from uncrop.admission.slots import Slots
-from uncrop.providers.base import ProviderContext, ProviderSettings
-from uncrop.providers.call import Sender
-from uncrop.providers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.pixel_memory import PixelMemory
+from uncrop.capacity.slots import Slots
+from uncrop.providers.maker import MakerContext
 from uncrop.providers.registry import Registry
+from uncrop.providers.transport.sender import Sender
 from uncrop.uncropper import Uncropper
+from uncrop.workers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from pydantic import SecretStr
-
-    from uncrop.admission.callers import Authenticator
-    from uncrop.admission.rate_limits import RateLimiter
     from uncrop.model import Progress, UncropRequest, UncropResult
+    from uncrop.service.provider_list import ProviderEntry
+    from uncrop.service.service import Service
     from uncrop.settings import Settings
     from uncrop.store.database import Store
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Service:
-    """Everything that a server needs, open."""
-
-    settings: Settings
-    uncropper: Uncropper
-    authenticator: Authenticator
-    rates: RateLimiter
-    store: Store
-    registry: Registry
-    slots: Slots
-    runner: ProcessRunner
 
 
 @asynccontextmanager
@@ -64,8 +48,8 @@ async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncr
     settings = settings or configuration.load()
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     async with _registry(settings, runner) as registry:
-        admission = Admission(slots=Slots(settings.max_running, settings.max_waiting))
-        yield _uncropper(settings, registry, admission)
+        capacity = Capacity(slots=Slots(settings.max_running, settings.max_waiting))
+        yield _uncropper(settings, registry, capacity, Admission(capacity=capacity))
 
 
 def extend_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> UncropResult:
@@ -95,6 +79,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     from uncrop.admission.callers import Authenticator
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.admission.usage_limits import UsageLimits
+    from uncrop.service.service import Service
 
     runner = ProcessRunner(
         workers=settings.engine_workers, cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s
@@ -102,22 +87,33 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings))
         registry = await stack.enter_async_context(_registry(settings, runner))
-        slots = Slots(settings.max_running, settings.max_waiting)
+        capacity = Capacity(
+            slots=Slots(settings.max_running, settings.max_waiting), memory=PixelMemory(settings.max_pixel_bytes)
+        )
         rates = RateLimiter(settings.rate_limit_per_minute)
         usage = UsageLimits(store.usage, default_daily_limit=settings.usage_limit_per_day)
-        memory = PixelMemory(settings.max_pixel_bytes)
-        admission = Admission(slots=slots, memory=memory, usage=usage, rates=rates)
+        admission = Admission(capacity=capacity, usage=usage, rates=rates)
         stack.push_async_callback(admission.drain)
         yield Service(
             settings=settings,
-            uncropper=_uncropper(settings, registry, admission),
+            uncropper=_uncropper(settings, registry, capacity, admission),
             authenticator=Authenticator(store.keys),
             rates=rates,
             store=store,
             registry=registry,
-            slots=slots,
+            capacity=capacity,
             runner=runner,
         )
+
+
+def list_providers(settings: Settings) -> list[ProviderEntry]:
+    """Return what can be told about the providers, without opening anything."""
+    from uncrop.service.provider_list import entry_of
+
+    runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
+    context = MakerContext(send=Sender(), engine=runner, timeout_s=settings.provider_timeout_s)
+    registry = Registry(settings.rows, settings.providers, context)
+    return [entry_of(registry.get(name)) for name in registry.names()]
 
 
 def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
@@ -134,32 +130,12 @@ def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
 async def _registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
     # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
     await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
-    async with Sender(timeout_s=settings.provider_timeout_s) as send:
-        yield Registry(
-            ProviderContext(
-                settings={
-                    "openai": ProviderSettings(
-                        api_key=_secret(settings.openai_api_key),
-                        base_url=settings.openai_base_url,
-                        model=settings.openai_model,
-                        requests_per_minute=settings.openai_rate_limit_per_minute,
-                    ),
-                    "clipdrop": ProviderSettings(
-                        api_key=_secret(settings.clipdrop_api_key),
-                        base_url=settings.clipdrop_base_url,
-                        requests_per_minute=settings.clipdrop_rate_limit_per_minute,
-                    ),
-                },
-                send=send,
-                engine=runner,
-                max_output_pixels=settings.max_output_pixels,
-            )
-        )
+    async with Sender() as send:
+        context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
+        yield Registry(settings.rows, settings.providers, context)
 
 
-def _uncropper(settings: Settings, registry: Registry, admission: Admission) -> Uncropper:
-    return Uncropper(registry=registry, admission=admission, max_output_pixels=settings.max_output_pixels)
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return None if value is None else value.get_secret_value()
+def _uncropper(settings: Settings, registry: Registry, capacity: Capacity, admission: Admission) -> Uncropper:
+    return Uncropper(
+        registry=registry, admission=admission, capacity=capacity, max_output_pixels=settings.max_output_pixels
+    )

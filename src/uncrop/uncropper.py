@@ -7,7 +7,6 @@ import time
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
 from anyio import to_thread
 
 from uncrop.finish.pipeline import finish
@@ -17,7 +16,6 @@ from uncrop.intake.parse import parse
 from uncrop.model import (
     MEDIA_TYPES,
     Caller,
-    Capabilities,
     Fill,
     Job,
     Picture,
@@ -26,13 +24,15 @@ from uncrop.model import (
     UncropRequest,
     UncropResult,
 )
-from uncrop.providers.base import Flight
+from uncrop.providers.commitment import Commitment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from uncrop.admission.admission import Admission
-    from uncrop.model import ConfidenceMap, Progress
+    from uncrop.capacity.capacity import Capacity
+    from uncrop.model import ConfidenceMap, Progress, ProviderFacts
+    from uncrop.model.stages import Original
     from uncrop.providers.registry import Registry
 
 T = TypeVar("T")
@@ -67,8 +67,8 @@ class Uncropper:
         Who may spend what, and the slots.
     max_output_pixels
         Largest canvas of providers that state no limit of their own.
-    threads
-        How many pictures may be decoded, finished or encoded at once.
+    capacity
+        Threads in which pictures are decoded, finished and encoded, and places for answers to be unpacked.
     draw_seed
         Draws a seed in 0..maximum for requests that name none.
     """
@@ -78,25 +78,23 @@ class Uncropper:
         *,
         registry: Registry,
         admission: Admission,
+        capacity: Capacity,
         max_output_pixels: int,
-        threads: int = 2,
         draw_seed: Callable[[int], int] = lambda maximum: secrets.randbelow(maximum + 1),
     ) -> None:
         self._registry = registry
         self._admission = admission
         self._max_output_pixels = max_output_pixels
         self._draw_seed = draw_seed
-        self._threads = anyio.CapacityLimiter(threads)
-        # One more than there are threads, so that none is idle while the next answer is handed over.
-        self._runway = anyio.CapacityLimiter(threads + 1)
+        self._capacity = capacity
 
     async def run(
         self,
         request: UncropRequest,
         caller: Caller = ANYBODY,
         *,
-        flight: Flight | None = None,
-        watch: Stopwatch | None = None,
+        commitment: Commitment | None = None,
+        stopwatch: Stopwatch | None = None,
         progress: Progress | None = None,
     ) -> UncropResult:
         """Take one request through all five stages.
@@ -107,55 +105,53 @@ class Uncropper:
             What is asked.
         caller
             Who asks.
-        flight
+        commitment
             For a caller that may leave: to be abandoned.
-        watch
+        stopwatch
             Where the stages are noted, whether or not all goes well.
         progress
-            Told how far the local engine is, in a thread of its own; what it raises ends the work.
+            Told how far the work is, in any thread; what it raises ends the work.
 
         Raises
         ------
         UncropError
             Any of ``uncrop.errors``; whatever it was, every slot and reservation has been given back.
         """
-        flight, watch = flight or Flight(), watch or Stopwatch()
-        flight.use_runway(self._runway)
-        flight.use_progress(progress)
-        with watch.stage("intake"):
-            provider = self._registry.get(request.provider)
+        commitment, stopwatch = commitment or Commitment(), stopwatch or Stopwatch()
+        with stopwatch.stage("intake"):
+            maker = self._registry.get(request.provider)
             # Before the values are looked at: a request that will be refused counts too.
-            await self._admission.count(provider.capabilities, caller)
+            await self._admission.count(maker.facts, caller)
             # In a thread of its own, not behind pictures: a hostile header takes a third of a second to read.
-            job = await to_thread.run_sync(self._parse, request, provider.capabilities)
+            job = await to_thread.run_sync(self._parse, request, maker.facts)
         async with AsyncExitStack() as stack:
-            stack.callback(flight.leave_runway)
-            with watch.stage("admission"):
+            place = stack.enter_context(self._capacity.unpacking.place())
+            with stopwatch.stage("admission"):
                 self._admission.check(job, caller)
-                provider.check_configured()
+                maker.check_configured()
                 granted = await stack.enter_async_context(self._admission.grant(job, caller))
-            with watch.stage("provider"):
+            with stopwatch.stage("provider"):
                 task = await self._in_thread(_open, job)
-                fill = await provider.fill(task, flight)
-            with watch.stage("finish"):
+                fill = await maker.fill(task, commitment, progress=progress, place=place)
+            with stopwatch.stage("finish"):
                 picture = await self._in_thread(finish, task, fill)
-            with watch.stage("encode"):
+            with stopwatch.stage("encode"):
                 image = await self._in_thread(_encode, job, picture)
                 trust = None if fill.confidence_map is None else await self._in_thread(_encode_map, fill.confidence_map)
             await granted.capture(fill.facts)
-        return _result(job, fill, picture, image, trust, watch)
+        return _result(job, fill, picture, image, trust, stopwatch)
 
-    def _parse(self, request: UncropRequest, capabilities: Capabilities) -> Job:
-        return parse(request, capabilities, max_output_pixels=self._max_output_pixels, draw_seed=self._draw_seed)
+    def _parse(self, request: UncropRequest, facts: ProviderFacts) -> Job:
+        return parse(request, facts, max_output_pixels=self._max_output_pixels, draw_seed=self._draw_seed)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        return await to_thread.run_sync(function, *arguments, limiter=self._threads)
+        return await to_thread.run_sync(function, *arguments, limiter=self._capacity.threads)
 
 
 def _open(job: Job) -> Task:
     """Decode the photo and the mask whole, which proves that they are."""
     photo = codec.decode(job.request.image, job.header)
-    scaled = scale_photo(photo, job.canvas)
+    scaled = scale_photo(photo, job.placement)
     return Task(
         job=job,
         photo=photo,
@@ -176,17 +172,29 @@ def _encode_map(trust: ConfidenceMap) -> bytes:
 
 
 def _result(
-    job: Job, fill: Fill, picture: Picture, image: bytes, trust: bytes | None, watch: Stopwatch
+    job: Job, fill: Fill, picture: Picture, image: bytes, trust: bytes | None, stopwatch: Stopwatch
 ) -> UncropResult:
     return UncropResult(
         image=image,
         media_type=MEDIA_TYPES[job.answer_format],
-        width=job.canvas.width,
-        height=job.canvas.height,
+        width=job.placement.width,
+        height=job.placement.height,
         seed=job.seed,
         facts=fill.facts,
         drift=picture.drift,
         warnings=(*fill.facts.warnings, *picture.warnings),
-        stages=tuple(watch.stages),
+        stages=tuple(stopwatch.stages),
         confidence_map=trust,
+        placement=job.placement,
+        original=_original(job),
     )
+
+
+def _original(job: Job) -> Original:
+    """Tell how the photo's own pixels stand in the answer."""
+    source, kept = job.placement.source, job.placement.kept
+    flattened = job.header.bits == 16 and (job.answer_format != "PNG" or not job.provider.keeps_depth)
+    if flattened or (source.width, source.height) != (kept.width, kept.height):
+        return "resampled"
+    lossless = job.answer_format == "PNG" or (job.answer_format == "WEBP" and job.header.lossless)
+    return "exact" if lossless else "recompressed"

@@ -12,12 +12,14 @@ import pytest
 
 from uncrop import errors
 from uncrop.model import Sides, Task, UncropRequest
-from uncrop.providers.base import Flight
-from uncrop.providers.call import Sender
+from uncrop.providers.commitment import Commitment
 from uncrop.providers.registry import Registry
-from uncrop.testing import ClipdropEmulator, Emulator, OpenAIEmulator, Outcome, outcomes
+from uncrop.providers.transport.sender import Sender
+from uncrop.testing import Emulator, Outcome, outcomes
+from uncrop.testing.clipdrop import ClipdropEmulator
+from uncrop.testing.openai import OpenAIEmulator
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, truncated
-from uncrop.testing.workbench import KEY, make_context, make_task
+from uncrop.testing.workbench import KEY, make_context, make_registry, make_task
 
 CANARY = "canary-7f3a"
 MAX_ANSWER = 3_000_000
@@ -143,9 +145,9 @@ def emulators() -> Iterator[dict[str, Emulator]]:
 
 @pytest.fixture
 async def registry(emulators: dict[str, Emulator]) -> AsyncIterator[Registry]:
-    async with Sender(timeout_s=60, max_answer_bytes=MAX_ANSWER, backoff_s=0) as send:
-        urls = {f"{name}_url": emulator.url for name, emulator in emulators.items()}
-        yield Registry(make_context(send=send, **urls), plugins=())  # type: ignore[arg-type]
+    async with Sender(max_answer_bytes=MAX_ANSWER, backoff_s=0) as send:
+        urls = {name: emulator.url for name, emulator in emulators.items()}
+        yield make_registry(make_context(send=send), urls=urls)
 
 
 def task_for(name: str, registry: Registry) -> Task:
@@ -153,7 +155,7 @@ def task_for(name: str, registry: Registry) -> Task:
         request = UncropRequest(provider=name, image=photo_jpeg(96, 64), sides=Sides(left=4))
     else:
         request = UncropRequest(provider=name, image=photo_jpeg(96, 64), mask=mask_png(96, 64))
-    return make_task(request, registry.get(name).capabilities)
+    return make_task(request, registry.get(name).facts)
 
 
 @pytest.mark.parametrize(("name", "fault", "outcome", "kind"), MATRIX, ids=[f"{row[0]}: {row[1]}" for row in MATRIX])
@@ -169,7 +171,7 @@ async def test_each_fault_is_one_error_and_the_next_call_is_well(
     before = len(emulator.calls)
     emulator.script(outcome)
     with pytest.raises(errors.UncropError) as failed:
-        await provider.fill(task, Flight())
+        await provider.fill(task, Commitment())
     error = failed.value
     assert type(error) is kind
     assert error.message == kind.default_message
@@ -180,7 +182,7 @@ async def test_each_fault_is_one_error_and_the_next_call_is_well(
     for secret in (CANARY, KEY, emulator.origin, "127.0.0.1", "httpx"):
         assert secret not in told
     assert len(emulator.calls) == before + 1  # never sent again
-    assert (await provider.fill(task, Flight())).pixels.size
+    assert (await provider.fill(task, Commitment())).pixels.size
 
 
 @pytest.mark.parametrize("name", REMOTE)
@@ -189,7 +191,7 @@ async def test_a_providers_retry_after_is_passed_on(
 ) -> None:
     emulators[name].script(says(429, Retry_After="7"))
     with pytest.raises(Limited) as failed:
-        await registry.get(name).fill(task_for(name, registry), Flight())
+        await registry.get(name).fill(task_for(name, registry), Commitment())
     assert failed.value.retry_after == 7
 
 
@@ -199,24 +201,24 @@ async def test_an_answer_beyond_the_deadline_is_a_timeout(
     name: str, outcome: Callable[[], Outcome], emulators: dict[str, Emulator]
 ) -> None:
     before = len(emulators[name].calls)
-    async with Sender(timeout_s=0.5) as send:
-        urls = {f"{each}_url": emulator.url for each, emulator in emulators.items()}
-        registry = Registry(make_context(send=send, **urls), plugins=())  # type: ignore[arg-type]
+    async with Sender() as send:
+        urls = {each: emulator.url for each, emulator in emulators.items()}
+        registry = make_registry(make_context(send=send, timeout_s=0.5), urls=urls)
         task = task_for(name, registry)
         emulators[name].script(outcome())
         with pytest.raises(errors.ProviderTimeout) as failed:
-            await registry.get(name).fill(task, Flight())
+            await registry.get(name).fill(task, Commitment())
     assert failed.value.details == {"provider": name}
     assert len(emulators[name].calls) == before + 1
 
 
 @pytest.mark.parametrize("name", REMOTE)
 async def test_a_provider_that_cannot_be_reached(name: str) -> None:
-    flight = Flight()
-    async with Sender(timeout_s=60, backoff_s=0) as send:
-        registry = Registry(make_context(send=send), plugins=())  # the context's default addresses are closed ports
+    commitment = Commitment()
+    async with Sender(backoff_s=0) as send:
+        registry = make_registry(make_context(send=send))  # the default addresses are closed ports
         with pytest.raises(Failed) as failed:
-            await registry.get(name).fill(task_for(name, registry), flight)
+            await registry.get(name).fill(task_for(name, registry), commitment)
     assert failed.value.details == {"provider": name}
     assert failed.value.system_message == "No connection to the provider came about"
-    assert flight.sent is False
+    assert commitment.sent is False

@@ -11,12 +11,13 @@ import pytest
 
 from uncrop.imaging.header import read_header
 from uncrop.model import UncropRequest
-from uncrop.providers.base import Flight
-from uncrop.providers.call import Sender
-from uncrop.providers.openai import CAPABILITIES, OpenAI
-from uncrop.testing import OpenAIEmulator, outcomes
+from uncrop.providers.commitment import Commitment
+from uncrop.providers.openai.facts import FACTS
+from uncrop.providers.transport.sender import Sender
+from uncrop.testing import outcomes
+from uncrop.testing.openai import OpenAIEmulator
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, photo_webp
-from uncrop.testing.workbench import KEY, make_context, make_task
+from uncrop.testing.workbench import KEY, make_context, make_registry, make_settings, make_task
 
 
 @pytest.fixture
@@ -94,10 +95,12 @@ async def test_our_request_is_the_packages(
 ) -> None:
     task = make_task(
         UncropRequest(provider="openai", image=image, mask=mask_png(512, 512), prompt="a lake", size="1024x1024"),
-        CAPABILITIES,
+        FACTS,
     )
-    async with Sender(timeout_s=60) as send:
-        fill = await OpenAI(make_context(send=send, openai_url=emulator.url, model=model)).fill(task, Flight())
+    settings = {"openai": make_settings(FACTS, base_url=emulator.url, model=model)}
+    async with Sender() as send:
+        maker = make_registry(make_context(send=send), settings=settings).get("openai")
+        fill = await maker.fill(task, Commitment())
     ours = emulator.calls[0]
     sent_mask = ours.files["mask"].data
     wishes = {"input_fidelity": "high"} if model == "gpt-image-1" else {}

@@ -12,12 +12,14 @@ import anyio
 import httpx2
 
 from uncrop.model import Sides, UncropRequest
-from uncrop.providers.base import Flight
-from uncrop.providers.call import Sender
-from uncrop.providers.clipdrop import CAPABILITIES, Clipdrop
-from uncrop.testing import ClipdropEmulator
+from uncrop.providers.clipdrop.facts import FACTS
+from uncrop.providers.clipdrop.provider import Clipdrop
+from uncrop.providers.commitment import Commitment
+from uncrop.providers.transport.addresses import Addresses
+from uncrop.providers.transport.sender import Sender
+from uncrop.testing.clipdrop import ClipdropEmulator
 from uncrop.testing.pictures import photo_jpeg
-from uncrop.testing.workbench import make_context, make_task
+from uncrop.testing.workbench import make_settings, make_task
 
 WORKERS, CALLS_EACH, CONNECTIONS = 30, 20, 10
 
@@ -32,20 +34,20 @@ def open_small_client() -> httpx2.AsyncClient:
 
 
 async def test_after_hundreds_of_cancelled_calls_ten_good_ones_get_through() -> None:
-    task = make_task(UncropRequest(provider="", image=photo_jpeg(32, 32), sides=Sides(left=4)), CAPABILITIES)
+    task = make_task(UncropRequest(provider="", image=photo_jpeg(32, 32), sides=Sides(left=4)), FACTS)
     patience = random.Random(7)
     cancelled = 0
     with ClipdropEmulator() as emulator:
-        async with Sender(timeout_s=60, client=open_small_client) as send:
-            clipdrop = Clipdrop(make_context(send=send, clipdrop_url=emulator.url))
-            call = clipdrop.build_call(task, "k")
-            await send(call, Flight())
+        async with Sender(client=open_small_client) as send:
+            clipdrop = Clipdrop(FACTS, make_settings(FACTS, base_url=emulator.url))
+            call, addresses = clipdrop.submit(task), Addresses.of(FACTS, emulator.url)
+            await send(call, addresses, Commitment())
 
             async def lose_patience() -> None:
                 nonlocal cancelled
                 for _ in range(CALLS_EACH):
                     with anyio.move_on_after(patience.uniform(0, 0.03)) as scope:
-                        await send(call, Flight())
+                        await send(call, addresses, Commitment())
                     cancelled += scope.cancelled_caught
 
             async with anyio.create_task_group() as tasks:
@@ -55,8 +57,8 @@ async def test_after_hundreds_of_cancelled_calls_ten_good_ones_get_through() -> 
 
             with anyio.fail_after(60):
                 for _ in range(10):
-                    fill = await clipdrop.fill(task, Flight())
-                    assert fill.pixels.shape == (32, 36, 3)
+                    answer = await send(call, addresses, Commitment())
+                    assert clipdrop.read(answer, task).pixels.shape == (32, 36, 3)
             assert send._client is not None
             pool = send._client._transport._pool  # type: ignore[attr-defined]
             assert len(pool._requests) == 0

@@ -13,15 +13,18 @@ import pytest
 from uncrop.errors import ProviderNotConfigured
 from uncrop.finish.pipeline import finish
 from uncrop.model import Fill, Sides, Task, UncropRequest
-from uncrop.providers.base import Flight, ProviderSettings
-from uncrop.providers.call import Sender
-from uncrop.providers.registry import Registry
-from uncrop.testing import ClipdropEmulator, EdgeEngine, OpenAIEmulator
+from uncrop.providers.commitment import Commitment
+from uncrop.providers.registry import Registry, load_rows
+from uncrop.providers.rows import problems
+from uncrop.providers.transport.sender import Sender
+from uncrop.testing import EdgeEngine
+from uncrop.testing.clipdrop import ClipdropEmulator
+from uncrop.testing.openai import OpenAIEmulator
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, photo_webp, rotated
-from uncrop.testing.workbench import make_context, make_task
+from uncrop.testing.workbench import make_context, make_registry, make_settings, make_task
 
 if TYPE_CHECKING:
-    from uncrop.providers.base import Provider
+    from uncrop.providers.maker import Maker
 
 NAMES = ["clipdrop", "local", "openai"]
 SIDES = Sides(left=24, right=-8, up=0, down=16)
@@ -60,57 +63,63 @@ def emulators() -> Iterator[tuple[ClipdropEmulator, OpenAIEmulator]]:
 async def world(emulators: tuple[ClipdropEmulator, OpenAIEmulator]) -> AsyncIterator[World]:
     clipdrop, openai = emulators
     engine = EdgeEngine()
-    async with Sender(timeout_s=60) as send:
-        context = make_context(send=send, engine=engine, clipdrop_url=clipdrop.url, openai_url=openai.url)
-        yield World(registry=Registry(context, plugins=()), clipdrop=clipdrop, openai=openai, engine=engine)
+    async with Sender() as send:
+        urls = {"clipdrop": clipdrop.url, "openai": openai.url}
+        registry = make_registry(make_context(send=send, engine=engine), urls=urls)
+        yield World(registry=registry, clipdrop=clipdrop, openai=openai, engine=engine)
 
 
 @pytest.fixture(params=NAMES)
-def provider(request: pytest.FixtureRequest, world: World) -> Provider:
+def provider(request: pytest.FixtureRequest, world: World) -> Maker:
     return world.registry.get(request.param)
 
 
-def task_for(provider: Provider, image: bytes = PHOTOS["PNG"], size: str | None = None) -> Task:
-    facts = provider.capabilities
-    wishes: dict[str, object] = {"sides": SIDES} if facts.takes_sides else {"mask": mask_png(96, 64), "size": size}
+def task_for(provider: Maker, image: bytes = PHOTOS["PNG"], size: str | None = None, kind: str = "") -> Task:
+    facts = provider.facts
+    takes_mask = facts.takes("mask_file") and kind != "sides"
+    wishes: dict[str, object] = {"mask": mask_png(96, 64), "size": size} if takes_mask else {"sides": SIDES}
     return make_task(UncropRequest(provider=facts.name, image=image, **wishes), facts)  # type: ignore[arg-type]
 
 
-def test_it_goes_by_its_name(provider: Provider, world: World) -> None:
-    assert world.registry.get(provider.capabilities.name) is provider
+def test_it_goes_by_its_name(provider: Maker, world: World) -> None:
+    assert world.registry.get(provider.facts.name) is provider
 
 
-def test_it_is_configured(provider: Provider) -> None:
+def test_it_is_configured(provider: Maker) -> None:
     provider.check_configured()
 
 
-def test_its_facts_agree_with_one_another(provider: Provider) -> None:
-    facts = provider.capabilities
-    assert facts.takes_sides != facts.takes_mask
-    assert bool(facts.sizes) == facts.takes_size
-    assert facts.min_image_side >= 1
-    assert facts.max_image_bytes >= 1_000_000
+def test_its_facts_agree_with_one_another(provider: Maker) -> None:
+    facts = provider.facts
+    assert list(problems(facts, {})) == []
+    assert facts.takes("size") <= facts.takes("mask_file")
+    assert facts.geometry.min_photo_edge >= 1
+    assert facts.upload.max_bytes >= 1_000_000
+    assert facts.title
+    assert facts.sentence.endswith(".")
+    assert facts.evidence
 
 
+@pytest.mark.parametrize("geometry", ["", "sides"])
 @pytest.mark.parametrize("kind", PHOTOS)
-async def test_every_kind_of_photo_is_filled(provider: Provider, kind: str) -> None:
-    task = task_for(provider, PHOTOS[kind])
+async def test_every_kind_of_photo_is_filled(provider: Maker, kind: str, geometry: str) -> None:
+    task = task_for(provider, PHOTOS[kind], kind=geometry)
     before = task.photo.copy()
-    fill = await provider.fill(task, Flight())
+    fill = await provider.fill(task, Commitment())
     check(task, fill)
     assert (task.photo == before).all()
-    assert fill.facts.provider == provider.capabilities.name
+    assert fill.facts.provider == provider.facts.name
     picture = finish(task, fill)
-    assert picture.pixels.shape[:2] == (task.job.canvas.height, task.job.canvas.width)
+    assert picture.pixels.shape[:2] == (task.job.placement.height, task.job.placement.width)
 
 
 def check(task: Task, fill: Fill) -> None:
-    canvas, pixels = task.job.canvas, fill.pixels
+    canvas, pixels = task.job.placement, fill.pixels
     assert pixels.ndim == 3
     assert abs(pixels.shape[1] * canvas.height / (pixels.shape[0] * canvas.width) - 1) <= 0.02
     assert fill.facts.request_id
     assert fill.facts.confidence is None or 0 <= fill.facts.confidence <= 1
-    if task.job.capabilities.keeps_depth:
+    if task.job.provider.keeps_depth:
         assert pixels.dtype == task.photo.dtype
         assert pixels.shape[2] == task.photo.shape[2]
     else:
@@ -123,30 +132,31 @@ def check(task: Task, fill: Fill) -> None:
         assert (inside == used).all()
 
 
-async def test_a_size_that_was_asked_for_is_met(provider: Provider) -> None:
-    for size in provider.capabilities.sizes:
+async def test_a_size_that_was_asked_for_is_met(provider: Maker) -> None:
+    row = provider.facts.field("size")
+    for size in () if row is None else row.choices:
         task = task_for(provider, size=size)
-        check(task, await provider.fill(task, Flight()))
+        check(task, await provider.fill(task, Commitment()))
 
 
-async def test_only_what_is_billed_is_committed(provider: Provider) -> None:
-    flight = Flight()
-    await provider.fill(task_for(provider), flight)
-    assert flight.sent is provider.capabilities.bills
+async def test_only_what_is_billed_is_committed(provider: Maker) -> None:
+    commitment = Commitment()
+    await provider.fill(task_for(provider), commitment)
+    assert commitment.sent is provider.facts.bills
 
 
-async def test_who_has_left_costs_nothing(provider: Provider, world: World) -> None:
-    flight, before = Flight(), world.calls()
-    flight.abandon()
+async def test_who_has_left_costs_nothing(provider: Maker, world: World) -> None:
+    commitment, before = Commitment(), world.calls()
+    commitment.abandon()
     with pytest.raises(asyncio.CancelledError):
-        await provider.fill(task_for(provider), flight)
-    assert (flight.sent, world.calls()) == (False, before)
+        await provider.fill(task_for(provider), commitment)
+    assert (commitment.sent, world.calls()) == (False, before)
 
 
-async def test_several_at_once_do_not_disturb_one_another(provider: Provider, world: World) -> None:
+async def test_several_at_once_do_not_disturb_one_another(provider: Maker, world: World) -> None:
     before = world.calls()
     tasks = [task_for(provider, PHOTOS[kind]) for kind in ("JPEG", "PNG", "WebP", "PNG with alpha")] * 2
-    fills = await asyncio.gather(*(provider.fill(task, Flight()) for task in tasks))
+    fills = await asyncio.gather(*(provider.fill(task, Commitment()) for task in tasks))
     for task, fill in zip(tasks, fills, strict=True):
         check(task, fill)
     assert len({fill.facts.request_id for fill in fills}) == len(tasks)
@@ -154,15 +164,15 @@ async def test_several_at_once_do_not_disturb_one_another(provider: Provider, wo
 
 
 @pytest.mark.parametrize("provider", ["clipdrop", "local"], indirect=True)
-async def test_the_same_seed_gives_the_same_pixels(provider: Provider) -> None:
-    first, second = [(await provider.fill(task_for(provider), Flight())).pixels for _ in range(2)]
+async def test_the_same_seed_gives_the_same_pixels(provider: Maker) -> None:
+    first, second = [(await provider.fill(task_for(provider), Commitment())).pixels for _ in range(2)]
     assert (first == second).all()
 
 
 @pytest.mark.parametrize("name", ["clipdrop", "openai"])
 async def test_without_a_key_a_remote_provider_is_not_configured_and_says_so(name: str, world: World) -> None:
-    known = {name: ProviderSettings(base_url="http://127.0.0.1:9", model="gpt-image-2")}
-    provider = Registry(make_context(settings=known), plugins=()).get(name)
+    row = load_rows(())[name]
+    provider = make_registry(settings={name: make_settings(row, api_key=None)}).get(name)
     with pytest.raises(ProviderNotConfigured) as refused:
         provider.check_configured()
     assert refused.value.details == {"provider": name}

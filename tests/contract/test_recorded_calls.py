@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import uncrop
-from uncrop.testing import ClipdropEmulator, OpenAIEmulator
+from uncrop.testing.clipdrop import ClipdropEmulator
+from uncrop.testing.openai import OpenAIEmulator
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, photo_webp, rotated
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import pytest
 import uncrop
 from fixtures_server import wait_until
 from uncrop.imaging import codec, header
-from uncrop.testing import ClipdropEmulator, pictures
+from uncrop.testing import pictures
+from uncrop.testing.clipdrop import ClipdropEmulator
 
 PHOTO = Path(__file__).parents[2] / "examples" / "raccoon.jpg"
 
@@ -173,8 +174,8 @@ def test_wrong_settings_stop_the_start_with_a_line_each(environment: dict[str, s
         done = run(arguments, wrong, tmp_path)
         assert done.returncode == 2
         assert done.stderr.splitlines() == [
-            "uncrop: UNCROP_OPENAI_BASE_URL: must be an http:// or https:// address",
             "uncrop: UNCROP_MAX_RUNNING: Input should be greater than or equal to 1",
+            "uncrop: UNCROP_OPENAI_BASE_URL: must be an http:// or https:// address",
         ]
 
 

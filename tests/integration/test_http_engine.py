@@ -19,8 +19,8 @@ from uncrop.client import Client
 from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
 from uncrop.model import Sides
-from uncrop.providers import engine_runner
 from uncrop.testing.pictures import photo_jpeg, photo_png
+from uncrop.workers import engine_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,7 @@ def test_a_client_that_leaves_ends_the_engines_work(data_dir: Path, monkeypatch:
     pipe = data_dir / engine_that_tells.PIPE
     os.mkfifo(pipe)
     with real(data_dir, settings={"engine_workers": 1, "max_running": 1}) as house:
-        slots = house.server.service.slots
+        slots = house.server.service.capacity.slots
         with monkeypatch.context() as patched:
             patched.setattr(engine_runner, "compute", engine_that_tells.compute)
             leaving = send(house.url, FORM, key=house.key)

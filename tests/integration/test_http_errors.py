@@ -34,7 +34,17 @@ MALFORMED = "VALIDATION_ERROR"
 
 @pytest.mark.parametrize(
     "path",
-    ["/nope", "/page/", "/page/../app.py", "/api/v1/images", PATH + "/", "//evil.example/x", "/docs", "/%2e%2e/x"],
+    [
+        "/nope",
+        "/page/",
+        "/page/../app.py",
+        "/api/v1/images",
+        PATH + "/",
+        "//evil.example/x",
+        "/docs/",
+        "/redoc",
+        "/%2e%2e/x",
+    ],
 )
 def test_unknown_addresses(quiet: Real, path: str) -> None:
     check(
@@ -160,7 +170,30 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         ),
     ),
     "seed with openai": (OPENAI.but(seed="1"), field_of("openai", "seed")),
-    "side with openai": (OPENAI.but(extend_up="1"), field_of("openai", "extend_up")),
+    "side and mask with openai": (
+        OPENAI.but(extend_up="1"),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "extend_up cannot be sent together with mask_file",
+            {"fields": ["extend_up", "mask_file"], "provider": "openai"},
+        ),
+    ),
+    "sides and size with openai": (
+        OPENAI.but("mask_file", extend_up="1", extend_left="2", size="1024x1024"),
+        invalid(
+            "INVALID_FIELD_VALUE",
+            "extend_left and extend_up cannot be sent together with size",
+            {"fields": ["extend_left", "extend_up", "size"], "provider": "openai"},
+        ),
+    ),
+    "nothing to be made with openai": (
+        OPENAI.but("mask_file", extend_up="-1"),
+        invalid(
+            "INVALID_EXTEND_PARAMETERS",
+            "At least one extend parameter must be positive, or nothing is to be made",
+            {"provider": "openai"},
+        ),
+    ),
     "quality with openai": (OPENAI.but(quality="best"), field_of("openai", "quality")),
     "a map with openai": (OPENAI.but(confidence_map="true"), field_of("openai", "confidence_map")),
     "a map with clipdrop": (CLIPDROP.but(confidence_map="True"), field_of("clipdrop", "confidence_map")),

@@ -28,7 +28,7 @@ def test_a_billed_call_is_booked_although_nobody_takes_its_picture(tmp_path: Pat
         assert house.booked() == 0
         release.set()
         wait_until(lambda: house.booked() == 1)
-        wait_until(lambda: house.server.service.slots.running == 0)
+        wait_until(lambda: house.server.service.capacity.slots.running == 0)
         assert ask(house.url, FORM, key=house.key).status_code == 200
         assert (house.calls(), house.booked()) == (2, 2)
 
@@ -42,12 +42,12 @@ def test_what_waits_for_a_slot_is_not_sent_when_its_client_leaves(tmp_path: Path
         first.start()
         house.clipdrop.wait_for_calls(1)
         leaving = send(house.url, FORM, key=house.key)
-        wait_until(lambda: house.server.service.slots.waiting == 1)
+        wait_until(lambda: house.server.service.capacity.slots.waiting == 1)
         leaving.close()
-        wait_until(lambda: house.server.service.slots.waiting == 0)
+        wait_until(lambda: house.server.service.capacity.slots.waiting == 0)
         release.set()
         first.join()
-        wait_until(lambda: house.server.service.slots.running == 0)
+        wait_until(lambda: house.server.service.capacity.slots.running == 0)
         assert (house.calls(), house.booked()) == (1, 1)
 
 

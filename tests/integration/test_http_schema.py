@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +35,16 @@ ANSWERS = (
 
 def schemathesis(house: Real, folder: Path, *options: str, hooks: str | None = None) -> None:
     """Run it against the server; everything that it says is shown when it finds something."""
+    document = httpx2.get(f"{house.url}/openapi.json").json()
+    for item in document["paths"].values():
+        for operation in item.values():
+            # Never answered, so that it must not count as documented; it stands there for generators of clients.
+            operation["responses"].pop("2XX", None)
+    (folder / "openapi.json").write_text(json.dumps(document))
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{house.url}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(folder / "openapi.json"), "--url", house.url),
         *("--header", f"X-API-Key: {house.key}", "--generation-deterministic", "--continue-on-failure", "--no-color"),
+        *("--request-timeout", "120"),
     ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     if hooks is not None:
@@ -48,7 +57,9 @@ def schemathesis(house: Real, folder: Path, *options: str, hooks: str | None = N
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
+def house(tmp_path: Path, kernels: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
+    # The reader of PNGs is compiled code; compiling it within a request would take longer than a client waits.
+    (tmp_path / "kernels").symlink_to(kernels)
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     with real(tmp_path, settings={"rate_limit_per_minute": 1_000_000}) as running:
         yield running
@@ -61,7 +72,7 @@ def test_no_answer_is_outside_the_document(house: Real, tmp_path: Path) -> None:
 def test_no_picture_is_outside_the_document(house: Real, tmp_path: Path) -> None:
     double = EdgeEngine()
     local: Any = house.server.service.registry.get("local")
-    local._engine = double
+    local._context = replace(local._context, engine=double)
     only = ["--include-method", "POST", "--phases", "fuzzing", "--mode", "positive", "--max-examples", "15"]
     schemathesis(house, tmp_path, *only, "--checks", ANSWERS, hooks="schemathesis_hooks")
     assert double.calls, "no form was good enough for a picture"
@@ -76,4 +87,4 @@ def test_a_picture_has_every_documented_header(tmp_path: Path) -> None:
         assert response.headers["content-type"] in operation["responses"]["200"]["content"]
         ours = {name for name in response.headers if name.startswith("x-") or name == "server-timing"}
         assert ours - {"x-content-type-options", "x-frame-options"} <= documented
-        assert documented - ours == {"x-confidence", "x-advice"}
+        assert documented - ours == {"x-confidence", "x-advice", "x-warnings"}

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncrop.errors import InvalidExtendParameters
-from uncrop.geometry import canvas_of_sides, canvas_of_size, check_sides, fit_inside, parse_size
-from uncrop.model import Canvas, Rect, Sides
+from uncrop.geometry.sides import check_sides, placement_of_sides
+from uncrop.geometry.sizes import fit_inside, parse_size, placement_of_size
+from uncrop.model import Placement, Rect, Sides
 
 SIDE = st.integers(-2000, 2000)
 EXTENT = st.integers(1, 6000)
@@ -74,7 +75,7 @@ def test_no_sides_at_all() -> None:
 
 
 def test_all_sides_grow() -> None:
-    assert canvas_of_sides(100, 80, Sides(left=1, right=2, up=3, down=4)) == Canvas(
+    assert placement_of_sides(100, 80, Sides(left=1, right=2, up=3, down=4)) == Placement(
         width=103,
         height=87,
         source=Rect(x=0, y=0, width=100, height=80),
@@ -83,7 +84,7 @@ def test_all_sides_grow() -> None:
 
 
 def test_all_sides_crop() -> None:
-    assert canvas_of_sides(100, 80, Sides(left=-1, right=-2, up=-3, down=-4)) == Canvas(
+    assert placement_of_sides(100, 80, Sides(left=-1, right=-2, up=-3, down=-4)) == Placement(
         width=97,
         height=73,
         source=Rect(x=1, y=3, width=97, height=73),
@@ -92,7 +93,7 @@ def test_all_sides_crop() -> None:
 
 
 def test_one_side_crops_and_its_opposite_grows() -> None:
-    assert canvas_of_sides(100, 80, Sides(left=-30, right=50)) == Canvas(
+    assert placement_of_sides(100, 80, Sides(left=-30, right=50)) == Placement(
         width=120,
         height=80,
         source=Rect(x=30, y=0, width=70, height=80),
@@ -101,7 +102,7 @@ def test_one_side_crops_and_its_opposite_grows() -> None:
 
 
 def test_one_pixel_is_enough() -> None:
-    canvas = canvas_of_sides(100, 80, Sides(left=-60, right=-39, up=-79))
+    canvas = placement_of_sides(100, 80, Sides(left=-60, right=-39, up=-79))
     assert canvas.source == Rect(x=60, y=79, width=1, height=1)
 
 
@@ -116,7 +117,7 @@ def test_one_pixel_is_enough() -> None:
 )
 def test_nothing_is_left(sides: Sides, left: tuple[int, int]) -> None:
     with pytest.raises(InvalidExtendParameters) as caught:
-        canvas_of_sides(100, 80, sides)
+        placement_of_sides(100, 80, sides)
     assert caught.value.message == "Negative extend parameters leave nothing of the image"
     assert caught.value.details == {
         "width": 100,
@@ -129,7 +130,7 @@ def test_nothing_is_left(sides: Sides, left: tuple[int, int]) -> None:
 @given(width=EXTENT, height=EXTENT, sides=st.builds(Sides, left=SIDE, right=SIDE, up=SIDE, down=SIDE))
 def test_source_and_kept_fit(width: int, height: int, sides: Sides) -> None:
     try:
-        canvas = canvas_of_sides(width, height, sides)
+        canvas = placement_of_sides(width, height, sides)
     except InvalidExtendParameters:
         assert min(0, sides.left) + min(0, sides.right) <= -width or min(0, sides.up) + min(0, sides.down) <= -height
         return
@@ -151,7 +152,7 @@ def test_source_and_kept_fit(width: int, height: int, sides: Sides) -> None:
 
 def test_without_a_size_the_photo_is_the_canvas() -> None:
     whole = Rect(x=0, y=0, width=300, height=200)
-    assert canvas_of_size(300, 200, None) == Canvas(width=300, height=200, source=whole, kept=whole)
+    assert placement_of_size(300, 200, None) == Placement(width=300, height=200, source=whole, kept=whole)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +167,8 @@ def test_without_a_size_the_photo_is_the_canvas() -> None:
     ],
 )
 def test_with_a_size_the_photo_is_centred(photo: tuple[int, int], size: tuple[int, int], kept: Rect) -> None:
-    canvas = canvas_of_size(*photo, size)
-    assert canvas == Canvas(
+    canvas = placement_of_size(*photo, size)
+    assert canvas == Placement(
         width=size[0], height=size[1], source=Rect(x=0, y=0, width=photo[0], height=photo[1]), kept=kept
     )
 

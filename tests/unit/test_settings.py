@@ -1,14 +1,19 @@
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from uncrop import settings
 from uncrop.errors import SettingsError
+from uncrop.model import SettingFacts
+from uncrop.providers.base import ProviderSettings
+from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
 
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(settings.os.environ):
+    for name in list(os.environ):
         if name.startswith("UNCROP_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -58,10 +63,10 @@ def test_all_mistakes_are_told_at_once_with_their_variables_and_without_their_va
         settings.load()
     assert caught.value.problems == [
         "UNCROP_DATABASE_URL: must begin with sqlite+aiosqlite:/// or postgresql+psycopg://",
-        "UNCROP_OPENAI_BASE_URL: must be an http:// or https:// address",
-        "UNCROP_CLIPDROP_BASE_URL: must be an address without query or fragment",
         "UNCROP_RATE_LIMIT_PER_MINUTE: Input should be a valid integer, unable to parse string as an integer",
         "UNCROP_MAX_OUTPUT_MEGAPIXELS: Input should be greater than 0",
+        "UNCROP_CLIPDROP_BASE_URL: must be an address without query or fragment",
+        "UNCROP_OPENAI_BASE_URL: must be an http:// or https:// address",
     ]
 
 
@@ -94,3 +99,104 @@ def test_keys_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_keys_are_not_shown_by_accident(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCROP_OPENAI_API_KEY", "sk-very-secret")
     assert "sk-very-secret" not in repr(settings.load())
+
+
+@pytest.mark.parametrize(
+    ("listed", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://app.example.com", ("https://app.example.com",)),
+        (" https://a.example , http://localhost:3000,", ("https://a.example", "http://localhost:3000")),
+        ("capacitor://localhost,http://[::1]:8080", ("capacitor://localhost", "http://[::1]:8080")),
+    ],
+)
+def test_origins_are_listed_with_commas(listed: str, origins: tuple[str, ...]) -> None:
+    assert settings.load(cors_origins=listed).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("app.example.com", "https://", "https://a.example/", "https://a.example/path", "https://*.example.com"),
+        *("https://user:word@a.example", "https://A.example", "null", "https://a.example:port", "https://a b.example"),
+        *("https://a.example?x", "https://a..example", "//a.example", "https:a.example"),
+    ],
+)
+def test_what_is_no_origin_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("UNCROP_CORS_ORIGINS", f"https://good.example,{origin}")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [
+        "UNCROP_CORS_ORIGINS: entry 2 is no origin; write scheme://host[:port] in lower case, no / at its end"
+    ]
+
+
+def test_every_origin_and_one_more_contradict() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(cors_origins="*,https://a.example")
+    assert caught.value.problems == ["UNCROP_CORS_ORIGINS: '*' is every origin, so that it stands alone"]
+
+
+PLUGIN = replace(
+    CLIPDROP,
+    name="sketch",
+    settings=(
+        SettingFacts(name="api_key", kind="secret", help="Key.", required=True),
+        SettingFacts(name="base_url", kind="address", help="Address.", default="https://sketch.example.org"),
+        SettingFacts(name="steps", kind="integer", help="Steps.", default=20, minimum=1, maximum=50),
+        SettingFacts(name="strength", kind="number", help="Strength.", minimum=0, maximum=1),
+        SettingFacts(name="style", kind="text", help="Style."),
+    ),
+)
+
+
+def test_a_plugins_settings_are_read_by_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_SKETCH_API_KEY", "key-7")
+    monkeypatch.setenv("UNCROP_SKETCH_STRENGTH", "0.25")
+    configured = settings.load({"sketch": PLUGIN})
+    assert configured.providers == {
+        "sketch": ProviderSettings(
+            values={"api_key": "key-7", "base_url": "https://sketch.example.org", "steps": 20, "strength": 0.25}
+        )
+    }
+    assert "key-7" not in repr(configured)
+
+
+def test_a_plugins_mistakes_are_told_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_SKETCH_STEPS", "51")
+    monkeypatch.setenv("UNCROP_SKETCH_STRENGTH", "much")
+    monkeypatch.setenv("UNCROP_SKETCH_BASE_URL", "sketch")
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"sketch": PLUGIN})
+    assert [line.partition(":")[0] for line in caught.value.problems] == [
+        "UNCROP_SKETCH_BASE_URL",
+        "UNCROP_SKETCH_STEPS",
+        "UNCROP_SKETCH_STRENGTH",
+    ]
+
+
+def test_a_plugin_cannot_take_a_core_settings_name() -> None:
+    taking = replace(PLUGIN, name="max", settings=(SettingFacts(name="running", kind="integer", help=""),))
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"max": taking})
+    assert caught.value.problems == ["provider max: settings.running: UNCROP_MAX_RUNNING is taken"]
+
+
+def test_slips_in_the_environment_and_in_the_file_are_told_with_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_OPENAI_APIKEY", "k")
+    monkeypatch.setenv("UNCROP_PYTHON", "python3.12")
+    monkeypatch.setenv("UNCROP_KEY", "uncrop_1")
+    Path(".env").write_text("uncrop_max_runing=3\nUNCROP_LOG_LEVEL=info\nOTHER=1\nUNCROP_ZZZ=\n")
+    assert settings.slip_lines(settings.load()) == [
+        "UNCROP_MAX_RUNING is no setting; did you mean UNCROP_MAX_RUNNING?",
+        "UNCROP_OPENAI_APIKEY is no setting; did you mean UNCROP_OPENAI_API_KEY?",
+        "UNCROP_ZZZ is no setting",
+    ]
+
+
+def test_the_class_of_settings_is_made_on_first_use_and_stays() -> None:
+    assert settings.Settings is settings.Settings
+    assert isinstance(settings.load(), settings.Settings)
+    with pytest.raises(AttributeError, match="has no attribute 'Setting'"):
+        _ = settings.Setting

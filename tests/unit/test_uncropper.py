@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
 
-from uncrop.admission.slots import Slots
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.slots import Slots
+from uncrop.capacity.unpacking import UnpackPlace
 from uncrop.errors import (
     InvalidFieldValue,
     InvalidImage,
@@ -21,20 +24,31 @@ from uncrop.errors import (
 )
 from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
-from uncrop.model import Caller, Capabilities, Facts, Fill, Job, Sides, Task, UncropRequest
-from uncrop.providers.base import Flight
+from uncrop.model import (
+    Caller,
+    FieldFacts,
+    Fill,
+    GeometryFacts,
+    Job,
+    PictureFacts,
+    ProviderFacts,
+    Sides,
+    Task,
+    UncropRequest,
+    UploadFacts,
+)
+from uncrop.providers.commitment import Commitment
 from uncrop.uncropper import Stopwatch, Uncropper
 
-FACTS = Facts(provider="paint", request_id="req_7", credits_consumed=Decimal(1), warnings=("painted",))
-PAINT = Capabilities(
+FACTS = PictureFacts(provider="paint", request_id="req_7", credits_consumed=Decimal(1), warnings=("painted",))
+PAINT = ProviderFacts(
     name="paint",
-    takes_sides=True,
-    takes_mask=False,
-    takes_prompt=False,
-    takes_size=False,
-    takes_quality=False,
-    max_seed=100,
-    max_image_bytes=1_000_000,
+    title="Paint",
+    sentence="",
+    implementation="",
+    geometry=GeometryFacts(speaks="sides", crops=True),
+    fields=(FieldFacts(name="seed", help="", minimum=0, maximum=100),),
+    upload=UploadFacts(formats=frozenset({"PNG"}), max_bytes=1_000_000),
     answer_format="PNG",
     bills=True,
 )
@@ -45,27 +59,29 @@ class Paint:
 
     confidence_map = None
 
-    def __init__(self, capabilities: Capabilities = PAINT, failure: UncropError | None = None) -> None:
-        self.capabilities = capabilities
+    def __init__(self, facts: ProviderFacts = PAINT, failure: UncropError | None = None) -> None:
+        self.facts = facts
         self.failure = failure
         self.configured = True
         self.tasks: list[Task] = []
-        self.flights: list[Flight] = []
+        self.commitments: list[Commitment] = []
+        self.progress: list[Any] = []
         self.landed = self.most_landed = 0
 
     def check_configured(self) -> None:
         if not self.configured:
             raise ProviderNotConfigured
 
-    async def fill(self, task: Task, flight: Flight) -> Fill:
+    async def fill(self, task: Task, commitment: Commitment, *, progress: object = None, place: UnpackPlace) -> Fill:
         self.tasks.append(task)
-        self.flights.append(flight)
+        self.commitments.append(commitment)
+        self.progress.append(progress)
         if self.failure:
             raise self.failure
-        await flight.land()
+        await place.take()
         self.landed += 1
         self.most_landed = max(self.most_landed, self.landed)
-        canvas = task.job.canvas
+        canvas = task.job.placement
         pixels = np.full((canvas.height, canvas.width, 3), 90, np.uint8)
         return Fill(pixels=pixels, facts=FACTS, confidence_map=self.confidence_map)
 
@@ -77,7 +93,7 @@ class Shelf:
         self.provider = provider
 
     def get(self, name: str) -> Paint:
-        if name != self.provider.capabilities.name:
+        if name != self.provider.facts.name:
             raise InvalidFieldValue
         return self.provider
 
@@ -88,17 +104,16 @@ class Door:
     def __init__(self, provider: Paint | None = None) -> None:
         self.provider = provider or Paint()
         self.log: list[str] = []
-        self.slots = Slots(2, 0)
         self.limited = False
 
-    async def count(self, capabilities: Capabilities, caller: Caller) -> None:
-        self.log.append(f"counted {caller.organization_id} {capabilities.name}")
+    async def count(self, facts: ProviderFacts, caller: Caller) -> None:
+        self.log.append(f"counted {caller.organization_id} {facts.name}")
         if self.limited:
             raise RateLimitExceeded
 
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller) -> AsyncIterator["Door"]:
-        self.log.append(f"in {caller.organization_id} {job.canvas.width}x{job.canvas.height}")
+        self.log.append(f"in {caller.organization_id} {job.placement.width}x{job.placement.height}")
         try:
             yield self
         finally:
@@ -107,7 +122,7 @@ class Door:
     def check(self, job: Job, caller: Caller) -> None:
         """Everybody may ask."""
 
-    async def capture(self, facts: Facts) -> None:
+    async def capture(self, facts: PictureFacts) -> None:
         self.provider.landed -= 1
         self.log.append(f"booked {facts.request_id}")
 
@@ -120,13 +135,25 @@ def request(**fields: object) -> UncropRequest:
     return replace(UncropRequest(provider="paint", image=photo(), sides=Sides(left=8), seed=5), **fields)
 
 
+def capacity() -> Capacity:
+    return Capacity(slots=Slots(2, 0))
+
+
 def uncropper(provider: Paint, door: Door) -> Uncropper:
-    return Uncropper(registry=Shelf(provider), admission=door, max_output_pixels=10**6, draw_seed=lambda _most: 42)  # type: ignore[arg-type]
+    return Uncropper(
+        registry=Shelf(provider),
+        admission=door,
+        capacity=capacity(),
+        max_output_pixels=10**6,
+        draw_seed=lambda _most: 42,
+    )  # type: ignore[arg-type]
 
 
 async def test_a_photo_passes_all_stations() -> None:
-    provider, door, watch, flight = Paint(), Door(), Stopwatch(count().__next__), Flight()
-    result = await uncropper(provider, door).run(request(), Caller(organization_id="org_a"), flight=flight, watch=watch)
+    provider, door, stopwatch, commitment = Paint(), Door(), Stopwatch(count().__next__), Commitment()
+    result = await uncropper(provider, door).run(
+        request(), Caller(organization_id="org_a"), commitment=commitment, stopwatch=stopwatch
+    )
     assert (result.width, result.height, result.media_type, result.seed) == (48, 30, "image/png", 5)
     pixels = codec.decode_answer(result.image)[0]
     assert np.array_equal(pixels, np.full((30, 48, 3), 90, np.uint8))
@@ -137,7 +164,7 @@ async def test_a_photo_passes_all_stations() -> None:
         (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
     ]
     assert door.log == ["counted org_a paint", "in org_a 48x30", "booked req_7", "out"]
-    assert provider.flights == [flight]
+    assert provider.commitments == [commitment]
     assert provider.tasks[0].photo.shape == (30, 40, 3)
     assert provider.tasks[0].mask is None
 
@@ -150,11 +177,11 @@ async def test_nobody_in_particular_may_ask_and_a_seed_is_drawn() -> None:
 
 
 async def test_an_illegal_request_is_counted_and_not_let_in() -> None:
-    provider, door, watch = Paint(), Door(), Stopwatch()
+    provider, door, stopwatch = Paint(), Door(), Stopwatch()
     with pytest.raises(InvalidFieldValue):
-        await uncropper(provider, door).run(request(seed=101), watch=watch)
+        await uncropper(provider, door).run(request(seed=101), stopwatch=stopwatch)
     assert (door.log, provider.tasks) == (["counted None paint"], [])
-    assert [stage.name for stage in watch.stages] == ["intake"]
+    assert [stage.name for stage in stopwatch.stages] == ["intake"]
 
 
 async def test_a_providers_limit_comes_before_the_values() -> None:
@@ -181,11 +208,11 @@ async def test_a_provider_without_key_costs_nothing() -> None:
 
 
 async def test_a_failing_provider_costs_nothing() -> None:
-    provider, door, watch = Paint(failure=ProviderTimeout()), Door(), Stopwatch()
+    provider, door, stopwatch = Paint(failure=ProviderTimeout()), Door(), Stopwatch()
     with pytest.raises(ProviderTimeout):
-        await uncropper(provider, door).run(request(), watch=watch)
+        await uncropper(provider, door).run(request(), stopwatch=stopwatch)
     assert door.log == ["counted None paint", "in None 48x30", "out"]
-    assert [stage.name for stage in watch.stages] == ["intake", "admission", "provider"]
+    assert [stage.name for stage in stopwatch.stages] == ["intake", "admission", "provider"]
 
 
 async def test_a_photo_that_is_cut_off_never_reaches_the_provider() -> None:
@@ -197,8 +224,8 @@ async def test_a_photo_that_is_cut_off_never_reaches_the_provider() -> None:
 
 
 async def test_a_mask_is_opened_with_its_photo() -> None:
-    capabilities = replace(PAINT, takes_sides=False, takes_mask=True, max_seed=None)
-    provider = Paint(capabilities)
+    facts = replace(PAINT, geometry=GeometryFacts(speaks="mask"), fields=(FieldFacts(name="mask_file", help=""),))
+    provider = Paint(facts)
     mask = np.zeros((30, 40, 4), np.uint8)
     mask[:, :30, 3] = 255
     sent = request(sides=Sides(), seed=None, mask=codec.encode(mask, "PNG"))
@@ -210,7 +237,7 @@ async def test_a_mask_is_opened_with_its_photo() -> None:
 
 
 async def test_a_map_becomes_a_grey_png_as_it_is() -> None:
-    provider = Paint(replace(PAINT, takes_confidence_map=True))
+    provider = Paint(replace(PAINT, fields=(*PAINT.fields, FieldFacts(name="confidence_map", help=""))))
     provider.confidence_map = np.arange(48 * 30, dtype=np.uint32).reshape(30, 48).astype(np.uint8)
     result = await uncropper(provider, Door()).run(request(confidence_map=True))
     assert result.confidence_map is not None
@@ -223,14 +250,14 @@ async def test_without_a_map_there_is_none_in_the_result() -> None:
     assert (await uncropper(Paint(), Door()).run(request())).confidence_map is None
 
 
-async def test_progress_goes_along_with_the_flight() -> None:
+async def test_progress_goes_along_to_the_provider() -> None:
     provider, told = Paint(), []
     await uncropper(provider, Door()).run(request(), progress=lambda *step: told.append(step))
-    assert provider.flights[0].progress is not None
-    provider.flights[0].progress(0.5, "search")
+    assert provider.progress[0] is not None
+    provider.progress[0](0.5, "search")
     assert told == [(0.5, "search")]
     await uncropper(provider, Door()).run(request())
-    assert provider.flights[1].progress is None
+    assert provider.progress[1] is None
 
 
 async def test_few_answers_are_unpacked_at_once() -> None:

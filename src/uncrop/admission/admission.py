@@ -5,18 +5,17 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from uncrop.admission.memory import pixel_bytes
+from uncrop.capacity.pixel_memory import pixel_bytes
 from uncrop.errors import OrganizationAccessDenied
 from uncrop.model import Grant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from uncrop.admission.memory import PixelMemory
     from uncrop.admission.rate_limits import RateLimiter
-    from uncrop.admission.slots import Slots
     from uncrop.admission.usage_limits import UsageLimits
-    from uncrop.model import Caller, Capabilities, Facts, Job
+    from uncrop.capacity.capacity import Capacity
+    from uncrop.model import Caller, Job, PictureFacts, ProviderFacts
 
 
 class Granted:
@@ -33,7 +32,7 @@ class Granted:
         self._usage = usage
         self._captured = False
 
-    async def capture(self, facts: Facts) -> None:
+    async def capture(self, facts: PictureFacts) -> None:
         """Book the picture: it was made, and this is what the provider says about it. Once; later calls do nothing."""
         if self._captured or self._usage is None or self.grant.reservation_id is None:
             return
@@ -53,10 +52,8 @@ class Admission:
 
     Parameters
     ----------
-    slots
-        How many at once.
-    memory
-        How many bytes of pixels at once; ``None``: no bound.
+    capacity
+        How many at once, and how many bytes of pixels.
     usage
         Usage limits; ``None`` where nobody is billed.
     rates
@@ -66,17 +63,15 @@ class Admission:
     def __init__(
         self,
         *,
-        slots: Slots,
-        memory: PixelMemory | None = None,
+        capacity: Capacity,
         usage: UsageLimits | None = None,
         rates: RateLimiter | None = None,
     ) -> None:
-        self.slots = slots
-        self._memory = memory
+        self.capacity = capacity
         self._usage = usage
         self._rates = rates
 
-    async def count(self, capabilities: Capabilities, caller: Caller) -> None:
+    async def count(self, facts: ProviderFacts, caller: Caller) -> None:
         """Count a request to a provider that has a limit of its own, whatever becomes of the request.
 
         Raises
@@ -84,9 +79,9 @@ class Admission:
         RateLimitExceeded
             The caller's organization has reached that limit.
         """
-        per_minute = capabilities.requests_per_minute
+        per_minute = facts.requests_per_minute
         if self._rates is not None and caller.organization_id is not None and per_minute is not None:
-            await self._rates.hit_provider(caller.organization_id, capabilities.name, per_minute)
+            await self._rates.hit_provider(caller.organization_id, facts.name, per_minute)
 
     def check(self, job: Job, caller: Caller) -> None:
         """Refuse another organization's request, before anything is held.
@@ -118,8 +113,9 @@ class Admission:
             The database cannot be used.
         """
         self.check(job, caller)
-        memory = nullcontext() if self._memory is None else self._memory.hold(pixel_bytes(job))
-        async with self.slots.hold(), memory:
+        pixels = self.capacity.memory
+        memory = nullcontext() if pixels is None else pixels.hold(pixel_bytes(job))
+        async with self.capacity.slots.hold(), memory:
             granted = await self._reserve(job, caller)
             try:
                 yield granted
@@ -135,6 +131,6 @@ class Admission:
         if self._usage is None or caller.organization_id is None:
             return Granted(Grant(caller=caller), None)
         reservation_id = await self._usage.reserve(
-            organization_id=caller.organization_id, key_id=caller.key_id, provider=job.capabilities.name
+            organization_id=caller.organization_id, key_id=caller.key_id, provider=job.provider.name
         )
         return Granted(Grant(caller=caller, reservation_id=reservation_id), self._usage)

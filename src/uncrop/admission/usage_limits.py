@@ -15,7 +15,7 @@ from uncrop.store.usage import to_millicredits
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from uncrop.model import Facts
+    from uncrop.model import PictureFacts
     from uncrop.store.usage import ReservationOutcome
 
 log = structlog.get_logger(__name__)
@@ -96,7 +96,7 @@ class UsageLimits:
             )
         return reservation_id
 
-    async def capture(self, reservation_id: str, facts: Facts) -> None:
+    async def capture(self, reservation_id: str, facts: PictureFacts) -> None:
         """Settle: the picture was made, and this is what the provider says about it.
 
         A picture that is made is not withheld because it cannot be booked: that failure is logged, with what should

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from uncrop.cli import doctor, emulate, extend, keys, serve, usage, warm_up
+from uncrop.cli import doctor, emulate, extend, keys, providers, serve, usage, warm_up
+from uncrop.cli.rows_help import RowsCommand
 
 app = typer.Typer(
     name="uncrop",
@@ -14,12 +15,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(name="extend")(extend.extend)
+app.command(name="extend", cls=RowsCommand)(extend.extend)
 app.command(name="serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.command(name="providers")(providers.providers)
 app.command(name="usage")(usage.usage)
 app.command(name="doctor")(doctor.doctor)
-app.command(name="emulate")(emulate.emulate)
+app.command(name="emulate", cls=RowsCommand)(emulate.emulate)
 app.command(name="warm-up")(warm_up.warm_up)
 
 

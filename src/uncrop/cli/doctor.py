@@ -15,6 +15,8 @@ from uncrop.cli.exits import WRONG_USE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uncrop.model import ProviderFacts
+    from uncrop.providers.base import ProviderSettings
     from uncrop.settings import Settings
 
 State = Literal["ok", "off", "bad"]
@@ -50,12 +52,12 @@ def doctor() -> None:
 
 
 def check_settings(configured: Settings) -> list[Finding]:
-    """Look for variables that are none of ours, and at the folder."""
+    """Look for names that are none of ours, in the environment and in ``.env``, and at the folder."""
     from uncrop import settings
 
     found = [
-        Finding(what="settings", state="off", says=f"{name} is no setting", todo="Look for a slip in the name.")
-        for name in sorted(settings.unknown_variables())
+        Finding(what="settings", state="off", says=line, todo="Look for a slip in the name.")
+        for line in settings.slip_lines(configured)
     ]
     folder = configured.data_dir
     parent = next(path for path in (folder, *folder.parents) if path.exists())
@@ -89,37 +91,33 @@ def check_database(configured: Settings) -> list[Finding]:
 
 
 def check_providers(configured: Settings) -> list[Finding]:
-    """Tell which providers have a key; none of them is called, since calls may cost money."""
-    found = []
-    for name, key, url in (
-        ("clipdrop", configured.clipdrop_api_key, configured.clipdrop_base_url),
-        ("openai", configured.openai_api_key, configured.openai_base_url),
-    ):
-        variable = f"UNCROP_{name.upper()}_API_KEY"
-        if key is None:
-            found.append(Finding(what=name, state="off", says="no key", todo=f"Set {variable} to use it."))
-        else:
-            found.append(Finding(what=name, state="ok", says=f"has a key, at {url} (not called)"))
-    return found
+    """Tell which providers are configured; none of them is called, since calls may cost money."""
+    return [_provider(row, configured.providers[row.name]) for row in configured.rows.values() if not row.computes_here]
+
+
+def _provider(row: ProviderFacts, values: ProviderSettings) -> Finding:
+    missing = [setting for setting in row.settings if setting.required and not values.text(setting.name)]
+    if missing:
+        says = ", ".join("no key" if setting.name == "api_key" else f"no {setting.name}" for setting in missing)
+        todo = f"Set {' and '.join(row.variable(setting) for setting in missing)} to use it."
+        return Finding(what=row.name, state="off", says=says, todo=todo)
+    return Finding(what=row.name, state="ok", says=f"is configured, at {values.base_url} (not called)")
 
 
 def check_engine(configured: Settings) -> list[Finding]:
-    """Extend a tiny picture, compiling the engine first if need be."""
+    """Make a real picture and look at it, compiling the engine first if need be."""
     import time
 
-    import numpy as np
-
     from uncrop import engine
+    from uncrop.cli.trial import make_trial_picture
     from uncrop.model import Sides
 
     compiled = engine.is_compiled(configured.kernel_cache)
     engine.use_cache(configured.kernel_cache)
     started = time.perf_counter()
-    grey = np.full((64, 64, 3), 128, np.uint8)
-    made = engine.extend(grey, Sides(right=16), seed=1)
+    if fault := make_trial_picture():
+        return [Finding(what="engine", state="bad", says=fault, todo="Reinstall uncrop, and report this.")]
     seconds = time.perf_counter() - started
-    if made.pixels.shape != (64, 80, 3):
-        return [Finding(what="engine", state="bad", says="made a picture of the wrong size")]
     todo = "" if compiled else "uncrop warm-up compiles it ahead of the first picture."
     side = round((configured.max_output_megapixels * 1e6) ** 0.5)
     most = engine.peak_bytes(side, side, 3, Sides()) / 1e9

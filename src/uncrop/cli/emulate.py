@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import threading
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from uncrop.cli.exits import stop
 
-Name = Literal["clipdrop", "openai"]
 ANY_KEY = "emulated"
 
 
 def emulate(
-    provider: Annotated[Name, typer.Argument(help="Which provider to stand in for.", show_default=False)],
+    provider: Annotated[str, typer.Argument(help="One of {emulated}.", show_default=False)],
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.", min=0, max=65535)] = 0,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Stand in for a provider until interrupted; prints the settings that make uncrop use it."""
-    from uncrop.testing import ClipdropEmulator, OpenAIEmulator
+    from uncrop.testing.emulators import emulated, emulator_of
 
-    kind = {"clipdrop": ClipdropEmulator, "openai": OpenAIEmulator}[provider]
+    rows = emulated()
+    if provider not in rows:
+        stop(f"there is no emulator of {provider}; there are {', '.join(rows)}")
+    row = rows[provider]
     try:
-        emulator = kind(host=host, port=port)
+        emulator = emulator_of(row)(host=host, port=port)
     except OSError as error:
         stop(f"cannot listen on {host} port {port} ({(error.strerror or 'unknown reason').lower()}); try --port")
     emulator.keeps_calls = False
     with emulator:
-        prefix = f"UNCROP_{provider.upper()}"
-        typer.echo(f"export {prefix}_BASE_URL={emulator.url}")
-        typer.echo(f"export {prefix}_API_KEY={ANY_KEY}")
+        settings = {setting.name: setting for setting in row.settings}
+        for name, value in (("base_url", emulator.url), ("api_key", ANY_KEY)):
+            if name in settings:
+                typer.echo(f"export {row.variable(settings[name])}={value}")
         wait_for_interrupt()
 
 

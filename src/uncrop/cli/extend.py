@@ -26,14 +26,14 @@ def extend(
     right: Annotated[int, typer.Option(help="Pixels to add on the right.")] = 0,
     up: Annotated[int, typer.Option(help="Pixels to add above.")] = 0,
     down: Annotated[int, typer.Option(help="Pixels to add below.")] = 0,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
-    provider: Annotated[str, typer.Option(help="local, clipdrop or openai.")] = "local",
-    quality: Annotated[str | None, typer.Option(help="local only: fast, standard or best.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="openai only: PNG, transparent where pixels are made.")] = None,
-    prompt: Annotated[str | None, typer.Option(help="openai only: what to continue with.")] = None,
-    size: Annotated[str | None, typer.Option(help="openai only: for example 1536x1024.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.")] = None,
+    provider: Annotated[str, typer.Option(help="Who makes the pixels: {providers}.")] = "local",
+    quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="PNG, transparent where pixels go. {takes:mask_file}.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What to continue with. {takes:prompt}.")] = None,
+    size: Annotated[str | None, typer.Option(help="Of the result, with a mask. {takes:size}.")] = None,
     confidence_map: Annotated[
-        Path | None, typer.Option(help="local only: where to write a grey PNG, the lighter the surer.")
+        Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
     ] = None,
 ) -> None:
     """Extend one photo beyond its borders."""
@@ -61,7 +61,8 @@ def extend(
             answer_format=answer_format,
         )
         configured = settings.load()
-        if provider == "local":
+        row = configured.rows.get(provider)
+        if row is not None and row.computes_here:
             compile_once(configured)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
@@ -71,6 +72,7 @@ def extend(
     facts = [f"{result.width}x{result.height}", result.facts.provider]
     facts += [f"seed {result.seed}"] if result.seed is not None else []
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
+    facts += [f"repainted by {result.drift:.1f} levels"] if result.drift is not None else []
     facts += [f"{time.perf_counter() - started:.1f} s"]
     typer.echo(f"{output}: {', '.join(facts)}")
     beyond = _overreach(request.sides, result.facts.advice)

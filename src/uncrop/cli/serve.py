@@ -32,6 +32,8 @@ def serve(
 
         configured = settings.load()
         require_server()
+        for line in settings.slip_lines(configured):
+            typer.echo(f"uncrop: {line}", err=True)
         listener = _listen(host, port)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(configured, listener))

@@ -1,4 +1,4 @@
-"""Step 2: the made pixels take on the colour of the original.
+"""The made pixels take on the colour of the original.
 
 What the provider painted over the original is compared with it in blocks; the smooth part of the difference is
 extended to the whole canvas by pull-push (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4): near the border

@@ -1,4 +1,4 @@
-"""Step 4: the original's pixels back in place, exactly."""
+"""The original's pixels back in place, exactly."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from uncrop.finish.fit import fit
 from uncrop.finish.paste import paste_original
 from uncrop.finish.seam import blend_seam
 from uncrop.finish.work import Work, begin
-from uncrop.model import Canvas, Picture, Rect
+from uncrop.model import Picture, Placement, Rect
 
 if TYPE_CHECKING:
     from uncrop.model import Fill, Task
@@ -39,7 +39,7 @@ def warm_up() -> None:
     """Compile the steps' kernels ahead of the first picture, which otherwise waits some seconds for them."""
     pixels = np.zeros((2 * BLOCK, BLOCK, 3), np.uint8)
     part = Rect(x=0, y=0, width=BLOCK, height=BLOCK)
-    canvas = Canvas(width=BLOCK, height=2 * BLOCK, source=part, kept=part)
+    canvas = Placement(width=BLOCK, height=2 * BLOCK, source=part, kept=part)
     opacity = np.full((BLOCK, BLOCK), 255, np.uint8)
     opacity[-1] = 254
     work = Work(canvas=canvas, original=pixels[:BLOCK] + 9, opacity=opacity, pixels=pixels, exact_size=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from uncrop.model import Canvas, Fill, Pixels, Rect, Task
+    from uncrop.model import Fill, Pixels, Placement, Rect, Task
 
 BAND = 64  # rows
 
@@ -39,7 +39,7 @@ class Work:
         Mean absolute difference to the original inside it, 0..255.
     """
 
-    canvas: Canvas
+    canvas: Placement
     original: NDArray[np.uint8] = field(repr=False)
     opacity: NDArray[np.uint8] | None = field(repr=False)
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -69,7 +69,7 @@ def runs(flags: NDArray[np.bool_]) -> Iterator[slice]:
     return (slice(*ends) for ends in zip(edges[::2], edges[1::2], strict=True))
 
 
-def scale_photo(photo: Pixels, canvas: Canvas) -> NDArray[np.uint8] | None:
+def scale_photo(photo: Pixels, canvas: Placement) -> NDArray[np.uint8] | None:
     """Make the part of the photo that is used, in RGB at the canvas's scale; ``None`` where the scale is the photo's.
 
     Providers that draw the photo into a frame of the canvas's extent need the same pixels, so that it is done once.
@@ -82,7 +82,7 @@ def scale_photo(photo: Pixels, canvas: Canvas) -> NDArray[np.uint8] | None:
 
 def begin(task: Task, fill: Fill) -> Work:
     """Bring photo, mask and fill to one form: RGB, 8 bit, the canvas's scale."""
-    canvas = task.job.canvas
+    canvas = task.job.placement
     photo = task.photo[_index(canvas.source)]
     opacity = _opacity(task, photo)
     scaled = scale_photo(task.photo, canvas) if task.scaled is None else task.scaled
@@ -93,7 +93,7 @@ def begin(task: Task, fill: Fill) -> Work:
         original=arrays.to_rgb8(photo) if scaled is None else scaled,
         opacity=opacity,
         pixels=arrays.to_rgb8(fill.pixels),
-        exact_size=task.job.capabilities.takes_sides,
+        exact_size=task.job.provider.geometry.speaks != "mask",
     )
 
 
@@ -102,7 +102,7 @@ def _opacity(task: Task, photo: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArr
     if task.mask is None:
         return None if alpha is None or bool((alpha == 255).all()) else alpha
     # 1 less than a byte of 0 is 255: True, which is to be made, becomes 0, and False 255.
-    keep = np.subtract(task.mask[_index(task.job.canvas.source)].view(np.uint8), np.uint8(1))
+    keep = np.subtract(task.mask[_index(task.job.placement.source)].view(np.uint8), np.uint8(1))
     return keep if alpha is None else np.minimum(keep, alpha)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
 from PIL import Image
@@ -114,20 +114,27 @@ def encode(
     return _encode_webp(pixels, metadata, lossless=lossless)
 
 
+Box: TypeAlias = tuple[float, float, float, float]
+
+
 @overload
-def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]: ...
+def resize(pixels: NDArray[np.uint8], width: int, height: int, *, box: Box | None = None) -> NDArray[np.uint8]: ...
 @overload
-def resize(pixels: Pixels, width: int, height: int) -> Pixels: ...
-def resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resample to ``width`` x ``height`` with a Lanczos filter of three lobes; alpha is respected, depth kept."""
-    if pixels.shape[:2] == (height, width):
+def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -> Pixels: ...
+def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -> Pixels:
+    """Resample to ``width`` x ``height`` with a Lanczos filter of three lobes; alpha is respected, depth kept.
+
+    ``box`` is the part to resample: left, top, right and bottom in pixels, fractions included; all of it when absent.
+    """
+    if box is None and pixels.shape[:2] == (height, width):
         return pixels
     if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
-        return resampling.resample(pixels, width, height)  # type: ignore[arg-type]
+        return resampling.resample(pixels, width, height, box=box)  # type: ignore[arg-type]
     if pixels.dtype == np.uint8:
-        return np.asarray(_image(pixels).resize((width, height), Image.Resampling.LANCZOS)).reshape(height, width, -1)
+        small = _image(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
+        return np.asarray(small).reshape(height, width, -1)
     planes = [
-        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS))
+        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS, box=box))
         for plane in np.moveaxis(pixels, 2, 0)
     ]
     return np.stack(planes, axis=2).round().clip(0, 65535).astype(np.uint16)

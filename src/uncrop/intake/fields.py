@@ -4,39 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from uncrop.errors import InvalidFieldValue, MaskRequired
-from uncrop.geometry import FIELDS, check_sides
+from uncrop.errors import InvalidExtendParameters, InvalidFieldValue, MaskRequired
+from uncrop.geometry.sides import FIELDS, check_sides
 from uncrop.model import ORGANIZATION_ID, ORGANIZATION_ID_RULE, Quality
 
 if TYPE_CHECKING:
-    from uncrop.model import Capabilities, UncropRequest
+    from uncrop.model import ProviderFacts, UncropRequest
 
 DEFAULT_QUALITY: Quality = "standard"
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 
-def check_fields(request: UncropRequest, capabilities: Capabilities) -> None:
+def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
     """Check everything that can be told without looking into a file.
 
     Raises
     ------
     InvalidFieldValue
-        For a field that the provider does not take, or a value that the field cannot have.
+        For a field that the provider does not take, a value that the field cannot have, or fields that exclude each
+        other.
     InvalidExtendParameters
-        For sides beyond their limits, or all zero.
+        For sides beyond their limits, sides that are all zero, or sides that leave nothing to be made.
     MaskRequired
-        When the provider needs a mask and none was sent.
+        When the provider takes masks, and neither a mask nor a side was sent.
     """
     _check_organization(request.organization_id)
-    _check_taken(request, capabilities)
-    if capabilities.takes_sides:
-        check_sides(request.sides)
-    _check_seed(request.seed, capabilities)
-    _check_prompt(request.prompt, capabilities)
-    _check_choice("size", request.size, capabilities.sizes)
-    _check_choice("quality", request.quality, QUALITIES)
-    if capabilities.takes_mask and request.mask is None:
-        raise MaskRequired
+    _check_taken(request, facts)
+    _check_geometry(request, facts)
+    _check_seed(request.seed, facts)
+    _check_prompt(request.prompt, facts)
+    _check_choice("size", request.size, facts)
+    _check_choice("quality", request.quality, facts)
 
 
 def quality_of(request: UncropRequest) -> Quality:
@@ -49,55 +47,86 @@ def _check_organization(organization_id: str | None) -> None:
         raise InvalidFieldValue(f"organization_id must be {ORGANIZATION_ID_RULE}", details={"field": "organization_id"})
 
 
-def _check_taken(request: UncropRequest, capabilities: Capabilities) -> None:
-    """Refuse fields that would have to be ignored. A side of 0 or a map not wanted is as if absent."""
-    sides = (request.sides.left, request.sides.right, request.sides.up, request.sides.down)
+def _check_taken(request: UncropRequest, facts: ProviderFacts) -> None:
+    """Refuse fields that would have to be ignored. A map not wanted is as if absent."""
     sent = {
-        **{field: (bool(value), capabilities.takes_sides) for field, value in zip(FIELDS, sides, strict=True)},
-        "seed": (request.seed is not None, capabilities.max_seed is not None),
-        "mask_file": (request.mask is not None, capabilities.takes_mask),
-        "prompt": (request.prompt is not None, capabilities.takes_prompt),
-        "size": (request.size is not None, capabilities.takes_size),
-        "quality": (request.quality is not None, capabilities.takes_quality),
-        "confidence_map": (request.confidence_map, capabilities.takes_confidence_map),
+        "seed": request.seed is not None,
+        "mask_file": request.mask is not None,
+        "prompt": request.prompt is not None,
+        "size": request.size is not None,
+        "quality": request.quality is not None,
+        "confidence_map": request.confidence_map,
     }
-    for field, (is_sent, is_taken) in sent.items():
-        if is_sent and not is_taken:
+    for field, is_sent in sent.items():
+        if is_sent and not facts.takes(field):
             raise InvalidFieldValue(
-                f"{field} is not supported by provider {capabilities.name}",
-                details={"field": field, "provider": capabilities.name},
+                f"{field} is not supported by provider {facts.name}", details={"field": field, "provider": facts.name}
             )
 
 
-def _check_seed(seed: int | None, capabilities: Capabilities) -> None:
-    if seed is not None and capabilities.max_seed is not None and not 0 <= seed <= capabilities.max_seed:
+def _check_geometry(request: UncropRequest, facts: ProviderFacts) -> None:
+    """Refuse two kinds of geometry, none, or one that leaves nothing to be made. A side of 0 is as if absent."""
+    sides = request.sides
+    values = dict(zip(FIELDS, (sides.left, sides.right, sides.up, sides.down), strict=True))
+    sent = [name for name, value in values.items() if value]
+    if request.mask is not None:
+        if sent:
+            raise _excluding([*sent, "mask_file"], facts)
+        return
+    if not sent and facts.takes("mask_file"):
+        raise MaskRequired(f"{facts.title} requires mask for this operation")
+    check_sides(sides)
+    if request.size is not None:
+        raise _excluding([*sent, "size"], facts)
+    if not facts.geometry.crops and max(values.values()) <= 0:
+        raise InvalidExtendParameters(
+            "At least one extend parameter must be positive, or nothing is to be made", details={"provider": facts.name}
+        )
+
+
+def _excluding(fields: list[str], facts: ProviderFacts) -> InvalidFieldValue:
+    *sides, other = fields
+    return InvalidFieldValue(
+        f"{' and '.join(sides)} cannot be sent together with {other}",
+        details={"fields": fields, "provider": facts.name},
+    )
+
+
+def _check_seed(seed: int | None, facts: ProviderFacts) -> None:
+    row = facts.field("seed")
+    if seed is None or row is None or row.minimum is None or row.maximum is None:
+        return
+    if not row.minimum <= seed <= row.maximum:
         raise InvalidFieldValue(
-            f"seed must be between 0 and {capabilities.max_seed}",
+            f"seed must be between {row.minimum} and {row.maximum}",
             details={
                 "field": "seed",
-                "provider": capabilities.name,
+                "provider": facts.name,
                 "value": seed,
-                "min_allowed": 0,
-                "max_allowed": capabilities.max_seed,
+                "min_allowed": row.minimum,
+                "max_allowed": row.maximum,
             },
         )
 
 
-def _check_prompt(prompt: str | None, capabilities: Capabilities) -> None:
-    if prompt is not None and len(prompt) > capabilities.max_prompt_characters:
-        raise InvalidFieldValue(
-            f"prompt must have at most {capabilities.max_prompt_characters} characters",
-            details={
-                "field": "prompt",
-                "provider": capabilities.name,
-                "length": len(prompt),
-                "max_allowed": capabilities.max_prompt_characters,
-            },
-        )
+def _check_prompt(prompt: str | None, facts: ProviderFacts) -> None:
+    row = facts.field("prompt")
+    if prompt is None or row is None or row.max_characters is None or len(prompt) <= row.max_characters:
+        return
+    raise InvalidFieldValue(
+        f"prompt must have at most {row.max_characters} characters",
+        details={
+            "field": "prompt",
+            "provider": facts.name,
+            "length": len(prompt),
+            "max_allowed": row.max_characters,
+        },
+    )
 
 
-def _check_choice(field: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
+def _check_choice(name: str, value: str | None, facts: ProviderFacts) -> None:
+    row = facts.field(name)
+    if value is not None and row is not None and value not in row.choices:
         raise InvalidFieldValue(
-            f"{field} must be one of {', '.join(allowed)}", details={"field": field, "allowed": list(allowed)}
+            f"{name} must be one of {', '.join(row.choices)}", details={"field": name, "allowed": list(row.choices)}
         )

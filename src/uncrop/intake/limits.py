@@ -5,42 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ImageTooLarge, InvalidImage
+from uncrop.geometry.planner import Obstacle, plan_call
 from uncrop.imaging.limits import MAX_SIDES
 
 if TYPE_CHECKING:
-    from uncrop.model import Canvas, Capabilities, ImageFormat, ImageHeader
+    from uncrop.model import ImageFormat, ImageHeader, Placement, ProviderFacts
 
 
-def check_bytes(image: bytes, capabilities: Capabilities) -> None:
+def check_bytes(image: bytes, facts: ProviderFacts) -> None:
     """Refuse a file that is longer than the provider takes."""
-    if len(image) > capabilities.max_image_bytes:
+    if len(image) > facts.upload.max_bytes:
         raise ImageTooLarge(
             "The image file is too large",
-            details={"size": len(image), "max_allowed": capabilities.max_image_bytes, "unit": "bytes"},
+            details={"size": len(image), "max_allowed": facts.upload.max_bytes, "unit": "bytes"},
         )
 
 
-def check_extent(header: ImageHeader, capabilities: Capabilities) -> None:
+def check_extent(header: ImageHeader, facts: ProviderFacts) -> None:
     """Refuse a photo with too many pixels, or with a side that is too short to work on."""
-    pixels, most = header.width * header.height, capabilities.max_image_pixels
+    pixels, most = header.width * header.height, facts.geometry.max_photo_pixels
     if most is not None and pixels > most:
         raise ImageTooLarge(
             "The image has too many pixels",
             details={"width": header.width, "height": header.height, "max_allowed": most, "unit": "pixels"},
         )
-    if min(header.width, header.height) < capabilities.min_image_side:
+    if min(header.width, header.height) < facts.geometry.min_photo_edge:
         raise InvalidImage(
-            f"The image must be at least {capabilities.min_image_side} pixels wide and high",
+            f"The image must be at least {facts.geometry.min_photo_edge} pixels wide and high",
             details={
                 "width": header.width,
                 "height": header.height,
-                "min_allowed": capabilities.min_image_side,
+                "min_allowed": facts.geometry.min_photo_edge,
                 "unit": "pixels",
             },
         )
 
 
-def check_output(canvas: Canvas, answer_format: ImageFormat, max_pixels: int) -> None:
+def check_output(canvas: Placement, answer_format: ImageFormat, max_pixels: int) -> None:
     """Refuse a picture that is larger than it may be, or than its format can name."""
     extent = {"width": canvas.width, "height": canvas.height}
     if canvas.width * canvas.height > max_pixels:
@@ -53,4 +54,21 @@ def check_output(canvas: Canvas, answer_format: ImageFormat, max_pixels: int) ->
         raise ImageTooLarge(
             f"The extended image would be too large for {answer_format}",
             details={**extent, "max_allowed": MAX_SIDES[answer_format], "unit": "pixels a side"},
+        )
+
+
+def check_plan(placement: Placement, facts: ProviderFacts) -> None:
+    """Refuse a canvas that the provider cannot make in one call, with the number that is in the way."""
+    obstacle = plan_call(placement, facts.geometry)
+    if isinstance(obstacle, Obstacle):
+        raise ImageTooLarge(
+            f"{facts.title} cannot make this picture in one call",
+            details={
+                "provider": facts.name,
+                "width": placement.width,
+                "height": placement.height,
+                "limit": obstacle.quantity,
+                "value": round(obstacle.value, 3),
+                "max_allowed": obstacle.limit,
+            },
         )

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncrop.geometry import canvas_of_sides, canvas_of_size, parse_size
+from uncrop.geometry.sides import placement_of_sides
+from uncrop.geometry.sizes import parse_size, placement_of_size
 from uncrop.imaging.header import read_header
 from uncrop.imaging.mask import check_mask_header
 from uncrop.intake.fields import check_fields, quality_of
-from uncrop.intake.limits import check_bytes, check_extent, check_output
+from uncrop.intake.limits import check_bytes, check_extent, check_output, check_plan
 from uncrop.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from uncrop.model import Canvas, Capabilities, ImageHeader, UncropRequest
+    from uncrop.model import ImageHeader, Placement, ProviderFacts, UncropRequest
 
 
 def parse(
     request: UncropRequest,
-    capabilities: Capabilities,
+    facts: ProviderFacts,
     *,
     max_output_pixels: int,
     draw_seed: Callable[[int], int],
@@ -30,8 +31,8 @@ def parse(
     ----------
     request
         What was asked.
-    capabilities
-        What the provider takes.
+    facts
+        The provider's row, as it is configured.
     max_output_pixels
         Largest canvas, in pixels, for providers that state no limit of their own.
     draw_seed
@@ -43,31 +44,34 @@ def parse(
         Any of its kinds: ``InvalidFieldValue``, ``InvalidExtendParameters``, ``MaskRequired``, ``InvalidMask``,
         ``InvalidImage``, ``ImageTooLarge``, ``UnsupportedImageFormat``.
     """
-    check_fields(request, capabilities)
-    check_bytes(request.image, capabilities)
+    check_fields(request, facts)
+    check_bytes(request.image, facts)
     header = read_header(request.image)
-    check_extent(header, capabilities)
-    canvas = _canvas(request, capabilities, header)
-    answer_format = request.answer_format or capabilities.answer_format or header.format
-    check_output(canvas, answer_format, capabilities.max_output_pixels or max_output_pixels)
-    if request.mask is not None:
+    check_extent(header, facts)
+    placement = _placement(request, header)
+    answer_format = request.answer_format or facts.answer_format or header.format
+    check_output(placement, answer_format, facts.max_output_pixels or max_output_pixels)
+    if request.mask is None:
+        check_plan(placement, facts)
+    else:
         check_mask_header(request.mask, header.width, header.height)
+    row = facts.field("seed")
     seed = request.seed
-    if seed is None and capabilities.max_seed is not None:
-        seed = draw_seed(capabilities.max_seed)
+    if seed is None and row is not None and row.maximum is not None:
+        seed = draw_seed(row.maximum)
     return Job(
         request=request,
-        capabilities=capabilities,
+        provider=facts,
         header=header,
-        canvas=canvas,
+        placement=placement,
         seed=seed,
         quality=quality_of(request),
         answer_format=answer_format,
     )
 
 
-def _canvas(request: UncropRequest, capabilities: Capabilities, header: ImageHeader) -> Canvas:
-    if capabilities.takes_sides:
-        return canvas_of_sides(header.width, header.height, request.sides)
+def _placement(request: UncropRequest, header: ImageHeader) -> Placement:
+    if request.mask is None:
+        return placement_of_sides(header.width, header.height, request.sides)
     size = None if request.size is None else parse_size(request.size)
-    return canvas_of_size(header.width, header.height, size)
+    return placement_of_size(header.width, header.height, size)

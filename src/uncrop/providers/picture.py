@@ -8,11 +8,12 @@ from uncrop.errors import InvalidRequest, ProviderInvalidResponse
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import read_header
 from uncrop.imaging.upload import upload_bytes
-from uncrop.model import MEDIA_TYPES
-from uncrop.providers.base import Part
+from uncrop.model import MEDIA_TYPES, Metadata
+from uncrop.placement.frames import draw_photo, fills, visible_part
+from uncrop.providers.conversation import Part
 
 if TYPE_CHECKING:
-    from uncrop.model import ImageFormat, Pixels, Task
+    from uncrop.model import Frame, ImageFormat, Pixels, Task, UploadFacts
 
 # A provider may round its sizes; a picture of another shape shows something else than what was asked for.
 SHAPE_TOLERANCE = 0.02
@@ -21,16 +22,32 @@ MAX_AREA_FACTOR = 4
 MIN_AREA_CAP = 4_000_000
 
 
-def photo_part(name: str, task: Task, formats: frozenset[ImageFormat], max_bytes: int) -> Part:
+def photo_part(name: str, task: Task, upload: UploadFacts) -> Part:
     """Make the form field that carries the photo: whole, upright, and without what is nobody's business.
 
     Where the bytes would exceed the provider's limit, which a re-encoded photo can, it goes as a JPEG.
     """
     job = task.job
-    data, picture_format = upload_bytes(job.request.image, job.header, task.photo, formats=formats)
-    if len(data) > max_bytes:
+    data, picture_format = upload_bytes(job.request.image, job.header, task.photo, formats=upload.formats)
+    if len(data) > upload.max_bytes:
         data, picture_format = codec.encode(arrays.to_rgb8(task.photo), "JPEG", jpeg=job.header.jpeg), "JPEG"
     return picture_part(name, data, picture_format)
+
+
+def framed_part(name: str, task: Task, frame: Frame, upload: UploadFacts) -> Part:
+    """Make the form field that carries the photo in the shape of a frame.
+
+    The stripped file goes as it is where the photo fills the frame and has no transparent pixel. Otherwise the photo is
+    drawn into the frame, with its own colours drawn out under all that is empty.
+    """
+    visible = visible_part(task)
+    if fills(frame) and visible is None:
+        return photo_part(name, task, upload)
+    pixels = draw_photo(task, frame, visible)
+    data = codec.encode(pixels, "PNG", metadata=Metadata(icc=task.job.header.metadata.icc))
+    if len(data) <= upload.max_bytes:
+        return picture_part(name, data, "PNG")
+    return picture_part(name, codec.encode(pixels, "JPEG", jpeg=task.job.header.jpeg), "JPEG")
 
 
 def picture_part(name: str, data: bytes, picture_format: ImageFormat) -> Part:

@@ -25,7 +25,7 @@ from uncrop.errors import (
 from uncrop.providers.base import new_request_id
 
 if TYPE_CHECKING:
-    from uncrop.providers.base import Answer
+    from uncrop.providers.conversation import Answer
 
 # Statuses that mean the same with every provider. A 404 or 405 is about the address or the model that the operator
 # set, not about the caller's request.

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from uncrop.errors import RateLimitExceeded
+from uncrop.service.report import RunReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
     from typing import Any
 
-    from uncrop.errors import RateLimitState, UncropError
-    from uncrop.model import Caller, Facts, StageTime
+    from uncrop.errors import UncropError
 
 _KEY = "uncrop.exchange"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:~-]{1,128}")
@@ -35,6 +35,8 @@ class Exchange:
         The client's own id when it sent a sane one, else the trace id.
     outcome
         ``"OK"``, or the code of the error that was answered.
+    run
+        What the service knows about the picture and who asked.
     reason, cause
         The error's technical text, and the kind of the foreign error behind it, for the log alone.
     """
@@ -42,11 +44,7 @@ class Exchange:
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     request_id: str = ""
     started: float = field(default_factory=time.perf_counter)
-    caller: Caller | None = None
-    rate: RateLimitState | None = None
-    provider: str | None = None
-    facts: Facts | None = None
-    stages: Iterable[StageTime] = ()
+    run: RunReport = field(default_factory=RunReport)
     outcome: str = "OK"
     reason: str | None = None
     cause: str | None = None
@@ -66,7 +64,7 @@ class Exchange:
         self.outcome, self.reason = error.code, error.system_message
         self.cause = None if error.__cause__ is None else type(error.__cause__).__name__
         if isinstance(error, RateLimitExceeded) and error.state is not None:
-            self.rate = error.state
+            self.run.rate = error.state
 
 
 def begin_exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:

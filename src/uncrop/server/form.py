@@ -12,7 +12,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from uncrop.errors import RequestTimeout, RequestTooLarge, ValidationError
+from uncrop.errors import ValidationError
+from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import FormData, Headers
     from starlette.types import Receive
 
-    from uncrop.server.budget import Share
+    from uncrop.capacity.bodies import Share
 
 FormItem: TypeAlias = "tuple[str, str | bytes]"
 """A field's name, and its text, or its bytes if it was sent as a file."""
@@ -40,7 +41,7 @@ class BodyLimits:
     Attributes
     ----------
     max_bytes
-        Of the whole body: OpenAI's 50 MB image and 4 MB mask, and room for the texts.
+        Of the whole body: the longest image of any provider and a mask of 4 MB, and room for the texts.
     max_field_bytes
         Of one text: 32000 characters of a prompt, four bytes each, and some.
     total_s

@@ -34,18 +34,18 @@ class Metrics:
 
     Parameters
     ----------
-    slots
-        Returns how many requests run and how many wait for a slot.
+    capacity
+        Returns how much of each part of the capacity is in use.
     breakers
         Returns the state of every provider's breaker.
     """
 
-    def __init__(self, *, slots: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, *, capacity: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._registry.register(_Gauges(slots, breakers))
+        self._registry.register(_Gauges(capacity, breakers))
         self._requests = Counter(
             "uncrop_requests",
             "Requests answered; status 499 means that the client left before.",
@@ -96,20 +96,26 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    """Reads slots and breakers at the moment they are asked for."""
+    """Reads capacity and breakers at the moment they are asked for."""
 
-    def __init__(self, slots: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
-        self._slots = slots
+    def __init__(self, capacity: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
+        self._capacity = capacity
         self._breakers = breakers
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return both gauges."""
+        """Return all gauges."""
+        used = self._capacity()
         slots = GaugeMetricFamily("uncrop_slots", "Requests that run, and that wait for a slot.", labels=["state"])
-        for state, count in self._slots().items():
-            slots.add_metric([state], count)
+        for state in ("running", "waiting"):
+            slots.add_metric([state], used[state])
+        held = GaugeMetricFamily(
+            "uncrop_capacity_used", "How much of each part of the capacity is in use.", labels=["part"]
+        )
+        for part, amount in used.items():
+            held.add_metric([part], amount)
         breakers = GaugeMetricFamily(
             "uncrop_breaker_state", "Breaker of a provider: 0 closed, 1 half open, 2 open.", labels=["provider"]
         )
         for provider, state in self._breakers().items():
             breakers.add_metric([provider], _BREAKER_LEVELS[state])
-        return [slots, breakers]
+        return [slots, held, breakers]

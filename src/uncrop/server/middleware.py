@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from uncrop.errors import InternalError
@@ -15,10 +15,11 @@ from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, attach, begi
 from uncrop.server.wire import rate_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from uncrop.server.cors import CrossOrigin
     from uncrop.server.exchange import Exchange
     from uncrop.server.metrics import Metrics
 
@@ -42,9 +43,10 @@ class ExchangeMiddleware:
     that must be finished.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, cross_origin: CrossOrigin) -> None:
         self._app = app
         self._metrics = metrics
+        self._cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other kinds of ASGI traffic pass through."""
@@ -55,13 +57,15 @@ class ExchangeMiddleware:
         attach(scope, exchange)
         with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
             try:
-                await self._answer(scope, _listening(receive, exchange), _dressing(send, exchange), exchange)
+                dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
+                await self._answer(scope, _listening(receive, exchange), dress, exchange)
             finally:
                 self._report(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         try:
-            await self._app(scope, receive, send)
+            answer = self._cross_origin.preflight(scope["method"], Headers(scope=scope)) or self._app
+            await answer(scope, receive, send)
         except ClientDisconnect:
             exchange.outcome = CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 (this is the one top handler)
@@ -103,23 +107,27 @@ class ExchangeMiddleware:
 
 def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
     """Yield what is known about the picture and who asked; never a key, a prompt or a pixel."""
-    if exchange.caller is not None:
-        yield "organization", exchange.caller.organization_id
-        yield "key", exchange.caller.key_id
+    if exchange.run.caller is not None:
+        yield "organization", exchange.run.caller.organization_id
+        yield "key", exchange.run.caller.key_id
     if exchange.reason is not None:
         yield "reason", exchange.reason
     if exchange.cause is not None:
         yield "cause", exchange.cause
-    if exchange.provider is not None:
-        yield "provider", exchange.provider
-    if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.stages}:
+    if exchange.run.provider is not None:
+        yield "provider", exchange.run.provider
+    if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.run.stages}:
         yield "stages", stages
-    if (facts := exchange.facts) is not None:
+    if exchange.run.billed_calls:
+        yield "billed_calls", exchange.run.billed_calls
+    if (result := exchange.run.result) is not None:
+        facts = result.facts
         yield "provider_request_id", facts.request_id
         yield "model", facts.model
         yield "credits", facts.credits_consumed
         yield "tokens", None if facts.usage is None else facts.usage.total_tokens
-        yield "warnings", list(facts.warnings)
+        yield "warnings", list(result.warnings)
+        yield "drift", None if result.drift is None else round(result.drift, 2)
 
 
 def _listening(receive: Receive, exchange: Exchange) -> Receive:
@@ -135,14 +143,16 @@ def _listening(receive: Receive, exchange: Exchange) -> Receive:
     return listen
 
 
-def _dressing(send: Send, exchange: Exchange) -> Send:
+def _dressing(send: Send, exchange: Exchange, cross_origin: Mapping[str, str]) -> Send:
     """Add the headers that every answer has, and count its bytes."""
 
     async def dress(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             message.setdefault("headers", [])
-            _add_headers(MutableHeaders(scope=message), exchange)
+            headers = MutableHeaders(scope=message)
+            headers.update(cross_origin)
+            _add_headers(headers, exchange)
         else:
             exchange.bytes_out += len(message.get("body", b""))
         await send(message)
@@ -154,8 +164,8 @@ def _add_headers(headers: MutableHeaders, exchange: Exchange) -> None:
     headers["X-Request-Id"] = exchange.request_id
     for name, value in SAFE_HEADERS.items():
         headers.setdefault(name, value)
-    if exchange.rate is not None:
-        headers.update(rate_headers(exchange.rate))
+    if exchange.run.rate is not None:
+        headers.update(rate_headers(exchange.run.rate))
     if exchange.body_unread:
         # What is left of the body would be taken for the next request, so there is none on this connection.
         headers["Connection"] = "close"

@@ -13,9 +13,10 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from uncrop.errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout, UncropError
+from uncrop.errors import UncropError
 from uncrop.server.errors import MEDIA_TYPE, error_body
 from uncrop.server.exchange import Exchange
+from uncrop.server.http_errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout
 from uncrop.server.middleware import SAFE_HEADERS
 
 if TYPE_CHECKING:

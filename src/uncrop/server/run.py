@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import socket
     from types import FrameType
 
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
-    from uncrop.bootstrap import Service
+    from uncrop.service.service import Service
 
 # Longer than the usual idle time of load balancers, which would otherwise send into connections just closed.
 KEEP_ALIVE_S = 75
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
         self._captured_signals.clear()
 
 
-def make_server(app: FastAPI, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
+def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
     """Return a server for the app, to be started on sockets.
 
     Forwarding headers are not believed: nothing here depends on a client's address.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import StageTime, UncropResult
+    from uncrop.model import Placement, StageTime, UncropResult
     from uncrop.server.form import FormItem
 
 TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
@@ -39,6 +39,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 # stands as 10**18, which every JSON reader gets back exactly.
 _MOST_DIGITS = 18
 _UNSAFE_IN_HEADERS = re.compile(r"[^\x21-\x7e]")
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 _LONGEST_HEADER = 200
 _MOST_CREDENTIALS = 8
 
@@ -168,9 +169,27 @@ def to_response(result: UncropResult) -> Response:
         headers["X-Confidence"] = f"{facts.confidence:.3f}"
     if facts.advice is not None:
         headers["X-Advice"] = ", ".join(f"{side}={pixels}" for side, pixels in asdict(facts.advice).items())
+    if result.placement is not None:
+        headers["X-Canvas"] = canvas_text(result.placement)
+    if result.original is not None:
+        headers["X-Original"] = result.original
+    if result.drift is not None:
+        headers["X-Repaint-Difference"] = f"{result.drift:.2f}"
+    if result.warnings:
+        headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
     if result.confidence_map is None:
         return Response(result.image, media_type=result.media_type, headers=headers)
     return Response(_picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers)
+
+
+def canvas_text(placement: Placement) -> str:
+    """Return the canvas, and where the photo lies on it, as ``WxH+X+Y``."""
+    return f"{placement.width}x{placement.height}+{placement.kept.x}+{placement.kept.y}"
+
+
+def _quoted(text: str) -> str:
+    # A string of RFC 9651 holds printable ASCII, with quotes and backslashes escaped.
+    return re.sub(r'(["\\])', r"\\\1", _NOT_PRINTABLE.sub("?", text))
 
 
 def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
@@ -182,6 +201,9 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
         "confidence": facts.confidence,
         "advice": None if facts.advice is None else asdict(facts.advice),
         "warnings": list(result.warnings),
+        "canvas": None if result.placement is None else canvas_text(result.placement),
+        "original": result.original,
+        "repaint_difference": result.drift,
         "stages": [asdict(stage) for stage in result.stages],
     }
     extent = {"width": result.width, "height": result.height}

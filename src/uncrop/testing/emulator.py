@@ -6,7 +6,6 @@ no code with the client that it tests.
 
 from __future__ import annotations
 
-import secrets
 import socket
 import struct
 import threading
@@ -71,7 +70,7 @@ class Refusal(Exception):
 
 
 class Emulator(ABC):
-    """A provider's double. A context manager: ``with ClipdropEmulator() as clipdrop: clipdrop.url``.
+    """A provider's double. A context manager: ``with SomeEmulator() as running: running.url``.
 
     Parameters
     ----------
@@ -287,8 +286,3 @@ class _Handler(BaseHTTPRequestHandler):
             # Closing with a linger time of zero makes the kernel send a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
-
-
-def new_request_id() -> str:
-    """Draw an id as OpenAI's look."""
-    return f"req_{secrets.token_hex(16)}"

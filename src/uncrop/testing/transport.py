@@ -6,7 +6,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from uncrop.providers.base import Answer, Call, Flight
+    from uncrop.providers.commitment import Commitment
+    from uncrop.providers.conversation import Answer, Call
+    from uncrop.providers.transport.addresses import Addresses
 
 
 class ScriptedSend:
@@ -22,15 +24,16 @@ class ScriptedSend:
         self.calls: list[Call] = []
         self._script = deque(script)
 
-    async def __call__(self, call: Call, flight: Flight) -> Answer:
-        """Commit the flight, note the call, and give the next answer.
+    async def __call__(self, call: Call, addresses: Addresses, commitment: Commitment | None) -> Answer:  # noqa: ARG002
+        """Commit, note the call, and give the next answer.
 
         Raises
         ------
         LookupError
             When the script is at its end.
         """
-        flight.commit()
+        if commitment is not None and call.kind == "submit":
+            commitment.commit()
         self.calls.append(call)
         if not self._script:
             raise LookupError("the script holds no answer for this call")

@@ -1,4 +1,4 @@
-"""A ledger in memory, which can be slow and can fail, and jobs to admit."""
+"""A ledger in memory, which can be slow and can fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from uncrop.errors import InternalError
-from uncrop.model import Canvas, Capabilities, ImageHeader, Job, Metadata, Rect, UncropRequest
 from uncrop.store.usage import ReservationOutcome
 
 
@@ -61,56 +60,3 @@ class FakeLedger:
 @pytest.fixture
 def ledger() -> FakeLedger:
     return FakeLedger()
-
-
-def make_job(organization_id: str | None = "org_a", requests_per_minute: int | None = None) -> Job:
-    """Make a job of 16x16 pixels for a provider called clipdrop."""
-    whole = Rect(x=0, y=0, width=16, height=16)
-    return Job(
-        request=UncropRequest(provider="clipdrop", image=b"", organization_id=organization_id),
-        capabilities=Capabilities(
-            name="clipdrop",
-            takes_sides=True,
-            takes_mask=False,
-            takes_prompt=False,
-            takes_size=False,
-            takes_quality=False,
-            max_seed=None,
-            max_image_bytes=1,
-            answer_format="JPEG",
-            bills=True,
-            requests_per_minute=requests_per_minute,
-        ),
-        header=ImageHeader(
-            format="JPEG",
-            width=16,
-            height=16,
-            channels=3,
-            bits=8,
-            mode="RGB",
-            orientation=1,
-            jpeg=None,
-            metadata=Metadata(),
-        ),
-        canvas=Canvas(width=16, height=16, source=whole, kept=whole),
-        seed=None,
-        quality="standard",
-        answer_format="JPEG",
-    )
-
-
-@pytest.fixture
-def job() -> Job:
-    return make_job()
-
-
-@pytest.fixture
-def limited_job() -> Job:
-    """A job whose provider takes one request a minute."""
-    return make_job(requests_per_minute=1)
-
-
-@pytest.fixture
-def anonymous_job() -> Job:
-    """A job that names no organization, as on the command line."""
-    return make_job(organization_id=None)

@@ -10,8 +10,9 @@ import pytest
 
 from uncrop.admission.admission import Admission
 from uncrop.admission.rate_limits import RateLimiter
-from uncrop.admission.slots import Slots
 from uncrop.admission.usage_limits import UsageLimits
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.slots import Slots
 from uncrop.errors import (
     InternalError,
     OrganizationAccessDenied,
@@ -19,16 +20,18 @@ from uncrop.errors import (
     ServerBusy,
     UsageLimitExceeded,
 )
-from uncrop.model import Caller, Facts, Grant, Job
+from uncrop.model import Caller, Grant, Job, PictureFacts
 from uncrop.store.database import open_store
 
 CALLER = Caller(organization_id="org_a", key_id="key")
-FACTS = Facts(provider="clipdrop", request_id="req_1")
+FACTS = PictureFacts(provider="clipdrop", request_id="req_1")
 
 
 def admission(ledger, *, slots: Slots | None = None, limit: int = 0) -> Admission:
     return Admission(
-        slots=slots or Slots(2, 2), usage=UsageLimits(ledger, default_daily_limit=limit), rates=RateLimiter(60)
+        capacity=Capacity(slots=slots or Slots(2, 2)),
+        usage=UsageLimits(ledger, default_daily_limit=limit),
+        rates=RateLimiter(60),
     )
 
 
@@ -38,10 +41,10 @@ async def test_a_grant_holds_a_slot_and_a_reservation(ledger, job: Job) -> None:
     async with gate.grant(job, CALLER) as granted:
         (reservation_id,) = ledger.states
         assert granted.grant == Grant(caller=CALLER, reservation_id=reservation_id)
-        assert gate.slots.running == 1
+        assert gate.capacity.slots.running == 1
         assert ledger.states == {reservation_id: "reserved"}
         await granted.capture(FACTS)
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
     assert ledger.states == {reservation_id: "captured"}
 
 
@@ -60,7 +63,7 @@ async def test_an_error_releases_and_passes_through(ledger, job: Job) -> None:
             raise RuntimeError("the provider failed")
 
     assert list(ledger.states.values()) == ["released"]
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
 
 
 async def test_an_error_after_the_capture_releases_nothing(ledger, job: Job) -> None:
@@ -82,7 +85,7 @@ async def test_a_failing_release_does_not_hide_the_error(ledger, job: Job) -> No
         async with gate.grant(job, CALLER):
             raise RuntimeError("the provider failed")
 
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
 
 
 async def test_capturing_twice_books_once(ledger, job: Job) -> None:
@@ -108,7 +111,7 @@ async def test_another_organization_is_denied_before_anything_is_held(ledger, jo
         async with gate.grant(job, caller):
             pytest.fail("admitted")
     assert caught.value.status == 403
-    assert (ledger.states, gate.slots.running) == ({}, 0)
+    assert (ledger.states, gate.capacity.slots.running) == ({}, 0)
 
 
 async def test_a_caller_with_an_organization_must_name_it(ledger, anonymous_job: Job) -> None:
@@ -119,19 +122,19 @@ async def test_a_caller_with_an_organization_must_name_it(ledger, anonymous_job:
 
 async def test_the_providers_own_limit_is_counted_by_organization(ledger, limited_job: Job, job: Job) -> None:
     gate = admission(ledger)
-    await gate.count(limited_job.capabilities, CALLER)
+    await gate.count(limited_job.provider, CALLER)
     with pytest.raises(RateLimitExceeded) as caught:
-        await gate.count(limited_job.capabilities, CALLER)
+        await gate.count(limited_job.provider, CALLER)
     assert caught.value.details == {"limit": 1, "window_seconds": 60, "provider": "clipdrop"}
     assert caught.value.state is not None
     assert (caught.value.state.limit, caught.value.state.remaining) == (1, 0)
-    await gate.count(limited_job.capabilities, Caller(organization_id="org_b"))
-    await gate.count(job.capabilities, CALLER)
+    await gate.count(limited_job.provider, Caller(organization_id="org_b"))
+    await gate.count(job.provider, CALLER)
 
 
 async def test_a_grant_does_not_count_what_was_counted_before(ledger, limited_job: Job) -> None:
     gate = admission(ledger)
-    await gate.count(limited_job.capabilities, CALLER)
+    await gate.count(limited_job.provider, CALLER)
     for _ in range(2):
         async with gate.grant(limited_job, CALLER):
             pass
@@ -144,7 +147,7 @@ async def test_a_full_server_reserves_nothing(ledger, job: Job) -> None:
             async with gate.grant(job, CALLER):
                 pytest.fail("admitted")
         assert len(ledger.states) == 1
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
 
 
 async def test_a_reached_limit_gives_the_slot_back(ledger, job: Job) -> None:
@@ -154,7 +157,7 @@ async def test_a_reached_limit_gives_the_slot_back(ledger, job: Job) -> None:
     with pytest.raises(UsageLimitExceeded):
         async with gate.grant(job, CALLER):
             pytest.fail("admitted")
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
 
 
 async def test_without_database_nobody_is_admitted(ledger, job: Job) -> None:
@@ -163,20 +166,20 @@ async def test_without_database_nobody_is_admitted(ledger, job: Job) -> None:
     with pytest.raises(InternalError):
         async with gate.grant(job, CALLER):
             pytest.fail("admitted")
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
 
 
 @pytest.mark.parametrize("caller", [Caller(), CALLER])
 async def test_slots_alone_will_do(limited_job: Job, caller: Caller) -> None:
-    gate = Admission(slots=Slots(1, 0))
+    gate = Admission(capacity=Capacity(slots=Slots(1, 0)))
     for _ in range(2):
-        await gate.count(limited_job.capabilities, caller)
+        await gate.count(limited_job.provider, caller)
         async with gate.grant(limited_job, caller) as granted:
             assert granted.grant == Grant(caller=caller, reservation_id=None)
-            assert gate.slots.running == 1
+            assert gate.capacity.slots.running == 1
             await granted.capture(FACTS)
     await gate.drain()
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
 
 
 async def test_callers_without_organization_are_neither_limited_nor_billed(
@@ -184,7 +187,7 @@ async def test_callers_without_organization_are_neither_limited_nor_billed(
 ) -> None:
     gate = admission(ledger, limit=1)
     for job in (limited_job, limited_job, anonymous_job):
-        await gate.count(job.capabilities, Caller())
+        await gate.count(job.provider, Caller())
         async with gate.grant(job, Caller()) as granted:
             await granted.capture(FACTS)
     assert (ledger.states, ledger.booked) == ({}, [])
@@ -210,7 +213,7 @@ async def test_a_request_stopped_after_any_number_of_steps_leaks_nothing(ledger,
     await asyncio.wait(requests)
     await gate.drain()
 
-    assert (gate.slots.running, gate.slots.waiting) == (0, 0)
+    assert (gate.capacity.slots.running, gate.capacity.slots.waiting) == (0, 0)
     assert {name for name, state in ledger.states.items() if state == "captured"} == set(captured)
     assert "reserved" not in ledger.states.values()
 
@@ -222,7 +225,7 @@ async def test_a_cancel_scope_releases_too(ledger, job: Job) -> None:
         async with gate.grant(job, CALLER):
             scope.cancel()
             await anyio.lowlevel.checkpoint()
-    assert gate.slots.running == 0
+    assert gate.capacity.slots.running == 0
     await gate.drain()
     assert list(ledger.states.values()) == ["released"]
 
@@ -230,7 +233,7 @@ async def test_a_cancel_scope_releases_too(ledger, job: Job) -> None:
 async def test_64_requests_at_once_get_exactly_their_pictures(database_url: str, job: Job) -> None:
     async with open_store(database_url, pepper=bytes(32)) as store:
         new = await store.keys.create("org_a")
-        gate = Admission(slots=Slots(8, 64), usage=UsageLimits(store.usage, default_daily_limit=14))
+        gate = Admission(capacity=Capacity(slots=Slots(8, 64)), usage=UsageLimits(store.usage, default_daily_limit=14))
         caller = Caller(organization_id="org_a", key_id=new.id)
         made = 0
 
@@ -252,7 +255,7 @@ async def test_64_requests_at_once_get_exactly_their_pictures(database_url: str,
 async def test_requests_stopped_in_the_middle_of_the_database_leak_nothing(database_url: str, job: Job) -> None:
     async with open_store(database_url, pepper=bytes(32)) as store:
         new = await store.keys.create("org_a")
-        gate = Admission(slots=Slots(2, 4), usage=UsageLimits(store.usage))
+        gate = Admission(capacity=Capacity(slots=Slots(2, 4)), usage=UsageLimits(store.usage))
         caller = Caller(organization_id="org_a", key_id=new.id)
         captured = 0
 
@@ -272,7 +275,7 @@ async def test_requests_stopped_in_the_middle_of_the_database_leak_nothing(datab
         await gate.drain()
         days = await store.usage.by_day()
 
-    assert (gate.slots.running, gate.slots.waiting) == (0, 0)
+    assert (gate.capacity.slots.running, gate.capacity.slots.waiting) == (0, 0)
     assert sum(day.open for day in days) == 0
     assert sum(day.pictures for day in days) == captured
 
@@ -280,10 +283,11 @@ async def test_requests_stopped_in_the_middle_of_the_database_leak_nothing(datab
 def test_it_can_be_imported_without_the_servers_packages() -> None:
     program = (
         "import sys\n"
-        "for name in ('sqlalchemy', 'alembic', 'aiosqlite', 'limits', 'fastapi'): sys.modules[name] = None\n"
+        "for name in ('sqlalchemy', 'alembic', 'aiosqlite', 'limits', 'starlette'): sys.modules[name] = None\n"
         "from uncrop.admission.admission import Admission\n"
-        "from uncrop.admission.slots import Slots\n"
-        "print(Admission(slots=Slots(1, 0)).slots.running)\n"
+        "from uncrop.capacity.capacity import Capacity\n"
+        "from uncrop.capacity.slots import Slots\n"
+        "print(Admission(capacity=Capacity(slots=Slots(1, 0))).capacity.slots.running)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 

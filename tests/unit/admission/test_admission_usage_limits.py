@@ -9,9 +9,9 @@ import structlog
 
 from uncrop.admission.usage_limits import UsageLimits
 from uncrop.errors import InternalError, UsageLimitExceeded
-from uncrop.model import Facts, TokenUsage
+from uncrop.model import PictureFacts, TokenUsage
 
-FACTS = Facts(
+FACTS = PictureFacts(
     provider="clipdrop",
     request_id="req_1",
     model="m-1",
@@ -39,7 +39,7 @@ async def test_a_picture_is_reserved_and_booked(ledger) -> None:
 async def test_what_the_provider_does_not_say_is_nothing(ledger) -> None:
     usage = UsageLimits(ledger)
 
-    await usage.capture(await reserve(usage), Facts(provider="local", request_id="req_1"))
+    await usage.capture(await reserve(usage), PictureFacts(provider="local", request_id="req_1"))
 
     assert ledger.booked == [{"model": None, "millicredits": 0, "input_tokens": 0, "output_tokens": 0}]
 

@@ -8,25 +8,25 @@ from uncrop.finish import kernels
 from uncrop.finish.paste import paste_original
 from uncrop.finish.pipeline import finish, warm_up
 from uncrop.finish.work import begin, scale_photo
-from uncrop.geometry import canvas_of_sides, canvas_of_size
-from uncrop.model import Canvas, Capabilities, Facts, Fill, ImageHeader, Job, Metadata, Sides, Task, UncropRequest
-
-CLIPDROP = Capabilities(
-    name="clipdrop",
-    takes_sides=True,
-    takes_mask=False,
-    takes_prompt=False,
-    takes_size=False,
-    takes_quality=False,
-    max_seed=100_000,
-    max_image_bytes=30_000_000,
-    answer_format="JPEG",
-    bills=True,
+from uncrop.geometry.sides import placement_of_sides
+from uncrop.geometry.sizes import placement_of_size
+from uncrop.model import (
+    Fill,
+    ImageHeader,
+    Job,
+    Metadata,
+    PictureFacts,
+    Placement,
+    ProviderFacts,
+    Sides,
+    Task,
+    UncropRequest,
 )
-OPENAI = replace(CLIPDROP, name="openai", takes_sides=False, takes_mask=True)
+from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
+from uncrop.providers.openai.facts import FACTS as OPENAI
 
 
-def task_of(photo: np.ndarray, canvas: Canvas, mask: np.ndarray | None = None, of: Capabilities = CLIPDROP) -> Task:
+def task_of(photo: np.ndarray, canvas: Placement, mask: np.ndarray | None = None, of: ProviderFacts = CLIPDROP) -> Task:
     height, width, channels = photo.shape
     header = ImageHeader(
         format="PNG",
@@ -41,9 +41,9 @@ def task_of(photo: np.ndarray, canvas: Canvas, mask: np.ndarray | None = None, o
     )
     job = Job(
         request=UncropRequest(provider=of.name, image=b""),
-        capabilities=of,
+        provider=of,
         header=header,
-        canvas=canvas,
+        placement=canvas,
         seed=None,
         quality="standard",
         answer_format="PNG",
@@ -52,7 +52,7 @@ def task_of(photo: np.ndarray, canvas: Canvas, mask: np.ndarray | None = None, o
 
 
 def fill_of(pixels: np.ndarray, **facts: Any) -> Fill:
-    return Fill(pixels=pixels, facts=Facts(provider="clipdrop", request_id="req_1", **facts))
+    return Fill(pixels=pixels, facts=PictureFacts(provider="clipdrop", request_id="req_1", **facts))
 
 
 def scene(height: int, width: int) -> np.ndarray:
@@ -63,11 +63,11 @@ def scene(height: int, width: int) -> np.ndarray:
     return np.clip(np.rint(smooth + grain), 0, 255).astype(np.uint8)
 
 
-def cut(whole: np.ndarray, sides: Sides) -> tuple[np.ndarray, Canvas]:
+def cut(whole: np.ndarray, sides: Sides) -> tuple[np.ndarray, Placement]:
     """The photo that `sides` extends to the whole."""
     height, width = whole.shape[:2]
     photo = whole[sides.up : height - sides.down, sides.left : width - sides.right]
-    return photo, canvas_of_sides(photo.shape[1], photo.shape[0], sides)
+    return photo, placement_of_sides(photo.shape[1], photo.shape[0], sides)
 
 
 SIDES = [Sides(left=40, right=24), Sides(up=33), Sides(left=17, right=1, up=9, down=64), Sides(down=50)]
@@ -108,7 +108,7 @@ def test_a_cast_that_changes_over_the_frame_is_followed() -> None:
 
 def test_a_step_at_the_border_fades_out_within_a_few_pixels() -> None:
     photo = np.full((64, 64, 3), 100, np.uint8)
-    canvas = canvas_of_sides(64, 64, Sides(right=64))
+    canvas = placement_of_sides(64, 64, Sides(right=64))
     made = np.full((64, 128, 3), 100, np.uint8)
     made[:, 60:] = 130  # the provider's version of the border is too light, its inner part is right
     line = finish(task_of(photo, canvas), fill_of(made)).pixels[32, :, 0].astype(int)
@@ -138,7 +138,7 @@ def test_a_provider_with_sizes_of_its_own_is_resized_silently() -> None:
     photo = np.full((60, 80, 3), 90, np.uint8)
     mask = np.zeros((60, 80), bool)
     mask[:, :20] = True
-    task = task_of(photo, canvas_of_size(80, 60, None), mask, OPENAI)
+    task = task_of(photo, placement_of_size(80, 60, None), mask, OPENAI)
     picture = finish(task, fill_of(np.full((120, 160, 3), 90, np.uint8)))
     assert picture.pixels.shape == (60, 80, 3)
     assert picture.warnings == ()
@@ -149,7 +149,7 @@ def test_under_the_mask_the_made_pixels_stay_and_elsewhere_the_original() -> Non
     mask = np.zeros((96, 96), bool)
     mask[:, 64:] = True
     made = np.random.default_rng(2).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    picture = finish(task_of(photo, canvas_of_size(96, 96, None), mask, OPENAI), fill_of(made.copy()))
+    picture = finish(task_of(photo, placement_of_size(96, 96, None), mask, OPENAI), fill_of(made.copy()))
     assert np.array_equal(picture.pixels[:, :64], photo[:, :64])
     assert np.abs(picture.pixels[:, 64:].astype(int) - made[:, 64:]).max() <= 33
     assert not np.array_equal(picture.pixels[:, 64:], photo[:, 64:])
@@ -158,7 +158,7 @@ def test_under_the_mask_the_made_pixels_stay_and_elsewhere_the_original() -> Non
 def test_when_everything_is_masked_there_is_no_drift_to_tell() -> None:
     photo = scene(32, 32)
     made = np.full((32, 32, 3), 7, np.uint8)
-    task = task_of(photo, canvas_of_size(32, 32, None), np.ones((32, 32), bool), OPENAI)
+    task = task_of(photo, placement_of_size(32, 32, None), np.ones((32, 32), bool), OPENAI)
     picture = finish(task, fill_of(made.copy()))
     assert picture.drift is None
     assert np.array_equal(picture.pixels, made)
@@ -168,7 +168,7 @@ def test_a_photo_scaled_to_the_size_asked_for_lies_centred() -> None:
     photo = np.full((50, 100, 3), 200, np.uint8)
     mask = np.zeros((50, 100), bool)
     mask[:, 90:] = True
-    canvas = canvas_of_size(100, 50, (200, 200))
+    canvas = placement_of_size(100, 50, (200, 200))
     picture = finish(task_of(photo, canvas, mask, OPENAI), fill_of(np.full((200, 200, 3), 200, np.uint8)))
     assert picture.pixels.shape == (200, 200, 3)
     assert (picture.pixels[60:140, :170] == 200).all()
@@ -179,7 +179,7 @@ def test_transparent_parts_show_what_was_made_and_half_transparent_ones_mix() ->
     photo[..., 3] = 255
     photo[:4, :, 3] = 0
     photo[4:8, :, 3] = 102
-    canvas = canvas_of_sides(24, 16, Sides(right=8))
+    canvas = placement_of_sides(24, 16, Sides(right=8))
     made = np.full((16, 32, 3), 100, np.uint8)
     made[:8] = 150
     picture = finish(task_of(photo, canvas), fill_of(made)).pixels
@@ -194,28 +194,28 @@ def test_a_transparent_photo_scaled_to_a_size_keeps_its_transparency() -> None:
     photo[:, :20, 3] = 0
     photo[:, 20:, 3] = 255
     mask = np.zeros((40, 40), bool)
-    task = task_of(photo, canvas_of_size(40, 40, (80, 80)), mask, OPENAI)
+    task = task_of(photo, placement_of_size(40, 40, (80, 80)), mask, OPENAI)
     picture = finish(task, fill_of(np.full((80, 80, 3), 104, np.uint8))).pixels
     assert (picture[:, 60:] == 100).all()
 
 
 def test_an_opaque_alpha_channel_is_as_none() -> None:
     photo = np.dstack((scene(40, 40), np.full((40, 40), 255, np.uint8)))
-    canvas = canvas_of_sides(40, 40, Sides(left=8))
+    canvas = placement_of_sides(40, 40, Sides(left=8))
     picture = finish(task_of(photo, canvas), fill_of(scene(40, 48)))
     assert np.array_equal(picture.pixels[:, 8:], photo[..., :3])
 
 
 def test_a_photo_smaller_than_a_block_is_only_pasted() -> None:
     photo = scene(5, 5)
-    canvas = canvas_of_sides(5, 5, Sides(left=3, up=3))
+    canvas = placement_of_sides(5, 5, Sides(left=3, up=3))
     picture = finish(task_of(photo, canvas), fill_of(np.zeros((8, 8, 3), np.uint8)))
     assert np.array_equal(picture.pixels[3:, 3:], photo)
 
 
 def test_a_crop_leaves_only_the_part_that_is_used() -> None:
     photo = scene(40, 60)
-    canvas = canvas_of_sides(60, 40, Sides(left=-20, right=10))
+    canvas = placement_of_sides(60, 40, Sides(left=-20, right=10))
     picture = finish(task_of(photo, canvas), fill_of(np.zeros((40, 50, 3), np.uint8)))
     assert np.array_equal(picture.pixels[:, :40], photo[:, 20:])
 
@@ -232,14 +232,14 @@ def test_a_fill_that_kept_the_original_is_left_alone() -> None:
     photo = np.zeros((16, 16, 1), np.uint16)
     pixels = np.arange(16 * 20, dtype=np.uint16).reshape(16, 20, 1)
     fill = replace(fill_of(pixels), keeps_original=True)
-    picture = finish(task_of(photo, canvas_of_sides(16, 16, Sides(left=4))), fill)
+    picture = finish(task_of(photo, placement_of_sides(16, 16, Sides(left=4))), fill)
     assert picture.pixels is pixels
     assert picture.drift is None
 
 
 def test_a_photo_without_mask_can_be_scaled_to_a_size() -> None:
     photo = np.full((40, 40, 3), 100, np.uint8)
-    picture = finish(task_of(photo, canvas_of_size(40, 40, (120, 60))), fill_of(np.full((60, 120, 3), 90, np.uint8)))
+    picture = finish(task_of(photo, placement_of_size(40, 40, (120, 60))), fill_of(np.full((60, 120, 3), 90, np.uint8)))
     assert (picture.pixels[:, 30:90] == 100).all()
 
 
@@ -249,7 +249,7 @@ def test_a_ragged_mask_keeps_every_pixel_that_stays() -> None:
     mask[:10] = True
     mask[:, :10] = False
     made = np.random.default_rng(6).integers(0, 256, (100, 100, 3), dtype=np.uint8)
-    picture = finish(task_of(photo, canvas_of_size(100, 100, None), mask, OPENAI), fill_of(made)).pixels
+    picture = finish(task_of(photo, placement_of_size(100, 100, None), mask, OPENAI), fill_of(made)).pixels
     assert np.array_equal(picture[~mask], photo[~mask])
     assert not np.array_equal(picture[mask], photo[mask])
 
@@ -293,7 +293,7 @@ def test_warming_up_compiles_all_that_is_needed() -> None:
 def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:
     photo = np.full((16, 16, 4), 200, np.uint8)
     photo[:, 8:, 3] = 102
-    task = task_of(photo, canvas_of_sides(16, 16, Sides(left=1)))
+    task = task_of(photo, placement_of_sides(16, 16, Sides(left=1)))
     made = np.random.default_rng(8).integers(0, 256, (16, 17, 3), np.uint8)
     work = begin(task, fill_of(made.copy()))
     share = np.float32(102) / np.float32(255)
@@ -303,11 +303,11 @@ def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:
 
 def test_a_photo_that_was_scaled_before_is_not_scaled_again() -> None:
     photo = scene(40, 60)
-    task = task_of(photo, canvas_of_size(60, 40, (90, 90)), None, OPENAI)
-    scaled = scale_photo(photo, task.job.canvas)
+    task = task_of(photo, placement_of_size(60, 40, (90, 90)), None, OPENAI)
+    scaled = scale_photo(photo, task.job.placement)
     assert scaled is not None
     made = np.full((90, 90, 3), 90, np.uint8)
     picture = finish(replace(task, scaled=scaled), fill_of(made.copy())).pixels
     assert np.array_equal(picture, finish(task, fill_of(made.copy())).pixels)
     assert np.array_equal(picture[15:75], scaled)
-    assert scale_photo(photo, canvas_of_sides(60, 40, Sides(left=-8, right=3))) is None
+    assert scale_photo(photo, placement_of_sides(60, 40, Sides(left=-8, right=3))) is None

@@ -17,70 +17,43 @@ from uncrop.errors import (
     MaskRequired,
     UnsupportedImageFormat,
 )
-from uncrop.geometry import canvas_of_sides, canvas_of_size
+from uncrop.geometry.sides import placement_of_sides
+from uncrop.geometry.sizes import placement_of_size
 from uncrop.imaging.header import read_header
 from uncrop.intake.parse import parse
-from uncrop.model import Capabilities, Job, Sides, UncropRequest
+from uncrop.model import Job, ProviderFacts, Sides, UncropRequest
+from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
+from uncrop.providers.local.facts import FACTS as LOCAL
+from uncrop.providers.openai.facts import FACTS as OPENAI
+from uncrop.providers.openai.models import FIXED
 from uncrop.testing import pictures
 
-SIDES = Capabilities(
-    name="clipdrop",
-    takes_sides=True,
-    takes_mask=False,
-    takes_prompt=False,
-    takes_size=False,
-    takes_quality=False,
-    max_seed=100_000,
-    max_image_bytes=30_000_000,
-    max_image_pixels=10_000_000,
-    answer_format="JPEG",
-    bills=True,
-)
-MASKS = Capabilities(
-    name="openai",
-    takes_sides=False,
-    takes_mask=True,
-    takes_prompt=True,
-    takes_size=True,
-    takes_quality=False,
-    max_seed=None,
-    sizes=("1024x1024", "1536x1024"),
-    max_image_bytes=50_000_000,
-    answer_format="PNG",
-    bills=True,
-)
-LOCAL = Capabilities(
-    name="local",
-    takes_sides=True,
-    takes_mask=False,
-    takes_prompt=False,
-    takes_size=False,
-    takes_quality=True,
-    max_seed=2**32 - 1,
-    max_image_bytes=30_000_000,
-    min_image_side=16,
-    answer_format=None,
-    bills=False,
-    keeps_depth=True,
+SIDES = CLIPDROP
+MASKS = replace(
+    OPENAI,
+    geometry=FIXED,
+    fields=tuple(
+        replace(field, choices=("1024x1024", "1536x1024")) if field.name == "size" else field for field in OPENAI.fields
+    ),
 )
 PHOTO = pictures.photo_jpeg(40, 30)
 MASK = pictures.mask_png(40, 30)
 
 
-def asked(capabilities: Capabilities = SIDES, **wishes: Any) -> UncropRequest:
-    needed: dict[str, Any] = {"sides": Sides(left=10)} if capabilities.takes_sides else {"mask": MASK}
-    return UncropRequest(provider=capabilities.name, **({"image": PHOTO} | needed | wishes))
+def asked(facts: ProviderFacts = SIDES, **wishes: Any) -> UncropRequest:
+    needed: dict[str, Any] = {"sides": Sides(left=10)} if not facts.takes("mask_file") else {"mask": MASK}
+    return UncropRequest(provider=facts.name, **({"image": PHOTO} | needed | wishes))
 
 
-def parsed(request: UncropRequest, capabilities: Capabilities = SIDES, max_output_pixels: int = 40_000_000) -> Job:
-    return parse(request, capabilities, max_output_pixels=max_output_pixels, draw_seed=lambda maximum: maximum - 1)
+def parsed(request: UncropRequest, facts: ProviderFacts = SIDES, max_output_pixels: int = 40_000_000) -> Job:
+    return parse(request, facts, max_output_pixels=max_output_pixels, draw_seed=lambda maximum: maximum - 1)
 
 
 def refused(
-    kind: type[InvalidRequest], capabilities: Capabilities = SIDES, *, most: int = 40_000_000, **wishes: Any
+    kind: type[InvalidRequest], facts: ProviderFacts = SIDES, *, most: int = 40_000_000, **wishes: Any
 ) -> tuple[str, dict[str, Any] | None]:
     with pytest.raises(InvalidRequest) as caught:
-        parsed(asked(capabilities, **wishes), capabilities, most)
+        parsed(asked(facts, **wishes), facts, most)
     assert type(caught.value) is kind
     return caught.value.message, caught.value.details
 
@@ -92,9 +65,9 @@ def test_a_job_for_sides() -> None:
     request = asked(sides=Sides(left=10, down=-5), seed=0, organization_id="org_123abc")
     assert parsed(request) == Job(
         request=request,
-        capabilities=SIDES,
+        provider=SIDES,
         header=read_header(PHOTO),
-        canvas=canvas_of_sides(40, 30, Sides(left=10, down=-5)),
+        placement=placement_of_sides(40, 30, Sides(left=10, down=-5)),
         seed=0,
         quality="standard",
         answer_format="JPEG",
@@ -106,9 +79,9 @@ def test_a_job_for_a_mask(size: str | None, extent: tuple[int, int] | None) -> N
     request = asked(MASKS, size=size, prompt="a beach")
     assert parsed(request, MASKS) == Job(
         request=request,
-        capabilities=MASKS,
+        provider=MASKS,
         header=read_header(PHOTO),
-        canvas=canvas_of_size(40, 30, extent),
+        placement=placement_of_size(40, 30, extent),
         seed=None,
         quality="standard",
         answer_format="PNG",
@@ -142,13 +115,13 @@ def test_no_seed_is_drawn_in_vain() -> None:
     def draw(_maximum: int) -> int:
         raise AssertionError
 
-    for request, capabilities in ((asked(seed=7), SIDES), (asked(MASKS), MASKS)):
-        parse(request, capabilities, max_output_pixels=40_000_000, draw_seed=draw)
+    for request, facts in ((asked(seed=7), SIDES), (asked(MASKS), MASKS)):
+        parse(request, facts, max_output_pixels=40_000_000, draw_seed=draw)
 
 
 def test_a_lying_photo_is_measured_upright() -> None:
     lying = pictures.rotated("JPEG", 6, width=40, height=30)
-    assert parsed(asked(image=lying)).canvas == canvas_of_sides(40, 30, Sides(left=10))
+    assert parsed(asked(image=lying)).placement == placement_of_sides(40, 30, Sides(left=10))
     assert parsed(asked(MASKS, image=lying), MASKS).header.width == 40
 
 
@@ -156,12 +129,8 @@ def test_a_lying_photo_is_measured_upright() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "wishes", "field"),
+    ("facts", "wishes", "field"),
     [
-        (MASKS, {"sides": Sides(left=1)}, "extend_left"),
-        (MASKS, {"sides": Sides(right=-1)}, "extend_right"),
-        (MASKS, {"sides": Sides(up=1)}, "extend_up"),
-        (MASKS, {"sides": Sides(down=9999)}, "extend_down"),
         (MASKS, {"seed": 0}, "seed"),
         (MASKS, {"quality": "best"}, "quality"),
         (MASKS, {"confidence_map": True}, "confidence_map"),
@@ -176,15 +145,62 @@ def test_a_lying_photo_is_measured_upright() -> None:
         (LOCAL, {"size": "nonsense"}, "size"),
     ],
 )
-def test_fields_are_never_silently_ignored(capabilities: Capabilities, wishes: dict[str, Any], field: str) -> None:
-    message, details = refused(InvalidFieldValue, capabilities, **wishes)
-    assert message == f"{field} is not supported by provider {capabilities.name}"
-    assert details == {"field": field, "provider": capabilities.name}
+def test_fields_are_never_silently_ignored(facts: ProviderFacts, wishes: dict[str, Any], field: str) -> None:
+    message, details = refused(InvalidFieldValue, facts, **wishes)
+    assert message == f"{field} is not supported by provider {facts.name}"
+    assert details == {"field": field, "provider": facts.name}
+
+
+@pytest.mark.parametrize(
+    ("sides", "names"),
+    [
+        (Sides(left=1), ["extend_left"]),
+        (Sides(right=-1), ["extend_right"]),
+        (Sides(up=1, down=9999), ["extend_up", "extend_down"]),
+    ],
+)
+def test_a_mask_and_sides_exclude_each_other(sides: Sides, names: list[str]) -> None:
+    message, details = refused(InvalidFieldValue, MASKS, sides=sides)
+    assert message == f"{' and '.join(names)} cannot be sent together with mask_file"
+    assert details == {"fields": [*names, "mask_file"], "provider": "openai"}
+
+
+def test_sides_and_a_size_exclude_each_other() -> None:
+    message, details = refused(InvalidFieldValue, MASKS, sides=Sides(left=5), mask=None, size="1024x1024")
+    assert message == "extend_left cannot be sent together with size"
+    assert details == {"fields": ["extend_left", "size"], "provider": "openai"}
+
+
+def test_who_takes_masks_takes_sides_too() -> None:
+    request = asked(MASKS, mask=None, sides=Sides(left=10, down=-5))
+    assert parsed(request, MASKS).placement == placement_of_sides(40, 30, Sides(left=10, down=-5))
+
+
+def test_sides_that_leave_nothing_to_be_made_are_left_to_who_crops() -> None:
+    assert parsed(asked(sides=Sides(left=-5))).placement.width == 35
+    assert refused(InvalidExtendParameters, MASKS, mask=None, sides=Sides(left=-5)) == (
+        "At least one extend parameter must be positive, or nothing is to be made",
+        {"provider": "openai"},
+    )
+
+
+def test_a_canvas_beyond_one_call_is_refused_with_the_number_that_is_in_the_way() -> None:
+    narrow = replace(SIDES, geometry=replace(SIDES.geometry, max_pixels=50 * 30 - 1))
+    assert refused(ImageTooLarge, narrow) == (
+        "Clipdrop cannot make this picture in one call",
+        {
+            "provider": "clipdrop",
+            "width": 50,
+            "height": 30,
+            "limit": "canvas_pixels",
+            "value": 1500,
+            "max_allowed": 1499,
+        },
+    )
 
 
 def test_a_map_is_made_by_who_can_and_not_missed_elsewhere() -> None:
-    able = replace(LOCAL, takes_confidence_map=True)
-    wanted = parsed(asked(able, sides=Sides(left=1), confidence_map=True), able)
+    wanted = parsed(asked(LOCAL, sides=Sides(left=1), confidence_map=True), LOCAL)
     assert wanted.request.confidence_map is True
     assert parsed(asked(confidence_map=False)).request.confidence_map is False
 
@@ -255,9 +271,9 @@ def test_sides_that_crop_everything_away() -> None:
 
 
 def test_bytes_of_the_image() -> None:
-    exact = replace(SIDES, max_image_bytes=len(PHOTO))
+    exact = replace(SIDES, upload=replace(SIDES.upload, max_bytes=len(PHOTO)))
     assert parsed(asked(exact), exact).header.width == 40
-    short = replace(SIDES, max_image_bytes=len(PHOTO) - 1)
+    short = replace(SIDES, upload=replace(SIDES.upload, max_bytes=len(PHOTO) - 1))
     assert refused(ImageTooLarge, short) == (
         "The image file is too large",
         {"size": len(PHOTO), "max_allowed": len(PHOTO) - 1, "unit": "bytes"},
@@ -265,9 +281,9 @@ def test_bytes_of_the_image() -> None:
 
 
 def test_pixels_of_the_image() -> None:
-    exact = replace(SIDES, max_image_pixels=1200)
+    exact = replace(SIDES, geometry=replace(SIDES.geometry, max_photo_pixels=1200))
     assert parsed(asked(exact), exact).header.width == 40
-    assert refused(ImageTooLarge, replace(SIDES, max_image_pixels=1199)) == (
+    assert refused(ImageTooLarge, replace(SIDES, geometry=replace(SIDES.geometry, max_photo_pixels=1199))) == (
         "The image has too many pixels",
         {"width": 40, "height": 30, "max_allowed": 1199, "unit": "pixels"},
     )
@@ -295,8 +311,9 @@ def test_images_that_are_none() -> None:
 
 
 def test_pixels_of_the_output() -> None:
-    assert parsed(asked(), max_output_pixels=50 * 30).canvas.width == 50
-    assert refused(ImageTooLarge, most=50 * 30 - 1) == (
+    free = replace(SIDES, max_output_pixels=None)
+    assert parsed(asked(free), free, max_output_pixels=50 * 30).placement.width == 50
+    assert refused(ImageTooLarge, free, most=50 * 30 - 1) == (
         "The extended image would be too large",
         {"width": 50, "height": 30, "max_megapixels": 0.001499},
     )
@@ -304,7 +321,7 @@ def test_pixels_of_the_output() -> None:
 
 def test_the_provider_may_have_an_output_limit_of_its_own() -> None:
     own = replace(SIDES, max_output_pixels=1_000_000)
-    assert parsed(asked(own), own, max_output_pixels=1).canvas.width == 50
+    assert parsed(asked(own), own, max_output_pixels=1).placement.width == 50
     assert refused(ImageTooLarge, own, sides=Sides(left=2000, down=2000)) == (
         "The extended image would be too large",
         {"width": 2040, "height": 2030, "max_megapixels": 1},
@@ -313,9 +330,9 @@ def test_the_provider_may_have_an_output_limit_of_its_own() -> None:
 
 def test_sides_of_the_output() -> None:
     wide = pictures.photo_webp(16_380, 1)
-    capabilities = replace(LOCAL, min_image_side=1)
-    assert parsed(asked(capabilities, image=wide, sides=Sides(left=3)), capabilities).canvas.width == 16_383
-    assert refused(ImageTooLarge, capabilities, image=wide, sides=Sides(left=4)) == (
+    facts = replace(LOCAL, geometry=replace(LOCAL.geometry, min_photo_edge=1))
+    assert parsed(asked(facts, image=wide, sides=Sides(left=3)), facts).placement.width == 16_383
+    assert refused(ImageTooLarge, facts, image=wide, sides=Sides(left=4)) == (
         "The extended image would be too large for WEBP",
         {"width": 16_384, "height": 1, "max_allowed": 16_383, "unit": "pixels a side"},
     )
@@ -335,7 +352,7 @@ def test_the_mask_is_checked() -> None:
 
 def test_cheap_checks_come_first() -> None:
     """Every request here is wrong in all later ways as well."""
-    tiny = replace(SIDES, max_image_bytes=4)
+    tiny = replace(SIDES, upload=replace(SIDES.upload, max_bytes=4))
     steps: list[tuple[type[InvalidRequest], dict[str, Any]]] = [
         (InvalidFieldValue, {"organization_id": "nobody"}),
         (InvalidFieldValue, {"mask": b"none"}),

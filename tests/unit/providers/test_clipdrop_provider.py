@@ -12,23 +12,22 @@ from uncrop import errors
 from uncrop.imaging import codec
 from uncrop.imaging.compare import drift
 from uncrop.imaging.header import read_header
-from uncrop.model import Sides, Task, UncropRequest
-from uncrop.providers.base import Answer
-from uncrop.providers.clipdrop import CAPABILITIES, Clipdrop
+from uncrop.model import Sides, Task, UncropRequest, UploadFacts
+from uncrop.providers.clipdrop.facts import FACTS
+from uncrop.providers.clipdrop.provider import Clipdrop
+from uncrop.providers.conversation import Answer
 from uncrop.testing.pictures import noise, photo_jpeg, photo_png, photo_webp, rotated
-from uncrop.testing.workbench import KEY, make_context, make_task
+from uncrop.testing.workbench import KEY, make_settings, make_task, talk
 
 
 @pytest.fixture
 def clipdrop() -> Clipdrop:
-    return Clipdrop(make_context(clipdrop_url="https://clipdrop.test"))
+    return Clipdrop(FACTS, make_settings(FACTS, base_url="https://clipdrop.test"))
 
 
 def task(image: bytes | None = None, seed: int | None = 42, **sides: int) -> Task:
     data = photo_jpeg(64, 48) if image is None else image
-    return make_task(
-        UncropRequest(provider="", image=data, sides=Sides(**sides or {"left": 8}), seed=seed), CAPABILITIES
-    )
+    return make_task(UncropRequest(provider="", image=data, sides=Sides(**sides or {"left": 8}), seed=seed), FACTS)
 
 
 def made(width: int, height: int, image_format: str = "JPEG", **headers: str) -> Answer:
@@ -38,10 +37,10 @@ def made(width: int, height: int, image_format: str = "JPEG", **headers: str) ->
 
 def test_the_call_is_what_the_documentation_says(clipdrop: Clipdrop) -> None:
     image = photo_jpeg(64, 48)
-    call = clipdrop.build_call(task(image, left=10, right=-20, up=2000, down=0), KEY)
+    call = clipdrop.submit(task(image, left=10, right=-20, up=2000, down=0))
     assert (call.method, call.url) == ("POST", "https://clipdrop.test/uncrop/v1")
     assert dict(call.headers) == {"x-api-key": KEY}
-    photo, *fields = call.parts
+    photo, *fields = call.body
     assert (photo.name, photo.filename, photo.media_type) == ("image_file", "image.jpeg", "image/jpeg")
     assert photo.value == image
     assert {part.name: part.value for part in fields} == {
@@ -55,20 +54,20 @@ def test_the_call_is_what_the_documentation_says(clipdrop: Clipdrop) -> None:
 
 
 def test_the_key_is_not_shown(clipdrop: Clipdrop) -> None:
-    assert KEY not in repr(clipdrop.build_call(task(), KEY))
+    assert KEY not in repr(clipdrop.submit(task()))
 
 
 def test_a_drawn_seed_is_sent(clipdrop: Clipdrop) -> None:
-    call = clipdrop.build_call(task(seed=None), KEY)
-    assert {part.name: part.value for part in call.parts}["seed"] == "7"
+    call = clipdrop.submit(task(seed=None))
+    assert {part.name: part.value for part in call.body}["seed"] == "7"
 
 
 def test_without_a_seed_none_is_sent(clipdrop: Clipdrop) -> None:
     from dataclasses import replace
 
     drawn = task()
-    call = clipdrop.build_call(replace(drawn, job=replace(drawn.job, seed=None)), KEY)
-    assert "seed" not in {part.name for part in call.parts}
+    call = clipdrop.submit(replace(drawn, job=replace(drawn.job, seed=None)))
+    assert "seed" not in {part.name for part in call.body}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_without_a_seed_none_is_sent(clipdrop: Clipdrop) -> None:
 def test_the_photo_goes_up_whole_upright_and_plain(
     clipdrop: Clipdrop, image: bytes, filename: str, media_type: str
 ) -> None:
-    photo = clipdrop.build_call(task(image), KEY).parts[0]
+    photo = clipdrop.submit(task(image)).body[0]
     assert (photo.filename, photo.media_type) == (filename, media_type)
     assert isinstance(photo.value, bytes)
     header = read_header(photo.value)
@@ -95,15 +94,16 @@ def test_a_photo_that_outgrows_the_limit_goes_as_a_jpeg(clipdrop: Clipdrop, monk
     built = task(image)
     from uncrop.providers.picture import photo_part
 
-    part = photo_part("image_file", built, frozenset({"PNG"}), max_bytes=len(image) - 1)
+    part = photo_part("image_file", built, UploadFacts(formats=frozenset({"PNG"}), max_bytes=len(image) - 1))
     assert (part.filename, part.media_type) == ("image.jpeg", "image/jpeg")
     assert isinstance(part.value, bytes)
     assert drift(codec.decode(part.value, read_header(part.value)), built.photo) < 30
-    assert photo_part("image_file", built, frozenset({"PNG"}), max_bytes=len(image)).filename == "image.png"
+    roomy = UploadFacts(formats=frozenset({"PNG"}), max_bytes=len(image))
+    assert photo_part("image_file", built, roomy).filename == "image.png"
 
 
 def test_the_answer_is_decoded_and_its_facts_are_read(clipdrop: Clipdrop) -> None:
-    fill = clipdrop.read_answer(made(72, 48, x_credits_consumed="1", x_remaining_credits="98.5"), task())
+    fill = clipdrop.read(made(72, 48, x_credits_consumed="1", x_remaining_credits="98.5"), task())
     assert fill.pixels.shape == (48, 72, 3)
     assert abs(int(fill.pixels[0, 0, 0]) - 90) <= 1
     assert fill.keeps_original is False
@@ -119,31 +119,31 @@ def test_the_answer_is_decoded_and_its_facts_are_read(clipdrop: Clipdrop) -> Non
 
 @pytest.mark.parametrize("text", ["", "many", "-1", "NaN", "Infinity", "1e", "0x1", "1e30", "9e999999"])
 def test_credits_that_are_no_number_are_unknown(clipdrop: Clipdrop, text: str) -> None:
-    fill = clipdrop.read_answer(made(72, 48, x_credits_consumed=text), task())
+    fill = clipdrop.read(made(72, 48, x_credits_consumed=text), task())
     assert (fill.facts.credits_consumed, fill.facts.credits_remaining) == (None, None)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 def test_the_type_is_told_by_the_content(clipdrop: Clipdrop, image_format: str) -> None:
-    fill = clipdrop.read_answer(made(72, 48, image_format, content_type="application/octet-stream"), task())
+    fill = clipdrop.read(made(72, 48, image_format, content_type="application/octet-stream"), task())
     assert fill.pixels.shape == (48, 72, 3)
 
 
 @pytest.mark.parametrize("size", [(72, 48), (144, 96), (36, 24), (73, 48), (71, 48)])
 def test_another_size_of_nearly_the_same_shape_is_left_to_the_finish(clipdrop: Clipdrop, size: tuple[int, int]) -> None:
-    assert clipdrop.read_answer(made(*size), task()).pixels.shape == (size[1], size[0], 3)
+    assert clipdrop.read(made(*size), task()).pixels.shape == (size[1], size[0], 3)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (74, 48), (48, 72), (72, 1)])
 def test_another_shape_is_no_answer(clipdrop: Clipdrop, size: tuple[int, int]) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        clipdrop.read_answer(made(*size), task())
+        clipdrop.read(made(*size), task())
     assert refused.value.system_message == f"The provider's picture is {size[0]}x{size[1]}, another shape than 72x48"
 
 
 def test_a_far_larger_picture_is_no_answer(clipdrop: Clipdrop) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        clipdrop.read_answer(made(3000, 2000), task())
+        clipdrop.read(made(3000, 2000), task())
     assert refused.value.system_message == "The provider's picture is 3000x2000, far larger than 72x48"
 
 
@@ -153,7 +153,7 @@ def test_a_far_larger_picture_is_no_answer(clipdrop: Clipdrop) -> None:
 )
 def test_what_is_no_whole_picture_is_no_answer(clipdrop: Clipdrop, body: bytes) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        clipdrop.read_answer(Answer(status=200, headers={}, body=body), task())
+        clipdrop.read(Answer(status=200, headers={}, body=body), task())
     assert refused.value.system_message == "The provider's answer is not a whole picture"
 
 
@@ -172,14 +172,21 @@ def test_what_is_no_whole_picture_is_no_answer(clipdrop: Clipdrop, body: bytes) 
     ],
 )
 def test_refusals_go_by_their_status(clipdrop: Clipdrop, status: int, kind: type[errors.UncropError]) -> None:
-    error = clipdrop.reject(Answer(status=status, headers={"retry-after": "3"}, body=b'{"error": "secret"}'))
+    answer = Answer(status=status, headers={"retry-after": "3"}, body=b'{"error": "secret"}')
+    with pytest.raises(errors.UncropError) as refused:
+        talk(clipdrop, task(), answer)
+    error = refused.value
     assert type(error) is kind
     assert error.details == {"provider_status": status}
     assert "secret" not in error.system_message
 
 
 def test_the_row_of_facts() -> None:
-    facts = CAPABILITIES
-    assert (facts.takes_sides, facts.takes_mask, facts.takes_prompt, facts.takes_size) == (True, False, False, False)
-    assert (facts.max_seed, facts.max_image_bytes, facts.max_image_pixels) == (100_000, 30_000_000, 10_000_000)
+    facts = FACTS
+    assert [field.name for field in facts.fields] == ["seed"]
+    assert (facts.geometry.speaks, facts.geometry.crops, facts.geometry.max_side) == ("sides", True, 2000)
+    seed = facts.field("seed")
+    assert seed is not None
+    assert (seed.minimum, seed.maximum) == (0, 100_000)
+    assert (facts.upload.max_bytes, facts.geometry.max_photo_pixels) == (30_000_000, 10_000_000)
     assert (facts.answer_format, facts.bills) == ("JPEG", True)

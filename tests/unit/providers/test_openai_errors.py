@@ -7,9 +7,21 @@ import json
 import pytest
 
 from uncrop import errors
-from uncrop.providers.base import Answer
-from uncrop.providers.openai import OpenAI
-from uncrop.testing.workbench import make_context
+from uncrop.model import UncropRequest
+from uncrop.providers.conversation import Answer
+from uncrop.providers.openai.facts import FACTS
+from uncrop.providers.openai.provider import OpenAI
+from uncrop.testing.pictures import mask_png, photo_png
+from uncrop.testing.workbench import make_settings, make_task, talk
+
+
+def refused(status: int, sent: bytes) -> errors.UncropError:
+    request = UncropRequest(provider="openai", image=photo_png(64, 64), mask=mask_png(64, 64))
+    with pytest.raises(errors.UncropError) as error:
+        talk(
+            OpenAI(FACTS, make_settings(FACTS)), make_task(request, FACTS), Answer(status=status, headers={}, body=sent)
+        )
+    return error.value
 
 
 def body(**error: object) -> bytes:
@@ -79,7 +91,7 @@ CASES = [
 def test_every_refusal_is_one_error_without_its_text(
     status: int, sent: bytes, kind: type[errors.UncropError], code: str | None
 ) -> None:
-    error = OpenAI(make_context()).reject(Answer(status=status, headers={}, body=sent))
+    error = refused(status, sent)
     assert type(error) is kind
     expected: dict[str, object] = {"provider_status": status}
     if code is not None:
@@ -89,5 +101,5 @@ def test_every_refusal_is_one_error_without_its_text(
 
 
 def test_deep_nesting_is_not_json_to_us() -> None:
-    error = OpenAI(make_context()).reject(Answer(status=400, headers={}, body=b"[" * 200_000))
+    error = refused(400, b"[" * 200_000)
     assert type(error) is errors.ProviderRejectedRequest

@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncrop.model import Rect
-from uncrop.providers.openai_models import COMPATIBLE, FAMILIES, NEWEST, SIZES, choose_frame, facts_of
+from uncrop.geometry.planner import choose_frame as choose
+from uncrop.geometry.sizes import placement_of_size
+from uncrop.model import Frame, Rect
+from uncrop.providers.openai.models import COMPATIBLE, FAMILIES, NEWEST, SIZES, ModelFacts, facts_of
 
 FIXED = FAMILIES["gpt-image-1"]
+
+
+def choose_frame(model: ModelFacts, width: int, height: int) -> Frame:
+    frame = choose(placement_of_size(width, height, None), model.geometry)
+    assert isinstance(frame, Frame)
+    return frame
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,7 @@ def test_of_fixed_sizes_the_nearest_in_shape_is_taken(photo: tuple[int, int], fr
 def test_of_squares_the_largest_is_taken() -> None:
     chosen = choose_frame(FAMILIES["dall-e-2"], 300, 200)
     assert (chosen.width, chosen.height) == (1024, 1024)
-    assert chosen.kept == Rect(x=0, y=170, width=1024, height=683)
+    assert chosen.photo == Rect(x=0, y=170, width=1024, height=683)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +107,8 @@ def test_every_photo_has_a_free_size_within_the_rules(width: int, height: int) -
     assert frame.width % 16 == frame.height % 16 == 0
     assert max(frame.width, frame.height) <= min(3840, 3 * min(frame.width, frame.height))
     assert 655_360 <= frame.width * frame.height <= 8_294_400
-    assert frame.source == Rect(x=0, y=0, width=width, height=height)
-    kept = frame.kept
+    assert frame.photo == frame.canvas
+    kept = frame.photo
     assert kept.x + kept.width <= frame.width
     assert kept.y + kept.height <= frame.height
     # Not distorted: the longer side is exact, the shorter one is off by rounding alone.
@@ -114,4 +122,4 @@ def test_every_photo_has_a_free_size_within_the_rules(width: int, height: int) -
 def test_every_photo_has_a_fixed_size(width: int, height: int) -> None:
     frame = choose_frame(FIXED, width, height)
     assert f"{frame.width}x{frame.height}" in SIZES
-    assert frame.kept.width == frame.width or frame.kept.height == frame.height
+    assert frame.photo.width == frame.width or frame.photo.height == frame.height

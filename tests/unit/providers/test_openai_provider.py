@@ -15,33 +15,42 @@ from uncrop.imaging import codec
 from uncrop.imaging.compare import drift
 from uncrop.imaging.header import read_header
 from uncrop.imaging.mask import decode_mask, encode_mask
-from uncrop.model import Rect, Task, TokenUsage, UncropRequest
-from uncrop.providers.base import Answer, Call, Part, ProviderSettings
-from uncrop.providers.openai import CAPABILITIES, PROMPT, OpenAI
+from uncrop.model import Fill, Rect, Task, TokenUsage, UncropRequest, UploadFacts
+from uncrop.providers.conversation import Answer, Call, Part
+from uncrop.providers.openai.facts import FACTS
+from uncrop.providers.openai.provider import PROMPT, OpenAI
 from uncrop.testing.pictures import mask_png, noise, photo, photo_jpeg, photo_png, photo_webp, rotated
-from uncrop.testing.workbench import KEY, make_context, make_task
+from uncrop.testing.workbench import KEY, make_settings, make_task, talk
 
 if TYPE_CHECKING:
     from uncrop.model import Mask, Pixels
 
 
-def openai(model: str = "gpt-image-2") -> OpenAI:
-    return OpenAI(make_context(openai_url="https://openai.test/v1", model=model))
+def openai(model: str | None = "gpt-image-2") -> OpenAI:
+    return OpenAI(FACTS, make_settings(FACTS, base_url="https://openai.test/v1", model=model))
+
+
+def call_of(provider: OpenAI, task: Task) -> Call:
+    return provider.submit(task, provider.frame(task.job))
+
+
+def fill_of(provider: OpenAI, answer: Answer, task: Task) -> Fill:
+    return talk(provider, task, answer)[1]
 
 
 def task(image: bytes, size: str | None = None, prompt: str | None = None, hole: Rect | None = None) -> Task:
     header = read_header(image)
     mask = mask_png(header.width, header.height, hole=hole)
-    return make_task(UncropRequest(provider="", image=image, mask=mask, size=size, prompt=prompt), CAPABILITIES)
+    return make_task(UncropRequest(provider="", image=image, mask=mask, size=size, prompt=prompt), FACTS)
 
 
 def parts(call: Call) -> dict[str, Part]:
-    assert len({part.name for part in call.parts}) == len(call.parts)
-    return {part.name: part for part in call.parts}
+    assert len({part.name for part in call.body}) == len(call.body)
+    return {part.name: part for part in call.body}
 
 
 def fields(call: Call) -> dict[str, str]:
-    return {part.name: str(part.value) for part in call.parts if part.filename is None}
+    return {part.name: str(part.value) for part in call.body if part.filename is None}
 
 
 def image_of(call: Call) -> Pixels:
@@ -66,7 +75,7 @@ def answer(pixels: Pixels, **more: object) -> Answer:
 
 def test_a_photo_of_the_models_shape_goes_as_it_is() -> None:
     image = photo_jpeg(512, 512)
-    call = openai().build_call(task(image, size="1024x1024", prompt="a lake"), KEY)
+    call = call_of(openai(), task(image, size="1024x1024", prompt="a lake"))
     assert (call.method, call.url) == ("POST", "https://openai.test/v1/images/edits")
     assert dict(call.headers) == {"Authorization": f"Bearer {KEY}"}
     assert fields(call) == {
@@ -89,11 +98,11 @@ def test_a_photo_of_the_models_shape_goes_as_it_is() -> None:
 
 @pytest.mark.parametrize("image", [photo_png(64, 64), photo_webp(64, 64)])
 def test_png_and_webp_go_as_they_are_too(image: bytes) -> None:
-    assert parts(openai().build_call(task(image), KEY))["image"].value == image
+    assert parts(call_of(openai(), task(image)))["image"].value == image
 
 
 def test_without_a_prompt_a_neutral_one_is_sent() -> None:
-    assert fields(openai().build_call(task(photo_png(64, 64)), KEY))["prompt"] == PROMPT
+    assert fields(call_of(openai(), task(photo_png(64, 64))))["prompt"] == PROMPT
 
 
 @pytest.mark.parametrize(
@@ -105,14 +114,14 @@ def test_without_a_prompt_a_neutral_one_is_sent() -> None:
     ],
 )
 def test_the_models_family_decides_about_the_fields(model: str, more: dict[str, str]) -> None:
-    call = openai(model).build_call(task(photo_png(64, 64)), KEY)
+    call = call_of(openai(model), task(photo_png(64, 64)))
     assert fields(call) == {"model": model, "prompt": PROMPT, "n": "1", "size": "1024x1024", **more}
 
 
 def test_another_shape_is_padded_and_never_distorted() -> None:
     image = photo_png(300, 300)
     hole = Rect(x=100, y=0, width=50, height=300)
-    call = openai().build_call(task(image, size="1536x1024", hole=hole), KEY)
+    call = call_of(openai(), task(image, size="1536x1024", hole=hole))
     sent, mask = image_of(call), mask_of(call)
     assert fields(call)["size"] == "1536x1024"
     assert sent.shape == (1024, 1536, 3)
@@ -130,7 +139,7 @@ def test_another_shape_is_padded_and_never_distorted() -> None:
 
 
 def test_padded_sizes_of_image_and_mask_agree_for_an_odd_photo() -> None:
-    call = openai("gpt-image-1").build_call(task(photo_jpeg(777, 111)), KEY)
+    call = call_of(openai("gpt-image-1"), task(photo_jpeg(777, 111)))
     assert image_of(call).shape[:2] == mask_of(call).shape == (1024, 1536)
 
 
@@ -139,7 +148,7 @@ def test_colour_lies_under_what_is_transparent_in_the_photo() -> None:
     pixels[:, :, :3] = (30, 120, 60)
     pixels[:, 32:] = 0  # transparent black
     pixels[:, 30:32, 3] = 7  # nearly transparent, still the photo's own
-    call = openai().build_call(task(codec.encode(pixels, "PNG")), KEY)
+    call = call_of(openai(), task(codec.encode(pixels, "PNG")))
     sent = image_of(call)
     assert sent.shape == (64, 64, 3)
     assert (sent == (30, 120, 60)).all()
@@ -149,24 +158,23 @@ def test_colour_lies_under_what_is_transparent_in_the_photo() -> None:
 def test_an_opaque_alpha_channel_needs_nothing() -> None:
     pixels = np.full((64, 64, 4), 255, np.uint8)
     image = codec.encode(pixels, "PNG")
-    assert parts(openai().build_call(task(image), KEY))["image"].value == image
+    assert parts(call_of(openai(), task(image)))["image"].value == image
 
 
 def test_a_turned_photo_is_sent_upright() -> None:
     image = rotated("JPEG", 6, width=64, height=96)
-    sent = image_of(openai().build_call(task(image, size="1024x1536"), KEY))
+    sent = image_of(call_of(openai(), task(image, size="1024x1536")))
     assert sent.shape == (96, 64, 3)
     assert (drift(sent, photo(64, 96)) or 0) < 4
 
 
 def test_a_photo_too_heavy_for_the_provider_goes_as_a_jpeg() -> None:
-    from uncrop.providers.openai_frame import framed_photo
-    from uncrop.providers.openai_models import NEWEST, choose_frame
+    from uncrop.providers.picture import framed_part
 
     built = task(codec.encode(np.dstack([noise(64, 64), np.zeros((64, 64, 1), np.uint8)]), "PNG"))
-    frame = choose_frame(NEWEST, 64, 64)
-    fine = framed_photo(built, frame, max_bytes=10_000_000)
-    light = framed_photo(built, frame, max_bytes=100)
+    frame = openai().frame(built.job)
+    fine = framed_part("image", built, frame, UploadFacts(formats=frozenset({"PNG"}), max_bytes=10_000_000))
+    light = framed_part("image", built, frame, UploadFacts(formats=frozenset({"PNG"}), max_bytes=100))
     assert (fine.filename, light.filename, light.media_type) == ("image.png", "image.jpeg", "image/jpeg")
 
 
@@ -174,26 +182,23 @@ def test_a_task_without_a_mask_asks_for_the_padding_alone() -> None:
     from dataclasses import replace
 
     built = replace(task(photo_png(300, 300), size="1536x1024"), mask=None)
-    mask = mask_of(openai().build_call(built, KEY))
+    mask = mask_of(call_of(openai(), built))
     assert mask[:, :256].all()
     assert not mask[:, 256:1280].any()
 
 
 def test_a_size_that_the_model_does_not_make_is_refused() -> None:
+    request = UncropRequest(provider="", image=photo_png(64, 64), mask=mask_png(64, 64), size="1536x1024")
     with pytest.raises(errors.InvalidFieldValue) as refused:
-        openai("dall-e-2").build_call(task(photo_png(64, 64), size="1536x1024"), KEY)
-    assert refused.value.details == {
-        "size": "1536x1024",
-        "provider": "openai",
-        "allowed": ["256x256", "512x512", "1024x1024"],
-    }
+        make_task(request, openai("dall-e-2").facts)
+    assert refused.value.details == {"field": "size", "allowed": ["256x256", "512x512", "1024x1024"]}
+    make_task(request, openai("gpt-image-1").facts)
 
 
 @pytest.mark.parametrize("model", [None, ""])
 def test_without_a_model_it_is_not_configured(model: str | None) -> None:
-    known = {"openai": ProviderSettings(api_key=KEY, base_url="https://openai.test", model=model)}
     with pytest.raises(errors.ProviderNotConfigured) as refused:
-        OpenAI(make_context(settings=known)).check_configured()
+        openai(model).check_configured()
     assert refused.value.system_message == "The provider openai has no model"
     openai().check_configured()
 
@@ -206,7 +211,7 @@ def test_the_picture_and_its_facts_are_read() -> None:
     usage = {"input_tokens": 50, "output_tokens": 196, "total_tokens": 246, "input_tokens_details": {}}
     received = answer(pixels, usage=usage)
     received = Answer(status=200, headers={"x-request-id": "req_xyz789"}, body=received.body)
-    fill = openai().read_answer(received, task(photo_png(64, 64)))
+    fill = fill_of(openai(), received, task(photo_png(64, 64)))
     assert (fill.pixels == pixels).all()
     assert fill.keeps_original is False
     facts = fill.facts
@@ -216,14 +221,14 @@ def test_the_picture_and_its_facts_are_read() -> None:
 
 
 def test_without_an_id_ours_is_used_and_without_usage_none_is_told() -> None:
-    fill = openai().read_answer(answer(photo(1024, 1024)), task(photo_png(64, 64)))
+    fill = fill_of(openai(), answer(photo(1024, 1024)), task(photo_png(64, 64)))
     assert re.fullmatch(r"req_[0-9a-f]{24}", fill.facts.request_id)
     assert fill.facts.usage is None
 
 
 def test_usage_is_read_without_trust() -> None:
     usage = {"input_tokens": "50", "output_tokens": True, "total_tokens": -1}
-    fill = openai().read_answer(answer(photo(1024, 1024), usage=usage), task(photo_png(64, 64)))
+    fill = fill_of(openai(), answer(photo(1024, 1024), usage=usage), task(photo_png(64, 64)))
     assert fill.facts.usage == TokenUsage()
 
 
@@ -233,26 +238,26 @@ def test_the_padding_is_cut_away_when_the_canvas_is_the_photos_own() -> None:
     # A square photo in a 1536x1024 frame cannot be; a wide one in a square is: 3:2 in 1024x1024 keeps 683 rows.
     dalle = openai("dall-e-2")
     full = photo(1024, 1024)
-    assert (dalle.read_answer(answer(full), framed).pixels == full[170:853]).all()
-    assert (dalle.read_answer(answer(full), built).pixels == full).all()
+    assert (fill_of(dalle, answer(full), framed).pixels == full[170:853]).all()
+    assert (fill_of(dalle, answer(full), built).pixels == full).all()
 
 
 def test_the_cut_is_in_proportion_when_the_answer_has_another_size() -> None:
     full = photo(512, 512)
-    fill = openai("dall-e-2").read_answer(answer(full), task(photo_png(450, 300)))
+    fill = fill_of(openai("dall-e-2"), answer(full), task(photo_png(450, 300)))
     assert (fill.pixels == full[85:426]).all()
 
 
 def test_something_is_left_of_the_narrowest_photo() -> None:
     tiny = photo(16, 16)
-    fill = openai("gpt-image-1").read_answer(answer(photo(24, 16)), task(photo_png(4000, 16)))
+    fill = fill_of(openai("gpt-image-1"), answer(photo(24, 16)), task(photo_png(4000, 16)))
     assert fill.pixels.shape == (1, 24, 3)
     assert tiny.shape == (16, 16, 3)
 
 
 def test_a_size_that_was_asked_for_is_the_whole_canvas() -> None:
     full = photo(1536, 1024)
-    fill = openai().read_answer(answer(full), task(photo_png(300, 300), size="1536x1024"))
+    fill = fill_of(openai(), answer(full), task(photo_png(300, 300), size="1536x1024"))
     assert (fill.pixels == full).all()
 
 
@@ -260,7 +265,7 @@ def test_a_url_that_carries_its_data_is_read() -> None:
     data = base64.b64encode(codec.encode(photo(64, 64), "PNG")).decode()
     for item in ({"url": f"data:image/png;base64,{data}"}, {"b64_json": f"data:image/png;base64,{data}"}):
         received = Answer(status=200, headers={}, body=json.dumps({"data": [item]}).encode())
-        assert (openai().read_answer(received, task(photo_png(64, 64))).pixels == photo(64, 64)).all()
+        assert (fill_of(openai(), received, task(photo_png(64, 64))).pixels == photo(64, 64)).all()
 
 
 @pytest.mark.parametrize(
@@ -290,17 +295,20 @@ def test_a_url_that_carries_its_data_is_read() -> None:
 )
 def test_what_holds_no_picture_is_no_answer(body: bytes, text: str) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        openai().read_answer(Answer(status=200, headers={}, body=body), task(photo_png(64, 64)))
+        fill_of(openai(), Answer(status=200, headers={}, body=body), task(photo_png(64, 64)))
     assert refused.value.system_message == text
 
 
 def test_a_picture_of_another_shape_is_no_answer() -> None:
     with pytest.raises(errors.ProviderInvalidResponse, match="could not be used"):
-        openai().read_answer(answer(photo(1536, 1024)), task(photo_png(64, 64)))
+        fill_of(openai(), answer(photo(1536, 1024)), task(photo_png(64, 64)))
 
 
 def test_the_row_of_facts() -> None:
-    facts = CAPABILITIES
-    assert (facts.takes_sides, facts.takes_mask, facts.takes_prompt, facts.takes_size) == (False, True, True, True)
-    assert facts.sizes == ("1024x1024", "1024x1536", "1536x1024")
-    assert (facts.max_seed, facts.max_image_bytes, facts.answer_format, facts.bills) == (None, 50_000_000, "PNG", True)
+    facts = FACTS
+    assert [field.name for field in facts.fields] == ["mask_file", "prompt", "size"]
+    size = facts.field("size")
+    assert size is not None
+    assert size.choices == ("1024x1024", "1024x1536", "1536x1024")
+    assert (facts.upload.max_bytes, facts.answer_format, facts.bills) == (50_000_000, "PNG", True)
+    assert (facts.geometry.speaks, facts.geometry.crops, facts.geometry.scales) == ("mask", False, True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from uncrop import errors
-from uncrop.providers.base import Answer
+from uncrop.providers.conversation import Answer
 from uncrop.providers.refusal import refuse, request_id, retry_after
 
 SECRET = b"upstream text that nobody may see"

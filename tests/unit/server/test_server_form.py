@@ -7,9 +7,10 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
-from uncrop.errors import RequestTimeout, RequestTooLarge, ServerBusy, UncropError, ValidationError
-from uncrop.server.budget import BodyBudget
+from uncrop.capacity.bodies import BodyBudget
+from uncrop.errors import ServerBusy, UncropError, ValidationError
 from uncrop.server.form import BodyLimits, read_form
+from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 BOUNDARY = "----frontier"
 REQUIRED = {"fields": dict.fromkeys(("provider", "organization_id", "image_file"), "is required")}

@@ -27,24 +27,34 @@ from fixtures_server import (
     wait_until,
 )
 from uncrop import engine
+from uncrop.capacity.bodies import BodyBudget
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.slots import Slots
 from uncrop.errors import InternalError, ProviderError, UncropError
-from uncrop.model import Facts, TokenUsage
+from uncrop.model import PictureFacts, TokenUsage
 from uncrop.server.app import create_app
+from uncrop.server.cors import CrossOrigin
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import SAFE_HEADERS, ExchangeMiddleware
-from uncrop.server.openapi import UNCROP_PATHS
+from uncrop.server.openapi import ADDRESS, UNCROP_PATHS
+from uncrop.server.pages import ADDRESSES as PAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from uncrop.bootstrap import Service
-    from uncrop.providers.base import Flight
+    from uncrop.providers.commitment import Commitment
+    from uncrop.service.service import Service
 
+NO_OTHERS = CrossOrigin((), ())
 FORM = clipdrop_form(b"photo").but(prompt="CANARY prompt")
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "uncrop.server"]
+    return [
+        json.loads(record.getMessage())
+        for record in caplog.records
+        if record.name in {"uncrop.server", "uncrop.service"}
+    ]
 
 
 # --- one handler, two addresses --------------------------------------------------------------------------------------
@@ -102,17 +112,16 @@ def test_a_sane_request_id_is_echoed_and_any_other_replaced(fake_server: Running
 def test_a_request_is_one_line_with_what_was_done_and_no_secret(
     fake_server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    facts = Facts(
+    facts = PictureFacts(
         provider="clipdrop",
         request_id="req_abc123",
         model="m",
         credits_consumed=Decimal(1),
         usage=TokenUsage(total_tokens=7),
-        warnings=("a warning",),
     )
 
     async def made(*_: object) -> Any:
-        return picture(facts=facts)
+        return picture(facts=facts, warnings=("a warning",), drift=2.345)
 
     uncropper: Any = fake_server.service.uncropper
     uncropper.action = made
@@ -140,6 +149,7 @@ def test_a_request_is_one_line_with_what_was_done_and_no_secret(
         "credits": "1",
         "tokens": 7,
         "warnings": ["a warning"],
+        "drift": 2.35,
     }
     assert KEY not in caplog.text
     assert "CANARY" not in caplog.text
@@ -225,7 +235,14 @@ def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/", "text/html"), ("/page/uncrop.css", "text/css"), ("/page/uncrop.js", "text/javascript")],
+    [
+        ("/", "text/html"),
+        ("/docs", "text/html"),
+        ("/page/docs.css", "text/css"),
+        ("/page/docs.js", "text/javascript"),
+        ("/page/uncrop.css", "text/css"),
+        ("/page/uncrop.js", "text/javascript"),
+    ],
 )
 def test_the_page_is_served_with_its_own_policy(fake_server: Running, path: str, kind: str) -> None:
     response = httpx2.get(fake_server.url + path)
@@ -303,7 +320,7 @@ async def test_an_error_after_the_answer_began_cannot_change_it() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    middleware = ExchangeMiddleware(broken, metrics=Metrics(slots=dict, breakers=dict))
+    middleware = ExchangeMiddleware(broken, metrics=Metrics(capacity=dict, breakers=dict), cross_origin=NO_OTHERS)
     scope: Any = {"type": "http", "method": "GET", "headers": []}
     await middleware(scope, _nothing, send)
     assert sent == ["http.response.start"]
@@ -315,7 +332,7 @@ async def test_other_traffic_passes_through() -> None:
     async def inner(scope: Any, _receive: Any, _send: Any) -> None:
         seen.append(scope["type"])
 
-    middleware = ExchangeMiddleware(inner, metrics=Metrics(slots=dict, breakers=dict))
+    middleware = ExchangeMiddleware(inner, metrics=Metrics(capacity=dict, breakers=dict), cross_origin=NO_OTHERS)
     await middleware({"type": "lifespan"}, _nothing, _nothing)
     assert seen == ["lifespan"]
 
@@ -333,9 +350,9 @@ def test_a_client_that_leaves_ends_its_own_work_but_no_billed_call(
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
     how: list[str] = []
-    flights: list[Flight] = []
+    flights: list[Commitment] = []
 
-    async def act(_request: object, flight: Flight) -> Any:
+    async def act(_request: object, flight: Commitment) -> Any:
         flights.append(flight)
         if sends:
             flight.commit()
@@ -349,7 +366,7 @@ def test_a_client_that_leaves_ends_its_own_work_but_no_billed_call(
         return picture()
 
     service = fake_service(tmp_path, uncropper=FakeUncropper(action=act))
-    with caplog.at_level("INFO", "uncrop.server"), running(already_open(service)) as server:
+    with caplog.at_level("INFO", "uncrop"), running(already_open(service)) as server:
         leaving = send(server.url, FORM, key=KEY)
         server.do(begun.wait())
         leaving.close()
@@ -368,7 +385,7 @@ def test_the_server_waits_for_a_billed_call_before_it_stops(tmp_path: Path) -> N
     begun, go_on = asyncio.Event(), asyncio.Event()
     how: list[str] = []
 
-    async def act(_request: object, flight: Flight) -> Any:
+    async def act(_request: object, flight: Commitment) -> Any:
         flight.commit()
         begun.set()
         await go_on.wait()
@@ -388,7 +405,8 @@ def test_the_server_waits_for_a_billed_call_before_it_stops(tmp_path: Path) -> N
 
 
 def test_the_memory_of_all_bodies_is_bounded(tmp_path: Path) -> None:
-    with running(already_open(fake_service(tmp_path)), body_memory=2000) as server:
+    capacity = Capacity(slots=Slots(3, 5), bodies=BodyBudget(2000))
+    with running(already_open(fake_service(tmp_path, capacity=capacity))) as server:
         assert ask(server.url, FORM, key=KEY).status_code == 200
         busy = ask(server.url, FORM.but(image_file=bytes(3000)), key=KEY)
         assert (busy.status_code, busy.json()["error"]["code"]) == (503, "SERVER_BUSY")
@@ -407,11 +425,29 @@ def test_the_rate_limit_is_told_on_every_answer_past_the_key(tmp_path: Path) -> 
 # --- the document ----------------------------------------------------------------------------------------------------
 
 
-def test_every_route_is_in_the_document_and_no_other(fake: Service) -> None:
-    app = create_app(fake)
-    document = app.openapi()
+def test_every_route_is_in_the_document_and_no_other(fake_server: Running, fake: Service) -> None:
+    document = httpx2.get(fake_server.url + ADDRESS).json()
     described = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
-    routes = {(route.path, method) for route in app.routes for method in route.methods}  # type: ignore[attr-defined]
-    page = {(path, method) for path in ("/", "/page/uncrop.css", "/page/uncrop.js") for method in ("GET", "HEAD")}
-    itself = {("/openapi.json", "GET"), ("/openapi.json", "HEAD")}
-    assert routes - page - itself == described
+    routes = {(route.path, method) for route in create_app(fake).routes for method in route.methods}  # type: ignore[attr-defined]
+    # A GET without its body, which HTTP gives to every address that has GET, is not described on its own.
+    heads = {(path, method) for path, method in routes if method == "HEAD"}
+    assert heads == {(path, "HEAD") for path, method in routes if method == "GET"}
+    pages = {(path, "GET") for path in PAGES}
+    assert routes - heads - pages - {(ADDRESS, "GET")} == described
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", ADDRESS, "/", "/docs"])
+def test_where_get_is_head_is_too(fake_server: Running, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
+    whole, head = httpx2.get(fake_server.url + path), httpx2.head(fake_server.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    other = httpx2.post(fake_server.url + path)
+    assert (other.status_code, other.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/livez/", "/metrics/", "/openapi.json/", UNCROP_PATHS[0] + "/"])
+def test_no_address_is_another_with_a_slash(fake_server: Running, path: str) -> None:
+    response = httpx2.get(fake_server.url + path, headers={"Host": "evil.example"})
+    check(response, Refusal(status=404, code="NOT_FOUND", message="There is nothing at this address"))
+    assert "location" not in response.headers

@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 
 from fixtures_server import picture
 from uncrop.errors import RateLimitState, ValidationError
-from uncrop.model import Facts, Sides, StageTime, UncropRequest
+from uncrop.geometry.sides import placement_of_sides
+from uncrop.model import PictureFacts, Sides, StageTime, UncropRequest
 from uncrop.server import wire
 from uncrop.server.form import REQUIRED
 
@@ -212,7 +213,7 @@ def test_any_form_is_read_or_refused_by_names_of_ours(form: list[tuple[str, str 
 
 def test_the_answer_carries_the_facts_in_its_headers() -> None:
     response = wire.to_response(
-        picture(facts=Facts(provider="clipdrop", request_id="req_abc123", credits_consumed=Decimal("1.0")))
+        picture(facts=PictureFacts(provider="clipdrop", request_id="req_abc123", credits_consumed=Decimal("1.0")))
     )
     assert response.body == b"\xff\xd8 a picture"
     assert dict(response.headers) == {
@@ -227,7 +228,7 @@ def test_the_answer_carries_the_facts_in_its_headers() -> None:
 
 
 def test_what_is_not_known_has_no_header() -> None:
-    facts = Facts(provider="local", request_id="req_1", confidence=0.98765)
+    facts = PictureFacts(provider="local", request_id="req_1", confidence=0.98765)
     headers = wire.to_response(picture(seed=None, facts=facts, media_type="image/webp")).headers
     assert "x-seed" not in headers
     assert "x-advice" not in headers
@@ -237,13 +238,24 @@ def test_what_is_not_known_has_no_header() -> None:
 
 
 def test_advice_is_a_dictionary_of_all_four_sides() -> None:
-    facts = Facts(provider="local", request_id="req_1", confidence=0.5, advice=Sides(left=256, down=128))
+    facts = PictureFacts(provider="local", request_id="req_1", confidence=0.5, advice=Sides(left=256, down=128))
     assert wire.to_response(picture(facts=facts)).headers["x-advice"] == "left=256, right=0, up=0, down=128"
 
 
 def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
-    facts = Facts(provider="local", request_id="req_1", confidence=0.25, advice=Sides(left=4), warnings=("dark",))
-    result = picture(facts=facts, warnings=("dark",), confidence_map=b"\x89PNG a map", seed=None)
+    facts = PictureFacts(
+        provider="local", request_id="req_1", confidence=0.25, advice=Sides(left=4), warnings=("dark",)
+    )
+    placed = placement_of_sides(2, 2, Sides(left=1))
+    result = picture(
+        facts=facts,
+        warnings=("dark",),
+        confidence_map=b"\x89PNG a map",
+        seed=None,
+        placement=placed,
+        original="exact",
+        drift=1.5,
+    )
     plain, response = wire.to_response(replace(result, confidence_map=None)), wire.to_response(result)
     assert json.loads(response.body) == {
         "success": True,
@@ -256,6 +268,9 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
             "confidence": 0.25,
             "advice": {"left": 4, "right": 0, "up": 0, "down": 0},
             "warnings": ["dark"],
+            "canvas": "3x2+1+0",
+            "original": "exact",
+            "repaint_difference": 1.5,
             "stages": [
                 {"name": name, "milliseconds": 1.25} for name in ("intake", "admission", "provider", "finish", "encode")
             ],
@@ -266,13 +281,29 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
     assert dict(response.headers) == {**plain.headers, **size}
 
 
+def test_what_became_of_the_photo_stands_in_the_headers() -> None:
+    told = picture(
+        placement=placement_of_sides(30, 20, Sides(left=4, up=3, right=-1)),
+        original="recompressed",
+        drift=3.456,
+        warnings=('said "no"', "gr\u00fcn\n"),
+    )
+    headers = wire.to_response(told).headers
+    assert headers["x-canvas"] == "33x23+4+3"
+    assert headers["x-original"] == "recompressed"
+    assert headers["x-repaint-difference"] == "3.46"
+    assert headers["x-warnings"] == '"said \\"no\\"", "gr?n?"'
+    silent = wire.to_response(picture()).headers
+    assert not {"x-canvas", "x-original", "x-repaint-difference", "x-warnings"} & set(silent)
+
+
 def test_a_map_of_a_picture_of_which_nothing_was_made_has_no_advice() -> None:
     response = wire.to_response(picture(confidence_map=b"map"))
     assert json.loads(response.body)["report"]["advice"] is None
 
 
 def test_a_providers_words_cannot_break_the_headers() -> None:
-    facts = Facts(provider="openai", request_id="req\r\nSet-Cookie: a=b\x00é" + "x" * 500)
+    facts = PictureFacts(provider="openai", request_id="req\r\nSet-Cookie: a=b\x00é" + "x" * 500)
     value = wire.to_response(picture(facts=facts)).headers["x-provider-request-id"]
     assert value == ("reqSet-Cookie:a=b" + "x" * 500)[:200]
 

@@ -10,8 +10,7 @@ import pytest
 
 from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
-from uncrop.testing import ClipdropEmulator
-from uncrop.testing.clipdrop import REPAINT
+from uncrop.testing.clipdrop import REPAINT, ClipdropEmulator
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png, truncated
 
 KEY = "a key"

@@ -8,34 +8,38 @@ import numpy as np
 import pytest
 
 from uncrop.errors import ProviderTimeout
-from uncrop.model import Sides, UncropRequest
-from uncrop.providers.base import Answer, Call, Flight
-from uncrop.providers.clipdrop import CAPABILITIES as CLIPDROP
-from uncrop.providers.openai import CAPABILITIES as OPENAI
+from uncrop.model import Fill, PictureFacts, Sides, Task, UncropRequest
+from uncrop.providers.base import Provider
+from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
+from uncrop.providers.commitment import Commitment
+from uncrop.providers.conversation import Answer, Call, Conversation, Wait
+from uncrop.providers.openai.facts import FACTS as OPENAI
+from uncrop.providers.transport.addresses import Addresses
 from uncrop.testing import EdgeEngine, ScriptedSend
 from uncrop.testing.pictures import mask_png, photo, photo_png
-from uncrop.testing.workbench import KEY, SEED, make_context, make_task
+from uncrop.testing.workbench import KEY, NOWHERE, SEED, make_registry, make_settings, make_task, talk
 
-CALL = Call(method="POST", url="http://nowhere", headers={}, parts=())
+CALL = Call(method="POST", url="http://nowhere", headers={})
+ADDRESSES = Addresses.of(CLIPDROP, NOWHERE)
 ANSWER = Answer(status=200, headers={}, body=b"made")
 
 
 async def test_the_scripted_send_answers_in_order_and_notes_the_calls() -> None:
-    send, flight = ScriptedSend(ANSWER, ProviderTimeout()), Flight()
-    assert await send(CALL, flight) is ANSWER
-    assert flight.sent
+    send, commitment = ScriptedSend(ANSWER, ProviderTimeout()), Commitment()
+    assert await send(CALL, ADDRESSES, commitment) is ANSWER
+    assert commitment.sent
     with pytest.raises(ProviderTimeout):
-        await send(CALL, Flight())
+        await send(CALL, ADDRESSES, Commitment())
     with pytest.raises(LookupError):
-        await send(CALL, Flight())
+        await send(CALL, ADDRESSES, Commitment())
     assert send.calls == [CALL] * 3
 
 
-async def test_the_scripted_send_heeds_the_flight() -> None:
-    send, flight = ScriptedSend(ANSWER), Flight()
-    flight.abandon()
+async def test_the_scripted_send_heeds_the_commitment() -> None:
+    send, commitment = ScriptedSend(ANSWER), Commitment()
+    commitment.abandon()
     with pytest.raises(asyncio.CancelledError):
-        await send(CALL, flight)
+        await send(CALL, ADDRESSES, commitment)
     assert send.calls == []
 
 
@@ -75,9 +79,29 @@ def test_a_task_is_what_the_service_would_make_of_the_request() -> None:
     assert (task.mask == expected).all()
 
 
-def test_a_context_of_doubles() -> None:
-    context = make_context(clipdrop_url="http://c", openai_url="http://o", model="m")
-    assert {name: (known.api_key, known.base_url, known.model) for name, known in context.settings.items()} == {
-        "clipdrop": (KEY, "http://c", None),
-        "openai": (KEY, "http://o", "m"),
-    }
+def test_settings_have_a_key_and_the_defaults() -> None:
+    values = make_settings(OPENAI, base_url="http://o", model="m").values
+    assert values == {"api_key": KEY, "base_url": "http://o", "model": "m"}
+    assert make_settings(CLIPDROP, api_key=None).values == {"base_url": NOWHERE}
+
+
+def test_a_registry_of_doubles_is_configured() -> None:
+    registry = make_registry(urls={"clipdrop": "http://c"})
+    assert registry.names() == ("clipdrop", "local", "openai")
+    for name in registry.names():
+        registry.get(name).check_configured()
+
+
+class Echo(Provider):
+    def converse(self, task: Task) -> Conversation:
+        reply = yield Wait(seconds=1)
+        return Fill(pixels=task.photo, facts=PictureFacts(provider="echo", request_id=str(reply)))
+
+
+def test_a_conversation_is_held_with_prepared_replies() -> None:
+    echo = Echo(CLIPDROP, make_settings(CLIPDROP))
+    task = make_task(UncropRequest(provider="?", image=photo_png(20, 16), sides=Sides(left=3)), CLIPDROP)
+    steps, fill = talk(echo, task, "heard")
+    assert (steps, fill.facts.request_id) == ([Wait(seconds=1)], "heard")
+    with pytest.raises(LookupError):
+        talk(echo, task)

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from uncrop.cli import emulate
-from uncrop.testing import ClipdropEmulator
+from uncrop.testing.clipdrop import ClipdropEmulator
 
 app = typer.Typer()
 app.command()(emulate.emulate)

@@ -10,8 +10,10 @@ import httpx2
 import pytest
 
 from uncrop.imaging.header import read_header
-from uncrop.testing import ClipdropEmulator, OpenAIEmulator, ReceivedCall, outcomes
+from uncrop.testing import ReceivedCall, outcomes
+from uncrop.testing.clipdrop import ClipdropEmulator
 from uncrop.testing.emulator import Reply
+from uncrop.testing.openai import OpenAIEmulator
 from uncrop.testing.pictures import photo_png
 
 PHOTO = photo_png(40, 30)

@@ -13,8 +13,7 @@ import pytest
 
 from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
-from uncrop.testing import OpenAIEmulator
-from uncrop.testing.openai import DRIFT
+from uncrop.testing.openai.emulator import DRIFT, OpenAIEmulator
 from uncrop.testing.pictures import mask_png, noise, photo, photo_jpeg, photo_png, photo_webp, truncated
 
 KEY = "a key"

@@ -10,6 +10,7 @@ const pixels = (name) => Math.max(-MAX_SIDE, Math.min(MAX_SIDE, Number.parseInt(
 
 let photo = null; // { file, width, height, url }
 let resultUrl = null;
+const providers = new Map(); // name to its row of facts, as GET api/v1/providers tells it
 
 // --- key: from the address's fragment (which no server sees), kept for this tab -----------------------------------------
 
@@ -101,33 +102,16 @@ function set(name, value) {
 // --- sending ------------------------------------------------------------------------------------------------------------
 
 function fields() {
-  const provider = form.elements.provider.value;
   const body = new FormData();
-  body.append("provider", provider);
+  body.append("provider", form.elements.provider.value);
   body.append("organization_id", form.elements.organization_id.value.trim());
-  if (provider !== "openai") for (const name of SIDES) if (pixels(name)) body.append(`extend_${name}`, pixels(name));
-  for (const name of ["seed", "quality", "prompt"]) {
-    const field = form.elements[name];
-    const taken = field.closest("[data-for]").dataset.for.split(" ").includes(provider);
-    if (taken && field.value.trim()) body.append(name, field.value.trim());
+  for (const name of SIDES) if (pixels(name)) body.append(`extend_${name}`, pixels(name));
+  for (const { name } of chosen()?.fields ?? []) {
+    const value = form.elements[name]?.value.trim();
+    if (value) body.append(name, value);
   }
+  body.append("image_file", photo.file, photo.file.name);
   return body;
-}
-
-// OpenAI takes the canvas with a mask instead of sides: both are drawn here.
-async function canvasAndMask() {
-  const add = Object.fromEntries(SIDES.map((name) => [name, pixels(name)]));
-  const width = photo.width + add.left + add.right;
-  const height = photo.height + add.up + add.down;
-  const draw = (paint) => {
-    const canvas = new OffscreenCanvas(width, height);
-    paint(canvas.getContext("2d"));
-    return canvas.convertToBlob({ type: "image/png" });
-  };
-  const bitmap = await createImageBitmap(photo.file);
-  const image = await draw((context) => context.drawImage(bitmap, add.left, add.up));
-  const mask = await draw((context) => context.fillRect(add.left, add.up, photo.width, photo.height));
-  return { image, mask };
 }
 
 form.addEventListener("submit", async (event) => {
@@ -140,13 +124,6 @@ form.addEventListener("submit", async (event) => {
   try {
     const body = fields();
     const asked = Object.fromEntries(SIDES.map((name) => [name, pixels(name)]));
-    if (form.elements.provider.value === "openai") {
-      const { image, mask } = await canvasAndMask();
-      body.append("image_file", image, "canvas.png");
-      body.append("mask_file", mask, "mask.png");
-    } else {
-      body.append("image_file", photo.file, photo.file.name);
-    }
     const response = await fetch("api/v1/images/uncrop", { method: "POST", headers: { "X-API-Key": find("key").value.trim() }, body });
     if (!response.ok) throw new Error(await explain(response));
     show(await response.blob(), response.headers, asked, (performance.now() - started) / 1000);
@@ -185,8 +162,10 @@ function show(blob, headers, asked, seconds) {
   const facts = [headers.get("x-provider"), `${seconds.toFixed(1)} s`];
   if (headers.has("x-seed")) facts.push(`seed ${headers.get("x-seed")}`);
   if (headers.has("x-confidence")) facts.push(`confidence ${Number(headers.get("x-confidence")).toFixed(2)}`);
+  if (headers.has("x-repaint-difference")) facts.push(`repainted by ${Number(headers.get("x-repaint-difference")).toFixed(1)} levels`);
   const beyond = overreach(headers.get("x-advice") ?? "", asked);
-  say(`Done: ${facts.join(", ")}.${beyond.length ? ` Confident up to ${beyond.join(", ")}.` : ""}`);
+  const warnings = [...(headers.get("x-warnings") ?? "").matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text]) => ` ${text.replace(/\\(.)/g, "$1")}.`);
+  say(`Done: ${facts.join(", ")}.${beyond.length ? ` Confident up to ${beyond.join(", ")}.` : ""}${warnings.join("")}`);
 }
 
 const say = (text) => (find("status").textContent = text);
@@ -197,9 +176,36 @@ const fail = (text) => {
 
 // --- wiring -------------------------------------------------------------------------------------------------------------
 
+const chosen = () => providers.get(form.elements.provider.value);
+
+// The fields of the chosen provider alone, each within its limits.
 function showFieldsOfProvider() {
-  const provider = form.elements.provider.value;
-  for (const label of document.querySelectorAll("[data-for]")) label.hidden = !label.dataset.for.split(" ").includes(provider);
+  const rows = new Map((chosen()?.fields ?? []).map((row) => [row.name, row]));
+  for (const label of document.querySelectorAll("[data-field]")) {
+    const row = rows.get(label.dataset.field);
+    label.hidden = !row;
+    if (!row) continue;
+    const input = form.elements[row.name];
+    input.title = row.help;
+    if (input.type === "number") Object.assign(input, { min: row.minimum, max: row.maximum });
+    if (row.max_characters) input.maxLength = row.max_characters;
+    if (row.choices) input.replaceChildren(...row.choices.map((choice) => new Option(choice, choice, choice === row.default, choice === row.default)));
+  }
+  find("sentence").textContent = chosen()?.sentence ?? "";
+}
+
+async function listProviders() {
+  try {
+    const response = await fetch("api/v1/providers");
+    const list = (await response.json()).providers.filter((row) => row.configured);
+    for (const row of list) providers.set(row.name, row);
+    // What costs nothing comes first.
+    list.sort((one, other) => one.bills - other.bills);
+    form.elements.provider.replaceChildren(...list.map((row) => new Option(row.title, row.name)));
+    showFieldsOfProvider();
+  } catch {
+    fail("The server could not be asked who can make pictures. Reload the page to try again.");
+  }
 }
 form.elements.provider.addEventListener("change", showFieldsOfProvider);
 for (const name of SIDES) side(name).addEventListener("input", layout);
@@ -216,4 +222,4 @@ addEventListener("drop", (event) => {
   find("drop").classList.remove("over");
   if (event.dataTransfer.files[0]) choose(event.dataTransfer.files[0]);
 });
-showFieldsOfProvider();
+listProviders();

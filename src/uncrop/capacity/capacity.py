@@ -1,0 +1,52 @@
+"""All of it in one object, which is made once and handed to those who use a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from uncrop.capacity.bodies import BodyBudget
+from uncrop.capacity.pixel_memory import PixelMemory
+from uncrop.capacity.slots import Slots
+from uncrop.capacity.unpacking import Unpacking
+
+BODY_MEMORY = 512_000_000
+THREADS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capacity:
+    """What the machine has room for.
+
+    Attributes
+    ----------
+    slots
+        Requests that are worked on, and that wait for it.
+    memory
+        Bytes of decoded pixels; ``None``: no bound.
+    bodies
+        Bytes of request bodies.
+    threads
+        Pictures that are decoded, finished or encoded at once.
+    unpacking
+        Answers that are unpacked at once: one more than there are threads, so that none is idle while the next answer
+        is handed over.
+    """
+
+    slots: Slots
+    memory: PixelMemory | None = None
+    bodies: BodyBudget = field(default_factory=lambda: BodyBudget(BODY_MEMORY))
+    threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
+    unpacking: Unpacking = field(default_factory=lambda: Unpacking(THREADS + 1))
+
+    def figures(self) -> dict[str, int]:
+        """Return how much of each part is in use, for the metrics."""
+        return {
+            "running": self.slots.running,
+            "waiting": self.slots.waiting,
+            "pixel_bytes": 0 if self.memory is None else self.memory.held,
+            "body_bytes": self.bodies.held,
+            "threads": self.threads.borrowed_tokens,
+            "unpacking": self.unpacking.taken,
+        }

@@ -1,0 +1,165 @@
+"""From a placement to what one call asks a provider for, by the provider's limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uncrop.geometry.sizes import fit_inside
+from uncrop.model.shapes import Frame, Rect
+
+if TYPE_CHECKING:
+    from uncrop.model.provider_facts import GeometryFacts
+    from uncrop.model.shapes import Placement
+
+# Costs of a frame of free size, against each other: padding means that the photo is encoded again, a larger area costs
+# tokens.
+PADDING_COST = 0.01
+AREA_COST = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Obstacle:
+    """What stands in the way of one call: a quantity, its value, and the provider's limit of it."""
+
+    quantity: str
+    value: float
+    limit: float
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"{self.quantity} would be {self.value:g}; the limit is {self.limit:g}"
+
+
+def plan_call(placement: Placement, geometry: GeometryFacts) -> Frame | Obstacle:
+    """Plan the one call that makes a canvas.
+
+    Parameters
+    ----------
+    placement
+        The canvas, and where the photo lies on it.
+    geometry
+        What the provider speaks, and its limits.
+
+    Returns
+    -------
+    Frame
+        The picture to ask for; or, where one call cannot make the canvas, what is in the way.
+    """
+    if geometry.speaks == "mask":
+        return choose_frame(placement, geometry)
+    frame = on_grid(placement, geometry.grid)
+    return _obstacle(frame, geometry) or frame
+
+
+def on_grid(placement: Placement, grid: int) -> Frame:
+    """Enlarge a canvas so that its edges, and the photo's place on it, are multiples of ``grid``.
+
+    What was added is cut off again. With a grid of 1 the frame is the canvas.
+    """
+    kept = placement.kept
+    x, y = _up(kept.x, grid), _up(kept.y, grid)
+    canvas = Rect(x=x - kept.x, y=y - kept.y, width=placement.width, height=placement.height)
+    return Frame(
+        width=_up(canvas.x + canvas.width, grid),
+        height=_up(canvas.y + canvas.height, grid),
+        canvas=canvas,
+        photo=Rect(x=x, y=y, width=kept.width, height=kept.height),
+    )
+
+
+def choose_frame(placement: Placement, geometry: GeometryFacts) -> Frame | Obstacle:
+    """Choose the frame nearest in shape to the canvas, among those that the provider makes.
+
+    The canvas is scaled to fit inside and centred, never distorted; what is left over is padding.
+    """
+    width, height = placement.width, placement.height
+    if geometry.sizes:
+        shape = math.log(width / height)
+        # Of several sizes of one shape the largest is meant.
+        best = min(geometry.sizes, key=lambda size: (abs(math.log(size[0] / size[1]) - shape), -size[0]))
+        return frame_of_size(placement, *best)
+    area = _clamped(width * height, geometry)
+    frames = [frame_of_size(placement, *size) for size in _free_sizes(width, height, geometry)]
+    if not frames:
+        return Obstacle(quantity="canvas_ratio", value=width / height, limit=geometry.max_ratio or math.inf)
+    return min(frames, key=lambda frame: _cost(frame, area))
+
+
+def frame_of_size(placement: Placement, width: int, height: int) -> Frame:
+    """Return a frame of this size, with the canvas fitted into it and the photo on that."""
+    canvas = fit_inside(placement.width, placement.height, width, height)
+    kept = placement.kept
+    left, right = _inside(kept.x, kept.width, placement.width, canvas.x, canvas.width)
+    top, bottom = _inside(kept.y, kept.height, placement.height, canvas.y, canvas.height)
+    return Frame(
+        width=width, height=height, canvas=canvas, photo=Rect(x=left, y=top, width=right - left, height=bottom - top)
+    )
+
+
+def _inside(start: int, extent: int, whole: int, origin: int, scaled: int) -> tuple[int, int]:
+    """Return the whole pixels inside the exact place of ``start..start + extent``, at least one."""
+    first = origin + -(-start * scaled // whole)
+    last = origin + (start + extent) * scaled // whole
+    if last > first:
+        return first, last
+    first = min(origin + start * scaled // whole, origin + scaled - 1)
+    return first, first + 1
+
+
+def _obstacle(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
+    longest, shortest = max(frame.width, frame.height), min(frame.width, frame.height)
+    photo = frame.photo
+    added = max(photo.x, photo.y, frame.width - photo.x - photo.width, frame.height - photo.y - photo.height)
+    limits = (
+        ("side", added, geometry.max_side),
+        ("canvas_edge", longest, geometry.max_edge),
+        ("canvas_pixels", frame.width * frame.height, geometry.max_pixels),
+        ("canvas_ratio", longest / shortest, geometry.max_ratio),
+    )
+    for quantity, value, limit in limits:
+        if limit is not None and value > limit:
+            return Obstacle(quantity=quantity, value=value, limit=limit)
+    if shortest < geometry.min_edge:
+        return Obstacle(quantity="canvas_edge", value=shortest, limit=geometry.min_edge)
+    return None
+
+
+def _free_sizes(width: int, height: int, geometry: GeometryFacts) -> Iterator[tuple[int, int]]:
+    grid, most = geometry.grid, geometry.max_ratio or math.inf
+    ratio = min(max(width / height, 1 / most), most)
+    edge = math.inf if geometry.max_edge is None else geometry.max_edge
+    ideal = min(math.sqrt(_clamped(width * height, geometry) / ratio), edge / max(ratio, 1))
+    for steps in range(math.floor(0.8 * ideal / grid), math.ceil(1.25 * ideal / grid) + 1):
+        rows = steps * grid
+        columns = round(rows * ratio / grid) * grid
+        if _is_possible(columns, rows, geometry):
+            yield columns, rows
+
+
+def _is_possible(width: int, height: int, geometry: GeometryFacts) -> bool:
+    shortest, longest, pixels = min(width, height), max(width, height), width * height
+    if shortest < geometry.min_edge or pixels < geometry.min_pixels:
+        return False
+    return (
+        (geometry.max_edge is None or longest <= geometry.max_edge)
+        and (geometry.max_ratio is None or longest <= geometry.max_ratio * shortest)
+        and (geometry.max_pixels is None or pixels <= geometry.max_pixels)
+    )
+
+
+def _clamped(area: float, geometry: GeometryFacts) -> float:
+    area = max(area, geometry.min_pixels)
+    return area if geometry.max_pixels is None else min(area, geometry.max_pixels)
+
+
+def _cost(frame: Frame, area: float) -> float:
+    extent = frame.width * frame.height
+    padding = 1 - frame.canvas.width * frame.canvas.height / extent
+    return padding + (PADDING_COST if padding else 0) + AREA_COST * abs(math.log2(extent / area))
+
+
+def _up(value: int, grid: int) -> int:
+    return -(-value // grid) * grid

@@ -1,0 +1,87 @@
+"""The frozen types that a picture passes through, one per station.
+
+``UncropRequest`` → (intake) → ``Job`` → (admission) → ``Grant`` → (provider) → ``Fill`` → (finish) → ``Picture`` →
+(encode) → ``UncropResult``. Pixels are arrays of shape (row, column, channel), RGB order, ``uint8`` or ``uint16``;
+1 channel is grey, 2 grey + alpha, 3 RGB, 4 RGBA. In a mask ``True`` means "to be made".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uncrop.model.pictures import (
+    MEDIA_TYPES,
+    ImageFormat,
+    ImageHeader,
+    JpegFacts,
+    Metadata,
+    Progress,
+    Quality,
+)
+from uncrop.model.provider_facts import (
+    FieldFacts,
+    GeometryFacts,
+    Price,
+    ProviderFacts,
+    SettingFacts,
+    UploadFacts,
+)
+from uncrop.model.requests import (
+    MAX_ORGANIZATION_ID,
+    ORGANIZATION_ID,
+    ORGANIZATION_ID_RULE,
+    Caller,
+    UncropRequest,
+)
+from uncrop.model.shapes import Frame, Placement, Rect, Sides
+from uncrop.model.stages import (
+    Fill,
+    Grant,
+    Job,
+    Picture,
+    PictureFacts,
+    StageTime,
+    Task,
+    TokenUsage,
+    UncropResult,
+)
+
+if TYPE_CHECKING:
+    from uncrop.model.pictures import ConfidenceMap, Mask, Pixels
+
+__all__ = [
+    "MAX_ORGANIZATION_ID",
+    "MEDIA_TYPES",
+    "ORGANIZATION_ID",
+    "ORGANIZATION_ID_RULE",
+    "Caller",
+    "ConfidenceMap",
+    "FieldFacts",
+    "Fill",
+    "Frame",
+    "GeometryFacts",
+    "Grant",
+    "ImageFormat",
+    "ImageHeader",
+    "Job",
+    "JpegFacts",
+    "Mask",
+    "Metadata",
+    "Picture",
+    "PictureFacts",
+    "Pixels",
+    "Placement",
+    "Price",
+    "Progress",
+    "ProviderFacts",
+    "Quality",
+    "Rect",
+    "SettingFacts",
+    "Sides",
+    "StageTime",
+    "Task",
+    "TokenUsage",
+    "UncropRequest",
+    "UncropResult",
+    "UploadFacts",
+]

@@ -1,0 +1,54 @@
+"""Pictures: their pixels, their formats, and what a file says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+    Mask: TypeAlias = NDArray[np.bool_]
+    ConfidenceMap: TypeAlias = NDArray[np.uint8]  # (canvas.height, canvas.width), 0..255; 255 on the photo itself
+
+ImageFormat: TypeAlias = Literal["JPEG", "PNG", "WEBP"]
+Quality: TypeAlias = Literal["fast", "standard", "best"]
+Progress: TypeAlias = Callable[[float, str], None]  # told 0..1 and the step that begins; what it raises ends the work
+MEDIA_TYPES: Mapping[ImageFormat, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JpegFacts:
+    """How a JPEG was compressed: the floor for what is written back."""
+
+    quality: int  # 1..100, estimated from the quantisation tables
+    subsampling: Literal["444", "422", "420", "440", "411", "grey"]
+    progressive: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """The photo's metadata that goes into the picture: colour profile, creator, copyright. Never GPS or thumbnails."""
+
+    icc: bytes | None = field(default=None, repr=False)
+    exif: bytes | None = field(default=None, repr=False)  # without the "Exif\0\0" prefix
+    xmp: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageHeader:
+    """What a file says about itself before any pixel is decoded. Width and height are upright, in pixels."""
+
+    format: ImageFormat
+    width: int
+    height: int
+    channels: Literal[1, 2, 3, 4]  # after decoding: grey, grey + alpha, RGB, RGBA
+    bits: Literal[8, 16]
+    mode: str  # the codec's own word, for example "CMYK" or "P"
+    orientation: int  # EXIF, 1..8; 1 is upright
+    jpeg: JpegFacts | None
+    metadata: Metadata
+    lossless: bool = False  # the file holds its pixels exactly, as every PNG does

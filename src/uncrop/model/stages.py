@@ -1,0 +1,136 @@
+"""The frozen type of each stage behind the request.
+
+(intake) → ``Job`` → (admission) → ``Grant`` → (provider) → ``Fill`` → (finish) → ``Picture`` → (encode) →
+``UncropResult``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from uncrop.model.requests import Caller
+from uncrop.model.shapes import Sides
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, Pixels, Quality
+    from uncrop.model.provider_facts import ProviderFacts
+    from uncrop.model.requests import UncropRequest
+    from uncrop.model.shapes import Placement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """The request is legal: format sniffed, sizes known, placement computed. No pixel is decoded yet."""
+
+    request: UncropRequest
+    provider: ProviderFacts
+    header: ImageHeader
+    placement: Placement
+    seed: int | None
+    quality: Quality
+    answer_format: ImageFormat
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """Permission to spend: who, and the reservation to be settled (``None`` where nobody is billed)."""
+
+    caller: Caller
+    reservation_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What a provider works on: the job, the decoded upright photo, and what it must make."""
+
+    job: Job
+    photo: Pixels = field(repr=False)  # (header.height, header.width, header.channels)
+    scaled: NDArray[np.uint8] | None = field(
+        default=None, repr=False
+    )  # its used part as RGB, where the canvas scales it
+    mask: Mask | None = field(default=None, repr=False)  # photo's extent; True = to be made
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenUsage:
+    """Tokens that a provider counted."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureFacts:
+    """What a provider says about its work."""
+
+    provider: str
+    request_id: str
+    model: str | None = None
+    credits_consumed: Decimal | None = None
+    credits_remaining: Decimal | None = None
+    usage: TokenUsage | None = None
+    confidence: float | None = None  # 0..1
+    advice: Sides | None = None  # how far each side can be trusted, at most as far as it was extended
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fill:
+    """Pixels for the whole canvas, at the provider's own size, and its facts."""
+
+    pixels: Pixels = field(repr=False)
+    facts: PictureFacts
+    keeps_original: bool = False  # True: already at the canvas's size with the original pixels in place
+    confidence_map: ConfidenceMap | None = field(default=None, repr=False)  # only where it was asked for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """The finished pixels, (canvas.height, canvas.width, channels), and what the steps had to say."""
+
+    pixels: Pixels = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    drift: float | None = None  # mean absolute difference, 0..255, by which the provider had repainted the original
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageTime:
+    """How long one stage took."""
+
+    name: str
+    milliseconds: float
+
+
+# How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or brought to
+# another size or depth.
+Original: TypeAlias = Literal["exact", "recompressed", "resampled"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UncropResult:
+    """The picture as bytes, and the report of how it came about.
+
+    ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``drift`` by how many levels
+    of 256, in the mean, the provider had repainted them before they were put back.
+    ``confidence_map`` is a grey PNG of 8 bits and of the picture's size, where it was asked for: 255 on the photo
+    itself, elsewhere how far a pixel can be trusted.
+    """
+
+    image: bytes = field(repr=False)
+    media_type: str
+    width: int
+    height: int
+    seed: int | None
+    facts: PictureFacts
+    drift: float | None
+    warnings: tuple[str, ...]
+    stages: tuple[StageTime, ...]
+    confidence_map: bytes | None = field(default=None, repr=False)
+    placement: Placement | None = None
+    original: Original | None = None

@@ -1,0 +1,1 @@
+"""Clipdrop's Uncrop."""

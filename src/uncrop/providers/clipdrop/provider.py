@@ -1,0 +1,81 @@
+"""The provider ``clipdrop``: sides and a seed in, a JPEG out, one credit a picture. See the row's source."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from uncrop.errors import ContentRejected
+from uncrop.model import Fill, PictureFacts
+from uncrop.providers.base import Provider
+from uncrop.providers.conversation import Call, Part, ask
+from uncrop.providers.picture import photo_part, read_picture
+from uncrop.providers.refusal import refuse, request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uncrop.model import Task
+    from uncrop.providers.conversation import Answer, Conversation
+
+# No picture costs more; a larger number is a mistake of the provider's and is told to nobody.
+MAX_CREDITS = 1_000_000
+
+
+class Clipdrop(Provider):
+    """Clipdrop's Uncrop: one call."""
+
+    def converse(self, task: Task) -> Conversation:
+        """Send the photo and its sides; read the picture.
+
+        Raises
+        ------
+        ProviderInvalidResponse
+            The answer is not a picture of the canvas's shape.
+        UncropError
+            As the status says: the texts of the bodies are not documented.
+        """
+        answer = yield from ask(self.submit(task))
+        if answer.status != HTTPStatus.OK:
+            refused = answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+            raise refuse(answer, error=ContentRejected if refused else None)
+        return self.read(answer, task)
+
+    def submit(self, task: Task) -> Call:
+        """Build ``POST /uncrop/v1``: the photo, all four sides, negative ones as they are, and the seed."""
+        sides = task.job.request.sides
+        numbers = {
+            "extend_left": sides.left,
+            "extend_right": sides.right,
+            "extend_up": sides.up,
+            "extend_down": sides.down,
+        }
+        if task.job.seed is not None:
+            numbers["seed"] = task.job.seed
+        photo = photo_part("image_file", task, self.facts.upload)
+        return Call(
+            method="POST",
+            url=f"{self.settings.base_url}/uncrop/v1",
+            headers={"x-api-key": self.key},
+            body=(photo, *(Part(name=name, value=str(number)) for name, number in numbers.items())),
+        )
+
+    def read(self, answer: Answer, task: Task) -> Fill:
+        """Decode the picture, whatever its type, and read the credits from the headers."""
+        placement = task.job.placement
+        facts = PictureFacts(
+            provider=self.facts.name,
+            request_id=request_id(answer.headers),
+            credits_consumed=_credits(answer.headers, "x-credits-consumed"),
+            credits_remaining=_credits(answer.headers, "x-remaining-credits"),
+        )
+        return Fill(pixels=read_picture(answer.body, placement.width, placement.height), facts=facts)
+
+
+def _credits(headers: Mapping[str, str], name: str) -> Decimal | None:
+    try:
+        number = Decimal(headers.get(name, "").strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and 0 <= number <= MAX_CREDITS else None

@@ -1,0 +1,1 @@
+"""The embedded engine behind the providers' interface: no key, no network, no cost."""

@@ -1,0 +1,1 @@
+"""OpenAI's image edits, and every server that speaks their language."""

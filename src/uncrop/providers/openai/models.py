@@ -1,0 +1,60 @@
+"""What each family of models behind OpenAI's image edits takes: a row of facts, keyed by the name's prefix.
+
+Models come and go within months, so the model is a setting. An unknown ``gpt-image-*`` is treated like the newest
+family; any other name is that of a compatible server, which gets only what all of them understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from uncrop.model import GeometryFacts
+
+# The sizes of the published contract, which all models but the oldest make.
+SIZES = ("1024x1024", "1024x1536", "1536x1024")
+FIXED = GeometryFacts(speaks="mask", scales=True, sizes=((1024, 1024), (1024, 1536), (1536, 1024)))
+SQUARE = GeometryFacts(speaks="mask", scales=True, sizes=((256, 256), (512, 512), (1024, 1024)))
+FREE = GeometryFacts(
+    speaks="mask", scales=True, grid=16, max_edge=3840, max_ratio=3, min_pixels=655_360, max_pixels=8_294_400
+)
+_GPT_IMAGE: Mapping[str, str] = {"quality": "auto", "background": "opaque", "output_format": "png"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFacts:
+    """One family.
+
+    Attributes
+    ----------
+    geometry
+        The frames that it makes.
+    sizes
+        What callers may ask for in the field ``size``.
+    fields
+        Form fields to send beside image, mask, prompt, model, n and size.
+    """
+
+    geometry: GeometryFacts
+    sizes: tuple[str, ...] = SIZES
+    fields: Mapping[str, str]
+
+
+NEWEST = ModelFacts(geometry=FREE, fields=_GPT_IMAGE)
+COMPATIBLE = ModelFacts(geometry=FIXED, fields={"response_format": "b64_json"})
+FAMILIES: Mapping[str, ModelFacts] = {
+    "gpt-image-1": ModelFacts(geometry=FIXED, fields={**_GPT_IMAGE, "input_fidelity": "high"}),
+    "gpt-image-1-mini": ModelFacts(geometry=FIXED, fields=_GPT_IMAGE),
+    "chatgpt-image": ModelFacts(geometry=FIXED, fields=_GPT_IMAGE),
+    "gpt-image-": NEWEST,
+    "gpt-image-1.": ModelFacts(geometry=FIXED, fields={**_GPT_IMAGE, "input_fidelity": "high"}),
+    "dall-e-2": ModelFacts(
+        geometry=SQUARE, sizes=("256x256", "512x512", "1024x1024"), fields={"response_format": "b64_json"}
+    ),
+}
+
+
+def facts_of(model: str) -> ModelFacts:
+    """Return the row of the longest prefix that the model's name begins with."""
+    known = [prefix for prefix in FAMILIES if model.startswith(prefix)]
+    return FAMILIES[max(known, key=len)] if known else COMPATIBLE

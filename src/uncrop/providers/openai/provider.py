@@ -1,0 +1,131 @@
+"""The provider ``openai``: a photo and a mask in, a whole new frame out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from uncrop.errors import InternalError, ProviderInvalidResponse
+from uncrop.geometry.planner import choose_frame, frame_of_size
+from uncrop.geometry.sizes import parse_size
+from uncrop.imaging.mask import encode_mask
+from uncrop.imaging.text import decode_base64
+from uncrop.model import Fill, Frame, PictureFacts, TokenUsage
+from uncrop.placement.frames import cut_canvas, draw_mask
+from uncrop.providers.base import Provider
+from uncrop.providers.conversation import Call, Part, ask
+from uncrop.providers.json_body import read_object
+from uncrop.providers.openai.errors import meaning_of
+from uncrop.providers.openai.models import facts_of
+from uncrop.providers.picture import framed_part, picture_part, read_picture
+from uncrop.providers.refusal import refuse, request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uncrop.model import Job, ProviderFacts, Task
+    from uncrop.providers.base import ProviderSettings
+    from uncrop.providers.conversation import Answer, Conversation
+
+PROMPT = (
+    "Extend this photograph. Continue the scene into the masked area so that it looks like one picture taken by the "
+    "same camera: the same perspective, light, colours, sharpness and grain, with no frame, text or new main subject. "
+    "Leave the rest of the picture as it is."
+)
+
+
+class OpenAI(Provider):
+    """OpenAI's image edits: one call, with the frames and fields of the configured model."""
+
+    def __init__(self, facts: ProviderFacts, settings: ProviderSettings) -> None:
+        self.model = facts_of(settings.text("model"))
+        fields = (replace(field, choices=self.model.sizes) if field.name == "size" else field for field in facts.fields)
+        super().__init__(replace(facts, geometry=self.model.geometry, fields=tuple(fields)), settings)
+
+    def converse(self, task: Task) -> Conversation:
+        """Send photo and mask; read the picture.
+
+        Raises
+        ------
+        ProviderInvalidResponse
+            The answer holds no picture of the frame's shape.
+        UncropError
+            As the error's code says where it is known, else as the status says.
+        """
+        frame = self.frame(task.job)
+        answer = yield from ask(self.submit(task, frame))
+        if answer.status != HTTPStatus.OK:
+            error, code = meaning_of(answer)
+            raise refuse(answer, error=error, code=code)
+        return self.read(answer, frame)
+
+    def frame(self, job: Job) -> Frame:
+        """Return the frame that the model is asked for."""
+        if job.request.size is not None:
+            return frame_of_size(job.placement, *parse_size(job.request.size))
+        frame = choose_frame(job.placement, self.facts.geometry)
+        if not isinstance(frame, Frame):
+            raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
+        return frame
+
+    def submit(self, task: Task, frame: Frame) -> Call:
+        """Build ``POST /images/edits`` with the fields that the model's family takes."""
+        fields = {
+            "model": self.settings.text("model"),
+            "prompt": task.job.request.prompt or PROMPT,
+            "n": "1",
+            "size": f"{frame.width}x{frame.height}",
+            **self.model.fields,
+        }
+        mask = picture_part("mask", encode_mask(draw_mask(task, frame)), "PNG")
+        photo = framed_part("image", task, frame, self.facts.upload)
+        return Call(
+            method="POST",
+            url=f"{self.settings.base_url}/images/edits",
+            headers={"Authorization": f"Bearer {self.key}"},
+            body=(photo, mask, *(Part(name=name, value=value) for name, value in fields.items())),
+        )
+
+    def read(self, answer: Answer, frame: Frame) -> Fill:
+        """Decode the first picture and cut it to the canvas."""
+        body = read_object(answer.body)
+        if body is None:
+            raise _unusable("is not a JSON object")
+        pixels = read_picture(_first_picture(body), frame.width, frame.height)
+        facts = PictureFacts(
+            provider=self.facts.name,
+            request_id=request_id(answer.headers),
+            model=self.settings.text("model"),
+            usage=_usage(body),
+        )
+        return Fill(pixels=cut_canvas(pixels, frame), facts=facts)
+
+
+def _first_picture(body: Mapping[str, object]) -> bytes:
+    """Decode ``data[0].b64_json``, or a ``url`` that carries its data; no other address is ever fetched."""
+    data = body.get("data")
+    item = data[0] if isinstance(data, list) and data else None
+    if not isinstance(item, dict):
+        raise _unusable("holds no picture")
+    text = item.get("b64_json") or item.get("url")
+    if not isinstance(text, str):
+        raise _unusable("holds no picture")
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    picture = decode_base64(text)
+    if picture is None:
+        raise _unusable("holds a picture that is not base64")
+    return picture
+
+
+def _usage(body: Mapping[str, object]) -> TokenUsage | None:
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    counts = {name: usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")}
+    return TokenUsage(**{name: count for name, count in counts.items() if type(count) is int and count >= 0})
+
+
+def _unusable(what: str) -> ProviderInvalidResponse:
+    return ProviderInvalidResponse(system_message=f"The provider's answer {what}")

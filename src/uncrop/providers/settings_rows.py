@@ -1,0 +1,25 @@
+"""Rows of settings that remote providers share."""
+
+from __future__ import annotations
+
+from uncrop.model import SettingFacts
+
+
+def api_key(help: str) -> SettingFacts:  # noqa: A002
+    """Return the row of a required key."""
+    return SettingFacts(name="api_key", kind="secret", help=help, required=True)
+
+
+def base_url(default: str, help: str) -> SettingFacts:  # noqa: A002
+    """Return the row of the address that calls go to."""
+    return SettingFacts(name="base_url", kind="address", help=help, default=default, required=True)
+
+
+def rate_limit(title: str) -> SettingFacts:
+    """Return the row of a rate limit of the provider's own."""
+    return SettingFacts(
+        name="rate_limit_per_minute",
+        kind="integer",
+        minimum=1,
+        help=f"Most requests a minute and organization to {title}; the limit for all providers counts besides.",
+    )

@@ -1,0 +1,1 @@
+"""The transport: sockets, retries, addresses and the breaker, once for all providers."""

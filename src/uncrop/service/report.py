@@ -1,0 +1,40 @@
+"""What becomes known about one request while it is worked on; filled in by the service, read by the front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from uncrop.errors import RateLimitState
+    from uncrop.model import Caller, StageTime, UncropResult
+
+
+@dataclass(kw_only=True, slots=True)
+class RunReport:
+    """Notes about one request.
+
+    Attributes
+    ----------
+    caller
+        Who asked, once that is known.
+    rate
+        Where the organization stands with its requests a minute.
+    provider
+        Who was asked to make the picture: a name of the registry, or ``unknown``.
+    stages
+        How long each stage took.
+    billed_calls
+        How many calls that may be billed have reached the provider.
+    result
+        The picture, once it is made.
+    """
+
+    caller: Caller | None = None
+    rate: RateLimitState | None = None
+    provider: str | None = None
+    stages: Iterable[StageTime] = ()
+    billed_calls: int = 0
+    result: UncropResult | None = None

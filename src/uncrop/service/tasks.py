@@ -1,0 +1,80 @@
+"""Who leaves ends the own work, but never a call that somebody will be billed for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from uncrop.errors import UncropError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from uncrop.providers.commitment import Commitment
+
+T = TypeVar("T")
+_log = structlog.stdlib.get_logger("uncrop.service")
+
+
+class CallerLeft(Exception):
+    """The one who asked has left; whatever comes of the work reaches nobody."""
+
+
+class BackgroundTasks:
+    """The tasks that make pictures. They belong to the service, so that no request's end takes them along.
+
+    Shielding a task from the request's cancellation would not do: cancel scopes reach through ``asyncio.shield``.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def attend(self, work: Coroutine[Any, Any, T], commitment: Commitment, left: Coroutine[Any, Any, None]) -> T:
+        """Wait for the work as long as the one who asked does.
+
+        When that one leaves, or is cancelled, work whose billed call may have been sent goes on by itself and is
+        booked; all other work is cancelled.
+
+        Parameters
+        ----------
+        work
+            Makes the picture.
+        commitment
+            What the work's calls have done.
+        left
+            Returns when the one who asked has left.
+
+        Raises
+        ------
+        CallerLeft
+        """
+        task = self._start(work)
+        leaving = asyncio.create_task(left)
+        try:
+            await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return await task
+            raise CallerLeft
+        finally:
+            leaving.cancel()
+            if not task.done() and commitment.abandon():
+                task.cancel()
+
+    async def drain(self) -> None:
+        """Wait for work that goes on without anybody who waits; it ends by its provider's deadline at the latest."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # Looked at here, so that the error of a task that nobody waits for is not reported as forgotten.
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, UncropError):
+            _log.error("work failed", error_type=type(error).__name__)

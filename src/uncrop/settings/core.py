@@ -1,0 +1,149 @@
+"""The settings that do not belong to a provider. The only reader of the environment is this package."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from uncrop.model import ProviderFacts
+from uncrop.providers.base import ProviderSettings
+
+PREFIX = "UNCROP_"
+PIXEL_MEGABYTES = 400  # a photo of 10 megapixels extended by 15 % a side takes 370 in the local engine
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+def _default_engine_workers() -> int:
+    # Each worker computes on all cores, so half as many workers as cores keep the machine busy without thrashing it.
+    return max(1, len(os.sched_getaffinity(0)) // 2) if hasattr(os, "sched_getaffinity") else 1
+
+
+class CoreSettings(BaseSettings):
+    """What can be set, with defaults that run as they are. Each provider's own settings come on top."""
+
+    rows: ClassVar[Mapping[str, ProviderFacts]] = {}
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("uncrop"),
+        description="Folder for the database, the key pepper and the compiled kernels.",
+    )
+    database_url: str = Field(
+        default="", description="Database; default: SQLite in the data folder. PostgreSQL: postgresql+psycopg://…"
+    )
+    key_pepper: SecretStr | None = Field(
+        default=None, min_length=32, description="Secret that hashes API keys; default: a file in the data folder."
+    )
+
+    rate_limit_per_minute: int = Field(default=60, ge=1, description="Requests a minute and organization.")
+    usage_limit_per_day: int = Field(
+        default=0,
+        ge=0,
+        description="Pictures a UTC day and organization; 0: no limit. An organization may have its own.",
+    )
+    provider_timeout_s: float = Field(
+        default=180,
+        gt=0,
+        le=3600,
+        description="Seconds for one picture: from the first byte sent to the last received; of the local engine, with "
+        "the wait for a process of its own.",
+    )
+    body_timeout_s: float = Field(
+        default=60, gt=0, le=3600, description="Seconds in which a request's body must arrive."
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Origins of web pages that may read the answers, `https://app.example.com,http://localhost:3000`, "
+        "or `*` for all; default: none.",
+    )
+    max_output_megapixels: float = Field(default=40, gt=0, le=400, description="Largest picture of the local engine.")
+    max_running: int = Field(default=16, ge=1, le=1024, description="Requests worked on at once.")
+    max_waiting: int = Field(default=64, ge=0, le=65536, description="Requests that may wait for a slot.")
+    max_pixel_megabytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Memory for the pixels of all requests worked on, the local engine's included; more of them wait.",
+    )
+    engine_workers: int = Field(
+        default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."
+    )
+
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: readable in a terminal, JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite+aiosqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+psycopg://")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _lists_origins(cls, value: str) -> str:
+        origins = _split(value)
+        if "*" in origins and len(origins) > 1:
+            raise ValueError("'*' is every origin, so that it stands alone")
+        wrong = [n for n, origin in enumerate(origins, 1) if origin != "*" and not _ORIGIN.fullmatch(origin)]
+        if wrong:
+            raise ValueError(
+                f"entry {wrong[0]} is no origin; write scheme://host[:port] in lower case, no / at its end"
+            )
+        return value
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of web pages that may read the answers, one by one; ``("*",)`` for all."""
+        return _split(self.cors_origins)
+
+    @property
+    def database(self) -> str:
+        """The database's address, with the default filled in."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'uncrop.db'}"
+
+    @property
+    def kernel_cache(self) -> Path:
+        """Folder of the engine's compiled kernels."""
+        return self.data_dir / "kernels"
+
+    @property
+    def max_pixel_bytes(self) -> int:
+        """Memory for pixels, with the default filled in: as much for every process of the engine as for all photos."""
+        return 1_000_000 * (self.max_pixel_megabytes or PIXEL_MEGABYTES * (1 + self.engine_workers))
+
+    @property
+    def max_output_pixels(self) -> int:
+        """Largest picture of the local engine, in pixels."""
+        return int(self.max_output_megapixels * 1_000_000)
+
+    @property
+    def providers(self) -> dict[str, ProviderSettings]:
+        """The values of each provider's settings, by its name."""
+        return {name: ProviderSettings(values=dict(self._values(row))) for name, row in self.rows.items()}
+
+    def _values(self, row: ProviderFacts) -> Iterator[tuple[str, str | float]]:
+        for setting in row.settings:
+            value = getattr(self, f"{row.name}_{setting.name}")
+            if value is not None:
+                yield setting.name, value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _split(listed: str) -> tuple[str, ...]:
+    return tuple(entry for part in listed.split(",") if (entry := part.strip()))

@@ -1,0 +1,72 @@
+"""From the providers' rows to a class of settings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pydantic
+from pydantic import AfterValidator, Field, SecretStr
+
+from uncrop.errors import SettingsError
+from uncrop.settings.core import PREFIX, CoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uncrop.model import ProviderFacts, SettingFacts
+
+_CARRIED_BY_HEADERS = re.compile(r"[!-~]*")
+
+
+def settings_class(rows: Mapping[str, ProviderFacts]) -> type[CoreSettings]:
+    """Return the core settings together with those of every row.
+
+    Raises
+    ------
+    SettingsError
+        A provider's setting has the name of a core one.
+    """
+    fields: dict[str, Any] = {}
+    for row in rows.values():
+        for setting in row.settings:
+            name = f"{row.name}_{setting.name}"
+            if name in CoreSettings.model_fields:
+                raise SettingsError([f"provider {row.name}: settings.{setting.name}: {PREFIX}{name.upper()} is taken"])
+            fields[name] = (_type_of(setting), Field(default=setting.default, description=setting.help))
+    made = pydantic.create_model("Settings", __base__=CoreSettings, __module__="uncrop.settings", **fields)
+    made.rows = dict(rows)
+    return made
+
+
+def _type_of(setting: SettingFacts) -> Any:
+    bounds = Field(ge=setting.minimum, le=setting.maximum)
+    kinds: dict[str, Any] = {
+        "secret": Annotated[SecretStr, AfterValidator(_fits_a_header)],
+        "address": Annotated[str, AfterValidator(_is_web_address)],
+        "text": Annotated[str, Field(min_length=1)],
+        "integer": Annotated[int, bounds],
+        "number": Annotated[float, bounds],
+    }
+    kind = kinds[setting.kind]
+    return kind if setting.default is not None else kind | None
+
+
+def _is_web_address(value: str) -> str:
+    try:
+        url = pydantic.HttpUrl(value)
+    except pydantic.ValidationError as error:
+        raise ValueError("must be an http:// or https:// address") from error
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if url.query or url.fragment:
+        raise ValueError("must be an address without query or fragment")
+    return value.rstrip("/")
+
+
+def _fits_a_header(value: SecretStr) -> SecretStr:
+    # A space or a line's end that came along when the key was copied is told, not cut off: what is meant to be the key
+    # is for the operator to say.
+    if not _CARRIED_BY_HEADERS.fullmatch(value.get_secret_value()):
+        raise ValueError("must consist of visible ASCII characters, without spaces, or no HTTP header can carry it")
+    return value

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uncrop.admission.admission import Admission
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.pixel_memory import PixelMemory, pixel_bytes
+from uncrop.capacity.slots import Slots
+from uncrop.model import Caller, Job, Sides
+from uncrop.providers.local.facts import FACTS as LOCAL
+
+
+class Holder:
+    """Holds memory until told to stop."""
+
+    def __init__(self, memory: PixelMemory, share: int) -> None:
+        self._memory = memory
+        self._share = share
+        self._stop = asyncio.Event()
+        self.holds = False
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with self._memory.hold(self._share):
+            self.holds = True
+            await self._stop.wait()
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await self.task
+
+
+async def settle() -> None:
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_there_is_no_more_than_there_is() -> None:
+    memory = PixelMemory(10)
+    first, second, third = (Holder(memory, share) for share in (6, 4, 1))
+    await settle()
+    assert (first.holds, second.holds, third.holds, memory.held) == (True, True, False, 10)
+    await second.stop()
+    await settle()
+    assert (third.holds, memory.held) == (True, 7)
+    await first.stop()
+    await third.stop()
+    assert memory.held == 0
+
+
+async def test_a_large_one_is_not_overtaken_for_ever() -> None:
+    memory = PixelMemory(10)
+    first, large, small = (Holder(memory, share) for share in (4, 8, 2))
+    await settle()
+    assert (large.holds, small.holds) == (False, False)
+    await first.stop()
+    await settle()
+    assert (large.holds, small.holds) == (True, True)
+    await large.stop()
+    await small.stop()
+
+
+async def test_what_is_larger_than_all_there_is_runs_alone() -> None:
+    memory = PixelMemory(10)
+    first, huge = Holder(memory, 1), Holder(memory, 1000)
+    await settle()
+    assert not huge.holds
+    await first.stop()
+    await settle()
+    assert (huge.holds, memory.held) == (True, 10)
+    await huge.stop()
+
+
+async def test_who_leaves_the_queue_lets_the_next_one_through() -> None:
+    memory = PixelMemory(10)
+    first, large, small = (Holder(memory, share) for share in (6, 8, 4))
+    await settle()
+    large.task.cancel()
+    await settle()
+    assert (small.holds, memory.held) == (True, 10)
+    await first.stop()
+    await small.stop()
+    assert memory.held == 0
+
+
+async def test_a_share_given_in_the_moment_of_cancelling_is_given_back() -> None:
+    memory = PixelMemory(10)
+    first, second = Holder(memory, 10), Holder(memory, 10)
+    await settle()
+    first._stop.set()
+    await asyncio.sleep(0)  # the first one gives back, the second one's turn has come, but it has not run yet
+    second.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second.task
+    await first.task
+    assert memory.held == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4)), max_size=12))
+def test_nothing_leaks_whenever_anyone_is_cancelled(plan: list[tuple[int, int]]) -> None:
+    async def run() -> None:
+        memory = PixelMemory(10)
+
+        async def work(share: int) -> None:
+            async with memory.hold(share):
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+        tasks = [asyncio.create_task(work(share)) for share, _ in plan]
+        for step in range(5):
+            for task, (_, cancelled_at) in zip(tasks, plan, strict=True):
+                if cancelled_at == step and step < 4:
+                    task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert memory.held == 0
+
+    asyncio.run(run())
+
+
+def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
+    assert pixel_bytes(job) == 16 * 16 * 3
+    masked = replace(job, request=replace(job.request, mask=b"mask"), header=replace(job.header, bits=16, channels=4))
+    assert pixel_bytes(masked) == 16 * 16 * (4 * 2 + 4)
+
+
+def test_what_works_on_this_machine_takes_memory_for_it(job: Job) -> None:
+    facts = replace(job.provider, working_bytes=lambda header, sides: 1000 * header.width + sides.left)
+    request = replace(job.request, sides=Sides(left=7))
+    assert pixel_bytes(replace(job, provider=facts, request=request)) == 16 * 16 * 3 + 16_007
+
+
+async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:
+    large = replace(
+        job,
+        provider=LOCAL,
+        request=replace(job.request, sides=Sides(left=580, right=580, up=390, down=390)),
+        header=replace(job.header, width=3872, height=2592),
+    )
+    memory = PixelMemory(400_000_000)
+    admission = Admission(capacity=Capacity(slots=Slots(9, 0), memory=memory))
+    stop, admitted = asyncio.Event(), []
+
+    async def work(name: str, wanted: Job) -> None:
+        async with admission.grant(wanted, Caller()):
+            admitted.append(name)
+            await stop.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(work("small", replace(job, provider=LOCAL)))
+        tasks.create_task(work("large", large))
+        tasks.create_task(work("another large", large))
+        await settle()
+        assert admitted == ["small", "large"]
+        stop.set()
+    assert admitted == ["small", "large", "another large"]
+    assert memory.held == 0
+
+
+async def test_a_job_holds_its_memory_while_it_is_admitted(job: Job) -> None:
+    memory = PixelMemory(10**6)
+    async with Admission(capacity=Capacity(slots=Slots(1, 0), memory=memory)).grant(job, Caller()):
+        assert memory.held == 16 * 16 * 3
+    assert memory.held == 0

@@ -1,0 +1,45 @@
+"""The handshake between a picture's calls and the one who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from uncrop.providers.base import ProviderSettings
+from uncrop.providers.commitment import Commitment
+
+
+def test_a_new_one_is_neither_sent_nor_abandoned() -> None:
+    commitment = Commitment()
+    assert (commitment.sent, commitment.abandoned, commitment.billed_calls) == (False, False, 0)
+
+
+def test_committing_marks_it_sent_and_counts() -> None:
+    commitment = Commitment()
+    commitment.commit()
+    commitment.commit()
+    assert (commitment.sent, commitment.billed_calls) == (True, 2)
+
+
+async def test_what_is_abandoned_is_not_sent() -> None:
+    commitment = Commitment()
+    assert commitment.abandon() is True
+    with pytest.raises(asyncio.CancelledError):
+        commitment.check()
+    with pytest.raises(asyncio.CancelledError):
+        commitment.commit()
+    assert (commitment.sent, commitment.abandoned) == (False, True)
+
+
+async def test_what_was_sent_goes_on_when_abandoned() -> None:
+    commitment = Commitment()
+    commitment.commit()
+    assert commitment.abandon() is False
+    commitment.check()
+    commitment.commit()
+    assert (commitment.sent, commitment.abandoned) == (True, True)
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(ProviderSettings(values={"api_key": "secret", "base_url": "https://example.org"}))

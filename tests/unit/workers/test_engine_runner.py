@@ -1,0 +1,352 @@
+"""Where the engine computes. Workers get small stand-ins for ``compute``; one test runs the real engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import numpy as np
+import pytest
+from anyio import to_thread, wait_all_tasks_blocked
+
+from processes import is_running
+from uncrop import engine
+from uncrop.engine import Extension
+from uncrop.errors import InternalError, InvalidExtendParameters, ProviderTimeout
+from uncrop.model import Sides
+from uncrop.workers import engine_runner
+from uncrop.workers.engine_runner import InlineRunner, ProcessRunner, compute, prepare
+
+PHOTO = np.full((16, 16, 3), 7, np.uint8)
+SIDES = Sides(left=4)
+
+
+def answer_with(number: int) -> Extension:
+    return Extension(
+        pixels=np.full((1, 1, 1), number % 256, np.uint8), confidence=number, confidence_map=PHOTO[:, :, 0]
+    )
+
+
+# The stand-ins run in worker processes and are found there by their names.
+
+
+def tell_process(*_arguments: object) -> Extension:
+    return answer_with(os.getpid())
+
+
+def tell_deadline(_cache: object, deadline: float, *_arguments: object) -> Extension:
+    return Extension(pixels=PHOTO, confidence=deadline, confidence_map=PHOTO[:, :, 0])
+
+
+def tell_arguments(
+    cache: Path, _deadline: float, photo: object, sides: object, seed: int, quality: str, confidence_map: bool
+) -> Extension:
+    assert (photo == PHOTO).all()  # type: ignore[attr-defined]
+    assert (str(cache), sides, seed, quality) == ("kernels", SIDES, 3, "fast")
+    return answer_with(int(confidence_map))
+
+
+def die(*_arguments: object) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def hang(pipe: Path, *_arguments: object) -> NoReturn:
+    if pipe is not None:
+        pipe.write_text(str(os.getpid()))
+    while True:
+        time.sleep(60)
+
+
+def refuse(*_arguments: object) -> NoReturn:
+    raise InvalidExtendParameters("Too far", details={"extend_left": 4})
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, function: object) -> None:
+    monkeypatch.setattr(engine_runner, "compute", function)
+
+
+async def extend(runner: ProcessRunner | InlineRunner) -> Extension:
+    return await runner.extend(PHOTO, SIDES, seed=3, quality="fast")
+
+
+def runner(cache: Path | None = None, *, workers: int = 1, deadline_s: float = 60, grace_s: float = 5) -> ProcessRunner:
+    return ProcessRunner(workers=workers, cache=cache, deadline_s=deadline_s, grace_s=grace_s)
+
+
+async def test_the_work_is_done_in_another_process_which_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_process)
+    processes = runner()
+    first, second = await extend(processes), await extend(processes)
+    assert first.confidence == second.confidence != os.getpid()
+
+
+async def test_the_worker_gets_all_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_arguments)
+    for wanted in (False, True):
+        answer = await runner(Path("kernels")).extend(PHOTO, SIDES, seed=3, quality="fast", confidence_map=wanted)
+        assert answer.confidence == wanted
+
+
+async def test_a_killed_worker_spoils_only_its_own_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = runner()
+    stand_in(monkeypatch, die)
+    with pytest.raises(InternalError) as failed:
+        await extend(processes)
+    assert failed.value.system_message == "The engine's worker ended in the middle of its work"
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_a_refusal_crosses_the_border_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, refuse)
+    with pytest.raises(InvalidExtendParameters) as refused:
+        await extend(runner())
+    assert (refused.value.message, refused.value.details) == ("Too far", {"extend_left": 4})
+
+
+async def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_process)
+    worker = int((await extend(runner())).confidence)
+    stand_in(monkeypatch, hang)
+    with pytest.raises(ProviderTimeout) as failed:
+        await extend(runner(deadline_s=0.2, grace_s=0))
+    assert failed.value.system_message == "The engine's worker did not come back and was ended"
+    assert not is_running(worker)
+
+
+async def test_cancelling_ends_the_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_in(monkeypatch, hang)
+    pipe = tmp_path / "pid"
+    os.mkfifo(pipe)
+    processes = runner(pipe)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(extend, processes)
+        worker = int(await to_thread.run_sync(pipe.read_text))
+        tasks.cancel_scope.cancel()
+    assert not is_running(worker)
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_the_wait_for_a_worker_and_its_start_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_deadline)
+    processes = runner(deadline_s=60)
+    deadlines: list[float] = []
+
+    async def note() -> None:
+        deadlines.append((await extend(processes)).confidence)
+
+    before = time.monotonic()
+    async with anyio.create_task_group() as tasks, processes._workers:  # all workers are busy
+        tasks.start_soon(note)
+        await wait_all_tasks_blocked()
+        asked = time.monotonic()
+    assert before + 60 <= deadlines[0] <= asked + 60
+
+
+async def test_who_waits_for_a_worker_until_the_deadline_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, die)
+    processes = runner(deadline_s=0.05, grace_s=3600)
+    await processes._workers.acquire_on_behalf_of("another caller")
+    with pytest.raises(ProviderTimeout) as failed:
+        await extend(processes)
+    assert failed.value.system_message == "No worker of the engine became free in time"
+
+
+# --- warming up ------------------------------------------------------------------------------------------------------
+
+
+def note_process(cache: Path) -> None:
+    (cache / "pid").write_text(str(os.getpid()))
+
+
+def tell_kernels(*_arguments: object) -> Extension:
+    from uncrop.engine.search.patch_match import sweep_band
+
+    return answer_with(len(sweep_band.overloads))
+
+
+async def test_the_first_picture_finds_the_worker_that_was_warmed_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine_runner, "prepare", note_process)
+    stand_in(monkeypatch, tell_process)
+    processes = runner(tmp_path)
+    await processes.warm_up()
+    assert not processes.warming
+    assert (await extend(processes)).confidence == int((tmp_path / "pid").read_text()) != os.getpid()
+
+
+async def test_a_picture_waits_for_the_worker_that_is_being_warmed_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine_runner, "prepare", answer_on)
+    stand_in(monkeypatch, tell_process)
+    pipe = tmp_path / "pid"
+    os.mkfifo(pipe)
+    processes = runner(pipe)
+    pictures: list[Extension] = []
+
+    async def note() -> None:
+        pictures.append(await extend(processes))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(processes.warm_up)
+        await wait_all_tasks_blocked()
+        tasks.start_soon(note)
+        await wait_all_tasks_blocked()
+        assert (processes.warming, pictures) == (True, [])
+        worker = int(await to_thread.run_sync(pipe.read_text))
+    assert [picture.confidence for picture in pictures] == [worker]
+
+
+def answer_on(pipe: Path) -> None:
+    pipe.write_text(str(os.getpid()))  # waits for a reader
+
+
+async def test_a_worker_that_cannot_be_warmed_up_spoils_no_picture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    processes = runner(tmp_path)
+    monkeypatch.setattr(engine_runner, "prepare", die)
+    with pytest.raises(InternalError):
+        await processes.warm_up()
+    assert not processes.warming
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_a_warm_worker_has_loaded_the_kernels(monkeypatch: pytest.MonkeyPatch, real_cache: Path) -> None:
+    stand_in(monkeypatch, tell_kernels)
+    processes = runner(real_cache, deadline_s=280)
+    await processes.warm_up()
+    assert (await extend(processes)).confidence == 1
+
+
+# --- in a thread -----------------------------------------------------------------------------------------------------
+
+
+async def test_inline_work_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def note(*arguments: object) -> Extension:
+        seen.extend((threading.current_thread(), *arguments[:2], *arguments[3:7]))
+        return answer_with(1)
+
+    stand_in(monkeypatch, note)
+    before = time.monotonic()
+    assert (await extend(InlineRunner(cache=tmp_path, deadline_s=9))).confidence == 1
+    thread, cache, deadline, *wishes = seen
+    assert thread is not threading.current_thread()
+    assert cache == tmp_path
+    assert before + 9 <= deadline <= time.monotonic() + 9
+    assert wishes == [SIDES, 3, "fast", False]
+
+
+async def test_inline_work_tells_its_progress_which_can_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+
+    def work(*arguments: object) -> Extension:
+        for step in ((0.0, "prepare"), (0.5, "search"), (1.0, "done")):
+            arguments[-1](*step)  # type: ignore[operator]
+        return answer_with(1)
+
+    def stop(fraction: float, step: str) -> None:
+        told.append((fraction, step))
+        if step == "search":
+            raise InterruptedError
+
+    stand_in(monkeypatch, work)
+    with pytest.raises(InterruptedError):
+        await InlineRunner(cache=None, deadline_s=9).extend(PHOTO, SIDES, seed=3, quality="fast", progress=stop)
+    assert told == [(0.0, "prepare"), (0.5, "search")]
+
+
+async def test_cancelling_inline_work_ends_it_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def work(*arguments: object) -> Extension:
+        started.set()
+        try:
+            while True:
+                arguments[-1](0.5, "search")  # type: ignore[operator]
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    stand_in(monkeypatch, work)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(extend, InlineRunner(cache=None, deadline_s=9))
+        await to_thread.run_sync(started.wait)
+        tasks.cancel_scope.cancel()
+    assert ended.is_set()
+
+
+# --- the engine itself -----------------------------------------------------------------------------------------------
+
+
+def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[object] = []
+
+    def note(*arguments: object, **wishes: object) -> Extension:
+        calls.append((arguments[1:], wishes))
+        return answer
+
+    answer = answer_with(1)
+    monkeypatch.setattr(engine, "use_cache", calls.append)
+    monkeypatch.setattr(engine, "extend", note)
+    deadline = time.monotonic() + 60
+    assert compute(tmp_path, deadline, PHOTO, SIDES, 3, "fast", True) == answer
+    assert calls == [
+        tmp_path,
+        ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline}),
+    ]
+
+
+def test_preparing_loads_the_engine_from_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(engine, "use_cache", calls.append)
+    monkeypatch.setattr(engine, "warm_up", lambda: calls.append("warm"))
+    prepare(tmp_path)
+    assert calls == [tmp_path, "warm"]
+
+
+def test_past_its_deadline_not_even_the_compiler_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[object] = []
+    monkeypatch.setattr(engine, "use_cache", touched.append)
+    with pytest.raises(ProviderTimeout, match="The local engine did not finish in time"):
+        compute(None, time.monotonic() - 1, PHOTO, SIDES, 3, "fast", False)
+    assert touched == []
+
+
+def test_a_map_that_nobody_wants_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = replace(answer_with(1), advice=SIDES)
+    monkeypatch.setattr(engine, "use_cache", lambda _folder: None)
+    monkeypatch.setattr(engine, "extend", lambda *_arguments, **_wishes: answer)
+    made = compute(None, time.monotonic() + 60, PHOTO, SIDES, 3, "fast", False)
+    assert made == replace(answer, confidence_map=None)
+
+
+async def test_the_real_engine_extends_a_photo_in_a_worker(real_cache: Path) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
+    made = await runner(real_cache, deadline_s=280).extend(photo, Sides(left=8, up=4), seed=5, quality="fast")
+    assert made.pixels.shape == (52, 72, 3)
+    assert (made.pixels[4:, 8:] == photo).all()
+    assert 0 <= made.confidence <= 1
+    assert made.confidence_map is None
+    assert made.advice is not None
+
+
+@pytest.fixture(scope="session")
+def real_cache() -> Path:
+    """The folder of compiled kernels that the checkout's own runs use, so that nothing is compiled twice."""
+    from uncrop.settings import load
+
+    return load().kernel_cache
