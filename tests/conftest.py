@@ -16,6 +16,7 @@ pytest_plugins = [
     "fixtures_http",
     "fixtures_wire",
     "fixtures_jobs",
+    "fixtures_plugin",
 ]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from uncrop import settings as configuration
 from uncrop.admission.rate_limits import RateLimiter
 from uncrop.bootstrap import open_service
 from uncrop.capacity.capacity import Capacity
@@ -292,7 +293,8 @@ def real(folder: Path, *, settings: dict[str, Any] | None = None, key: bool = Tr
             "openai_api_key": PROVIDER_KEY,
             "openai_base_url": openai.url,
         }
-        configured = Settings(_env_file=None, **{**values, **(settings or {})})
+        # Looked for here, so that plug-ins of the test are found.
+        configured = configuration.load(_env_file=None, **{**values, **(settings or {})})
         with running(lambda: open_service(configured), **options) as server:
             house = Real(server=server, key="", clipdrop=clipdrop, openai=openai)
             if key:

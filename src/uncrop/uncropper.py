@@ -137,7 +137,11 @@ class Uncropper:
                 picture = await self._in_thread(finish, task, fill)
             with stopwatch.stage("encode"):
                 image = await self._in_thread(_encode, job, picture)
-                trust = None if fill.confidence_map is None else await self._in_thread(_encode_map, fill.confidence_map)
+                trust = (
+                    None
+                    if fill.confidence_map is None
+                    else await self._in_thread(_encode_map, job, fill.confidence_map)
+                )
             await granted.capture(fill.facts)
         return _result(job, fill, picture, image, trust, stopwatch)
 
@@ -161,14 +165,12 @@ def _open(job: Job) -> Task:
 
 
 def _encode(job: Job, picture: Picture) -> bytes:
-    header = job.header
-    return codec.encode(
-        picture.pixels, job.answer_format, jpeg=header.jpeg, metadata=header.metadata, lossless=header.lossless
-    )
+    header, pixels = job.header, codec.resize(picture.pixels, *job.output_size)
+    return codec.encode(pixels, job.answer_format, jpeg=header.jpeg, metadata=header.metadata, lossless=header.lossless)
 
 
-def _encode_map(trust: ConfidenceMap) -> bytes:
-    return codec.encode(trust[:, :, None], "PNG")
+def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
+    return codec.encode(codec.resize(trust[:, :, None], *job.output_size), "PNG")
 
 
 def _result(
@@ -177,8 +179,8 @@ def _result(
     return UncropResult(
         image=image,
         media_type=MEDIA_TYPES[job.answer_format],
-        width=job.placement.width,
-        height=job.placement.height,
+        width=job.output_size[0],
+        height=job.output_size[1],
         seed=job.seed,
         facts=fill.facts,
         drift=picture.drift,
@@ -194,7 +196,8 @@ def _original(job: Job) -> Original:
     """Tell how the photo's own pixels stand in the answer."""
     source, kept = job.placement.source, job.placement.kept
     flattened = job.header.bits == 16 and (job.answer_format != "PNG" or not job.provider.keeps_depth)
-    if flattened or (source.width, source.height) != (kept.width, kept.height):
+    scaled = (source.width, source.height) != (kept.width, kept.height)
+    if flattened or scaled or job.output_size != (job.placement.width, job.placement.height):
         return "resampled"
     lossless = job.answer_format == "PNG" or (job.answer_format == "WEBP" and job.header.lossless)
     return "exact" if lossless else "recompressed"

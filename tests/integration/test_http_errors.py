@@ -174,15 +174,15 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         OPENAI.but(extend_up="1"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "extend_up cannot be sent together with mask_file",
-            {"fields": ["extend_up", "mask_file"], "provider": "openai"},
+            "extend_up and mask_file cannot be sent together: each says what the canvas is",
+            {"fields": ["extend_up", "mask_file"]},
         ),
     ),
     "sides and size with openai": (
         OPENAI.but("mask_file", extend_up="1", extend_left="2", size="1024x1024"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "extend_left and extend_up cannot be sent together with size",
+            "size goes with mask_file alone, not with extend_left and extend_up; see output_size",
             {"fields": ["extend_left", "extend_up", "size"], "provider": "openai"},
         ),
     ),
@@ -190,7 +190,7 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         OPENAI.but("mask_file", extend_up="-1"),
         invalid(
             "INVALID_EXTEND_PARAMETERS",
-            "At least one extend parameter must be positive, or nothing is to be made",
+            "Nothing is to be made: at least one side must grow",
             {"provider": "openai"},
         ),
     ),

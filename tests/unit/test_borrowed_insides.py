@@ -18,7 +18,6 @@ import sqlite3
 import sys
 import threading
 import tomllib
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from borrowed import BORROWED, BOUNDS, Borrowed
 from uncrop.store.sqlite import BriskCursor, open_sqlite
 
 if TYPE_CHECKING:
@@ -46,109 +46,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src" / "uncrop").rglob("*.py"))
-
-# How many numbers of its version the upper bound of a package keeps: with 2, version 1.10.3 is bounded by <1.11. Where
-# the insides are only how a documented function works, the next major version is soon enough.
-BOUNDS = {
-    "aiosqlite": 2,
-    "anyio": 1,
-    "httptools": 2,
-    "httpx2": 2,
-    "limits": 2,
-    "llvmlite": 2,
-    "numba": 2,
-    "pillow": 1,
-    "python-multipart": 2,
-    "sqlalchemy": 2,
-    "starlette": 2,
-    "typer": 2,
-    "uvicorn": 2,
-}
-
-
-@dataclass(frozen=True)
-class Borrowed:
-    """An attribute of a module or a class.
-
-    Attributes
-    ----------
-    package, where
-        The distribution, and ``module:attribute.attribute``.
-    need
-        The arguments that a callable must take, ``self`` left out: ``"(headers, max_files=)"``; else its type's name.
-    why
-        What uncrop does with it.
-    """
-
-    package: str
-    where: str
-    need: str
-    why: str
-
-    def __str__(self) -> str:
-        return self.where
-
-
-_UVICORN = "uvicorn.protocols.http.httptools_impl"
-_PROTOCOL = f"{_UVICORN}:HttpToolsProtocol"
-_PARSER = "starlette.formparsers:MultiPartParser"
-_BOUNDED = "server.protocol.BoundedProtocol extends it"
-_FORM = "server.form._FormParser extends it"
-BORROWED = [
-    Borrowed("uvicorn", f"{_UVICORN}:STATUS_LINE", "dict", "refusals begin with it"),
-    Borrowed("uvicorn", f"{_PROTOCOL}.__init__", "(config, server_state, app_state, _loop)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.connection_made", "(transport)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.connection_lost", "(exc)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.data_received", "(data)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.on_message_begin", "()", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.on_url", "(url)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.on_header", "(name, value)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.on_headers_complete", "()", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.on_body", "(body)", _BOUNDED),
-    Borrowed("uvicorn", f"{_PROTOCOL}.send_400_response", "(msg)", "it is replaced by an answer with the error body"),
-    Borrowed("uvicorn", f"{_PROTOCOL}.pause_writing", "()", "clients that do not read are watched from there on"),
-    Borrowed("uvicorn", f"{_PROTOCOL}.resume_writing", "()", "watching ends there"),
-    Borrowed("uvicorn", f"{_PROTOCOL}.shutdown", "()", "lingering connections are closed with the others"),
-    Borrowed("uvicorn", f"{_UVICORN}:RequestResponseCycle", "type", "its flags tell where a request stands"),
-    Borrowed("uvicorn", "uvicorn.protocols.http.flow_control:FlowControl.resume_reading", "()", "lingering reads on"),
-    Borrowed("uvicorn", "uvicorn:Server.handle_exit", "(sig, frame)", "server.run.Server notes that it shall stop"),
-    Borrowed("httptools", "httptools:HttpRequestParser.get_http_version", "()", "HTTP/1.0 needs no Host"),
-    Borrowed("httptools", "httptools:HttpParserInvalidMethodError", "type", "an unknown method is answered with 405"),
-    Borrowed("starlette", f"{_PARSER}.__init__", "(headers, stream, max_files=, max_fields=, max_part_size=)", _FORM),
-    Borrowed("starlette", f"{_PARSER}.parse", "()", _FORM),
-    Borrowed("starlette", f"{_PARSER}.on_part_data", "(data, start, end)", "a text that is too long is named"),
-    Borrowed("starlette", f"{_PARSER}.on_end", "()", "a form without its end is refused"),
-    Borrowed("starlette", f"{_PARSER}.spool_max_size", "int", "files stay in memory"),
-    Borrowed("starlette", "starlette.formparsers:MultiPartException", "type", "its message is the technical text"),
-    Borrowed("python-multipart", "python_multipart.multipart:parse_options_header", "(value)", "reads Content-Type"),
-    Borrowed("aiosqlite", "aiosqlite:Connection.__init__", "(connector, iter_chunk_size)", "store.sqlite extends it"),
-    Borrowed("aiosqlite", "aiosqlite:Connection._execute", "(fn, *args)", "one visit to the thread a statement"),
-    Borrowed("aiosqlite", "aiosqlite:Connection._conn", "property", "the driver's connection, within the thread"),
-    Borrowed("aiosqlite", "aiosqlite:Connection.cursor", "()", "store.sqlite has a cursor of its own"),
-    Borrowed("aiosqlite", "aiosqlite:Connection.in_transaction", "property", "tells whether a transaction is open"),
-    Borrowed("aiosqlite", "aiosqlite:Connection.commit", "()", "nothing is committed where nothing is open"),
-    Borrowed("aiosqlite", "aiosqlite:Connection.rollback", "()", "nothing is rolled back where nothing is open"),
-    Borrowed("limits", "limits.aio.storage:MemoryStorage.__init__", "()", "admission.window extends it"),
-    Borrowed("limits", "limits.aio.storage:MemoryStorage.STORAGE_SCHEME", "list", "a scheme of our own"),
-    Borrowed("limits", "limits.aio.storage:MemoryStorage.acquire_entry", "(key, limit, expiry, amount)", "counts hits"),
-    Borrowed("limits", "limits.aio.storage:MemoryStorage.get_moving_window", "(key, limit, expiry)", "tells of hits"),
-    Borrowed("numba", "numba.core.caching:FunctionCache.__init__", "(py_func)", "engine.kernel.ReadyCache extends it"),
-    Borrowed("numba", "numba.core.caching:FunctionCache.load_overload", "(sig, target_context)", "it is replaced"),
-    Borrowed("numba", "numba.core.caching:FunctionCache._load_overload", "(sig, target_context)", "what is left of it"),
-    Borrowed("numba", "numba.core.caching:FunctionCache._guard_against_spurious_io_errors", "()", "as Numba does"),
-    Borrowed("numba", "numba.core.options:DefaultOptions._nrt", "Mapping", "kernels do not count references"),
-    Borrowed("numba", "numba.core.options:DefaultOptions.forceinline", "Mapping", "kernels become part of others"),
-    Borrowed("numba", "numba:config.CACHE_DIR", "str", "where compiled kernels are kept"),
-    Borrowed("numba", "numba:config.NUMBA_NUM_THREADS", "int", "how many threads the engine takes"),
-    Borrowed("numba", "numba.core.cgutils:get_or_insert_function", "(module, fnty, name)", "sums in engine.rows"),
-    Borrowed("numba", "numba.core.base:BaseContext.make_array", "(typ)", "engine.rows reads arrays' pointers"),
-    Borrowed("numba", "numba.core.base:BaseContext.get_dummy_value", "()", "engine.rows returns nothing"),
-    Borrowed("llvmlite", "llvmlite.ir:IRBuilder.shuffle_vector", "(vector1, vector2, mask)", "engine.rows folds"),
-    Borrowed("pillow", "PIL.WebPImagePlugin:WebPImageFile.__init__", "(fp)", "no other of Pillow's decoders is asked"),
-    Borrowed("typer", "typer.core:TyperCommand.format_help", "(ctx, formatter)", "cli.rows_help fills it in"),
-    Borrowed("anyio", "anyio.to_process:run_sync", "(func, *args, cancellable=, limiter=)", "the engine's processes"),
-    Borrowed("anyio", "anyio:BrokenWorkerProcess", "type", "a process of the engine died"),
-]
 
 # Classes that are made to be extended, as their documentation says; nothing private of theirs is touched.
 MADE_TO_BE_EXTENDED = {
@@ -295,14 +192,14 @@ def test_every_attribute_that_is_borrowed_is_named_here() -> None:
     }
     assert {"_execute", "cycle", "_current_part", "_load_overload"} <= {attribute for attribute, _ in found}
     unnamed = {(attribute, path) for attribute, path in found if attribute not in named}
-    assert unnamed == set(), "these insides of other packages are used, but not named in this file"
+    assert unnamed == set(), "these insides of other packages are used, but not named in tests/borrowed.py"
 
 
 # --- what instances have, and what happens ---------------------------------------------------------------------------
 
 # Of instances, which the tests below make.
 IN_INSTANCES = {
-    *("cycle", "flow", "headers", "loop", "parser", "server_state", "timeout_keep_alive_task", "transport"),
+    *("cycle", "flow", "headers", "loop", "parser", "server_state", "timeout_keep_alive_task", "transport", "url"),
     *("_captured_signals", "_current_part", "_files_to_close_on_error", "max_part_size"),
     *("_cache", "_thread", "params"),
 }
@@ -351,6 +248,7 @@ async def test_uvicorns_protocol_keeps_its_notes_where_ours_reads_them() -> None
     assert protocol.cycle is None
     protocol.data_received(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\n")
     assert protocol.headers == [(b"host", b"a.example"), (b"content-length", b"1")]
+    assert protocol.url == b"/"
     assert protocol.parser.get_http_version() == "1.1"
     assert protocol.loop is asyncio.get_running_loop()
     assert protocol.transport is transport
@@ -382,6 +280,27 @@ async def test_uvicorn_refuses_while_the_parsers_error_is_being_handled() -> Non
     raising.connection_made(Recorder())
     raising.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert isinstance(raising.refused, httptools.HttpParserError)
+
+
+async def test_uvicorn_warns_of_an_upgrade_while_the_parser_tells_where_its_head_ends() -> None:
+    ends: list[Any] = []
+
+    class Noting(Probe):
+        def _unsupported_upgrade_warning(self) -> None:
+            ends.append(sys.exception())
+
+        def on_message_complete(self) -> None:
+            """Have no request to complete: the parser tells of the end before the body."""
+
+    config = uvicorn.Config(answer, ws="none", log_config=None)
+    config.load()
+    protocol = Noting(config, ServerState(), {})
+    protocol.connection_made(Recorder())
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\n"
+    protocol.data_received(memoryview(head + b"x"))  # type: ignore[arg-type]
+    assert isinstance(ends[0], httptools.HttpParserUpgrade)
+    assert ends[0].args == (len(head),)
+    await asyncio.gather(*protocol.tasks)
 
 
 def test_uvicorns_server_notes_signals_that_ours_forgets() -> None:

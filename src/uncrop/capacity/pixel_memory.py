@@ -23,7 +23,7 @@ def pixel_bytes(job: Job) -> int:
     photo = extent * header.channels * header.bits // 8
     mask = 0 if job.request.mask is None else extent * 4
     predict = job.provider.working_bytes
-    return photo + mask + (0 if predict is None else predict(header, job.request.sides))
+    return photo + mask + (0 if predict is None else predict(header, job.sides))
 
 
 class PixelMemory:

@@ -43,6 +43,11 @@ def upload_bytes(
     """
     if header.format in formats and header.orientation == 1 and _is_plain(header):
         return strip(data, header), header.format
+    return encode_anew(header, pixels, formats=formats)
+
+
+def encode_anew(header: ImageHeader, pixels: Pixels, *, formats: frozenset[ImageFormat]) -> tuple[bytes, ImageFormat]:
+    """Encode upright pixels of a photo: those of a JPEG as a fine JPEG, any others as a PNG of 8 bits."""
     if header.format == "JPEG" and "JPEG" in formats and header.bits == 8:
         quality = max(MIN_QUALITY, header.jpeg.quality if header.jpeg else 0)
         return jpeg_pixels.write(np.ascontiguousarray(pixels), quality=quality, subsampling="444"), "JPEG"

@@ -64,6 +64,23 @@ def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str 
     return kind(details=details, system_message=text, retry_after=wait)
 
 
+def refuse_poll(answer: Answer) -> UncropError:
+    """Turn a poll's answer that is none of a job into an error.
+
+    The request itself had been accepted: a status that would speak against it is the provider's fault here.
+    """
+    kind = BY_STATUS.get(answer.status, ProviderError)
+    return refuse(answer, error=kind if answer.status >= 400 else ProviderInvalidResponse)
+
+
+def refuse_file(answer: Answer) -> UncropError:
+    """Turn a download's answer whose status is not 200 into an error.
+
+    The provider named the address, and no key went there: whatever is wrong is the provider's fault.
+    """
+    return refuse(answer, error=ProviderError if answer.status >= 400 else ProviderInvalidResponse)
+
+
 def _by_class(status: int) -> type[UncropError]:
     if status >= 500:
         return ProviderError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
 from uncrop.model import ORGANIZATION_ID
 from uncrop.server import wire
@@ -52,6 +53,7 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
             },
             "image_file": _file("\n\n".join(("The photo to extend: still, and whole.", *map(_limits, rows)))),
             **{f"extend_{side}": _side(side, rows) for side in _SIDES},
+            **_canvas_fields(),
             **{name: _field(name, rows) for name in names},
         },
     }
@@ -94,6 +96,52 @@ def _side(side: str, rows: Sequence[ProviderFacts]) -> Json:
     low = [row for row in rows if row.geometry.max_side is not None and row.geometry.max_side < MAX_SIDE]
     said += [f"`{row.name}` adds at most {row.geometry.max_side} in one call." for row in low]
     return {"type": "integer", "minimum": -MAX_SIDE, "maximum": MAX_SIDE, "description": " ".join(said)}
+
+
+def _canvas_fields() -> Json:
+    """Return the other notations for the canvas, which every provider takes, and what the finished picture may be."""
+    edge: Json = {"type": "integer", "minimum": 1}
+    return {
+        "aspect_ratio": {
+            "type": "string",
+            "description": f"In place of sides: the canvas's ratio, from 1:{MAX_RATIO} to {MAX_RATIO}:1. The canvas "
+            "is the smallest that holds the whole photo; its edge is the nearest whole number.",
+            "examples": ["16:9", "1.91"],
+        },
+        "canvas_width": {**edge, "description": "In place of sides, with `canvas_height`: the canvas's width."},
+        "canvas_height": {**edge, "description": "In place of sides, with `canvas_width`: the canvas's height."},
+        "canvas_x": {
+            "type": "integer",
+            "description": "With `canvas_y`: where the photo's left edge lies. What lies outside is cropped.",
+        },
+        "canvas_y": {
+            "type": "integer",
+            "description": "With `canvas_x`: where the photo's upper edge lies. What lies outside is cropped.",
+        },
+        "zoom_out": {
+            "type": "integer",
+            "minimum": MIN_ZOOM,
+            "maximum": MAX_ZOOM,
+            "description": "In place of sides: the photo takes 100 - z per cent of the canvas's width and height.",
+        },
+        "anchor": {
+            "type": "string",
+            "enum": list(ANCHORS),
+            "description": "With `aspect_ratio`, `zoom_out` or a canvas without a place: where the photo lies on it. "
+            "`center` when absent.",
+        },
+        "output_size": {
+            "type": "string",
+            "pattern": "^[1-9][0-9]{0,5}x[1-9][0-9]{0,5}$",
+            "description": "The finished picture's size, of the canvas's shape. The canvas's own when absent.",
+            "examples": ["1920x1080"],
+        },
+        "output_format": {
+            "type": "string",
+            "enum": list(wire.FORMATS),
+            "description": "The finished picture's format; the provider's or the photo's own when absent.",
+        },
+    }
 
 
 def _field(name: str, rows: Sequence[ProviderFacts]) -> Json:

@@ -8,6 +8,7 @@ from uncrop.finish import kernels
 from uncrop.finish.paste import paste_original
 from uncrop.finish.pipeline import finish, warm_up
 from uncrop.finish.work import begin, scale_photo
+from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import (
@@ -44,6 +45,8 @@ def task_of(photo: np.ndarray, canvas: Placement, mask: np.ndarray | None = None
         provider=of,
         header=header,
         placement=canvas,
+        sides=sides_of(canvas, width, height),
+        output_size=(canvas.width, canvas.height),
         seed=None,
         quality="standard",
         answer_format="PNG",

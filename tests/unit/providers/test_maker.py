@@ -322,6 +322,35 @@ async def test_polls_that_never_end_meet_the_one_deadline(task: Task) -> None:
     assert send.calls.count(SUBMIT) == 1
 
 
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        # What an answer named and cannot be fetched is the provider's fault, whatever the status.
+        ((answer(202), answer(200), answer(403)), "open"),
+        ((answer(202), answer(200), answer(404)), "open"),
+        ((answer(202), answer(401)), "closed"),
+        ((answer(402),), "closed"),
+    ],
+)
+async def test_only_what_the_provider_can_help_gives_it_a_pause(
+    task: Task, answers: tuple[Answer, ...], state: str
+) -> None:
+    class Strict(Provider):
+        def converse(self, task: Task) -> Conversation:
+            for call in (SUBMIT, POLL, FETCH):
+                reply = yield from ask(call)
+                if reply.status >= 400:
+                    raise errors.ProviderError
+            raise AssertionError
+
+    maker = maker_of(Strict, ScriptedSend(*answers * 10))
+    for _ in range(10):
+        with pytest.raises(errors.ProviderError):
+            await maker.fill(task, Commitment())
+    assert maker.breaker is not None
+    assert maker.breaker.state == state
+
+
 async def test_work_for_the_engine_is_a_step_too(task: Task) -> None:
     class Engine(Provider):
         def converse(self, task: Task) -> Conversation:
