@@ -129,7 +129,7 @@ def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -
     if box is None and pixels.shape[:2] == (height, width):
         return pixels
     if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
-        return resampling.resample(pixels, width, height)  # type: ignore[arg-type]
+        return resampling.resample(pixels, width, height, box=box)  # type: ignore[arg-type]
     if pixels.dtype == np.uint8:
         small = _image(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
         return np.asarray(small).reshape(height, width, -1)

@@ -47,13 +47,21 @@ def _sinc(x: float) -> float:
 
 
 @kernel
-def weigh(size: int, firsts: NDArray[np.uint64], weights: NDArray[np.int32], exact: NDArray[np.float64]) -> None:
+def weigh(
+    size: int,
+    part: tuple[float, float],
+    firsts: NDArray[np.uint64],
+    weights: NDArray[np.int32],
+    exact: NDArray[np.float64],
+) -> None:
     """Fill in, for each pixel that is wanted, the first one that it is made of, and the weights from there on.
 
     Parameters
     ----------
     size
         How many pixels there are.
+    part
+        Where the part that is resampled begins among them, and how long it is.
     firsts
         (wanted,), written to.
     weights
@@ -62,10 +70,10 @@ def weigh(size: int, firsts: NDArray[np.uint64], weights: NDArray[np.int32], exa
         (taps,), room to work in.
     """
     wanted = len(firsts)
-    scale = size / wanted
+    scale = part[1] / wanted
     stretch = max(scale, 1.0)
     for x in range(wanted):
-        centre = (x + 0.5) * scale
+        centre = part[0] + (x + 0.5) * scale
         first = max(int(centre - LOBES * stretch + 0.5), 0)
         count = min(int(centre + LOBES * stretch + 0.5), size) - first
         total = 0.0

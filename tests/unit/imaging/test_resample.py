@@ -94,3 +94,20 @@ def test_warming_up_compiles_all_that_is_needed() -> None:
     for width in (31, 32):
         resample(pictures.photo(width, 20), 9, 9)
     assert [getattr(resample_kernels, name).signatures for name in KERNELS] == before
+
+
+def test_the_bits_of_a_part_with_fractions_are_pillows() -> None:
+    random = np.random.default_rng(9)
+    for number in range(150):
+        width, height, new_width = (int(value) for value in random.integers(2, 100, 3))
+        # Half of them keep the shape, as all do in earnest.
+        new_height = max(1, round(height * new_width / width)) if number % 2 else int(random.integers(1, 100))
+        pixels = random.integers(0, 256, (height, width, 3), np.uint8)
+        box = (
+            random.uniform(0, width / 3),
+            random.uniform(0, height / 3),
+            random.uniform(width * 0.6, width),
+            random.uniform(height * 0.6, height),
+        )
+        image = Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.LANCZOS, box=box)
+        assert np.array_equal(codec.resize(pixels, new_width, new_height, box=box), np.asarray(image))
