@@ -279,7 +279,7 @@ def test_an_answer_that_is_not_taken_leaves_less_memory_for_bodies_that_come(tmp
         other.send(whole())
         answer = other.answer()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-        slow.socket.close()
+        slow.close()
         wait_until(lambda: service.capacity.bodies.held == 0)
 
 
