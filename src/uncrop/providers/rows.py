@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from uncrop.geometry.planner import possible_sizes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -57,9 +59,17 @@ def _of_geometry(facts: GeometryFacts) -> Iterator[str]:
             yield f"geometry.max_{name}: excludes everything"
     if facts.max_edge is not None and facts.max_edge**2 < facts.min_pixels:
         yield "geometry.min_pixels: no canvas within max_edge has so many"
+    elif _is_sound(facts) and not any(possible_sizes(1, 1, facts)):
+        yield "geometry: no canvas on its grid lies within its limits"
     for size in facts.sizes:
         if min(size) < 1 or any(edge % facts.grid for edge in size):
             yield f"geometry.sizes: {size[0]}x{size[1]} is not on the grid of {facts.grid}"
+
+
+def _is_sound(facts: GeometryFacts) -> bool:
+    """Tell whether each of the canvas's limits makes sense by itself."""
+    pairs = ((facts.min_edge, facts.max_edge), (facts.min_pixels, facts.max_pixels), (1, facts.max_ratio))
+    return facts.grid >= 1 and not facts.sizes and all(high is None or low <= high for low, high in pairs)
 
 
 def _of_fields(row: ProviderFacts) -> Iterator[str]:

@@ -14,7 +14,8 @@ from uncrop.capacity.bodies import BodyBudget
 from uncrop.capacity.fair_queue import NOBODY, FairQueue
 from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
-from uncrop.errors import NotReady, ServerBusy
+from uncrop.errors import ServerBusy
+from uncrop.server.http_errors import NotReady
 
 
 async def settle() -> None:

@@ -127,6 +127,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "geometry.max_photo_ratio: excludes everything",
     ),
     "side": ({"geometry": GeometryFacts(speaks="sides", max_side=0)}, "geometry.max_side: excludes everything"),
+    "no canvas": (
+        {"geometry": GeometryFacts(speaks="canvas", grid=64, min_edge=1000, max_edge=1020)},
+        "geometry: no canvas on its grid lies within its limits",
+    ),
     "sizes": (
         {"geometry": GeometryFacts(speaks="mask", grid=16, sizes=((1024, 1000),))},
         "geometry.sizes: 1024x1000 is not on the grid of 16",

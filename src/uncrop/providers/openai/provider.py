@@ -6,12 +6,12 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import InternalError, ProviderInvalidResponse
+from uncrop.errors import ProviderInvalidResponse
 from uncrop.geometry.planner import choose_frame, frame_of_size
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging.mask import encode_mask
 from uncrop.imaging.text import decode_base64
-from uncrop.model import Fill, Frame, PictureFacts, TokenUsage
+from uncrop.model import Fill, PictureFacts, TokenUsage
 from uncrop.placement.frames import cut_canvas, draw_mask
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
@@ -24,7 +24,7 @@ from uncrop.providers.refusal import refuse, request_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from uncrop.model import Job, ProviderFacts, Task
+    from uncrop.model import Frame, Job, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import Answer, Conversation
 
@@ -64,10 +64,7 @@ class OpenAI(Provider):
         """Return the frame that the model is asked for."""
         if job.request.size is not None:
             return frame_of_size(job.placement, *parse_size(job.request.size))
-        frame = choose_frame(job.placement, self.facts.geometry)
-        if not isinstance(frame, Frame):
-            raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
-        return frame
+        return choose_frame(job.placement, self.facts.geometry)
 
     def submit(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /images/edits`` with the fields that the model's family takes."""
