@@ -76,7 +76,13 @@ class FakeUncropper:
     requests: list[UncropRequest] = field(default_factory=list)
 
     async def run(
-        self, request: UncropRequest, caller: Caller, *, commitment: Commitment, stopwatch: Stopwatch
+        self,
+        request: UncropRequest,
+        caller: Caller,
+        *,
+        commitment: Commitment,
+        stopwatch: Stopwatch,
+        admit_by: float,
     ) -> UncropResult:
         self.requests.append(request)
         with stopwatch.stage("intake"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from contextlib import AsyncExitStack, contextmanager
@@ -96,6 +97,7 @@ class Uncropper:
         commitment: Commitment | None = None,
         stopwatch: Stopwatch | None = None,
         progress: Progress | None = None,
+        admit_by: float = math.inf,
     ) -> UncropResult:
         """Take one request through all five stages.
 
@@ -111,6 +113,8 @@ class Uncropper:
             Where the stages are noted, whether or not all goes well.
         progress
             Told how far the work is, in any thread; what it raises ends the work.
+        admit_by
+            When to stop waiting for a turn, on the clock of ``anyio.current_time``.
 
         Raises
         ------
@@ -129,7 +133,7 @@ class Uncropper:
             with stopwatch.stage("admission"):
                 self._admission.check(job, caller)
                 maker.check_configured()
-                granted = await stack.enter_async_context(self._admission.grant(job, caller))
+                granted = await stack.enter_async_context(self._admission.grant(job, caller, admit_by=admit_by))
             with stopwatch.stage("provider"):
                 task = await self._in_thread(_open, job)
                 fill = await maker.fill(task, commitment, progress=progress, place=place)

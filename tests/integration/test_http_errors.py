@@ -141,8 +141,8 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         CLIPDROP.but(provider="midjourney"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "Unknown provider; allowed are clipdrop, local, openai",
-            {"provider": "midjourney", "allowed": ["clipdrop", "local", "openai"]},
+            "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability",
+            {"provider": "midjourney", "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"]},
         ),
     ),
     "malformed organization": (

@@ -77,6 +77,6 @@ def check_plan(placement: Placement, facts: ProviderFacts) -> None:
                 "height": placement.height,
                 "limit": obstacle.quantity,
                 "value": round(obstacle.value, 3),
-                "max_allowed": obstacle.limit,
+                "max_allowed" if obstacle.value > obstacle.limit else "min_allowed": obstacle.limit,
             },
         )

@@ -53,9 +53,10 @@ class ExchangeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = begin_exchange(scope["headers"])
+        exchange = begin_exchange(scope)
         attach(scope, exchange)
-        with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
+        ids = {"trace_id": exchange.trace_id, "request_id": exchange.request_id}
+        with structlog.contextvars.bound_contextvars(**ids), exchange.holds:
             try:
                 dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
                 await self._answer(scope, _listening(receive, exchange), dress, exchange)
@@ -79,7 +80,7 @@ class ExchangeMiddleware:
         if exchange.status is None:
             # Nothing was answered: the client left, or the server is being stopped.
             exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
-        seconds = time.perf_counter() - exchange.started
+        seconds = time.monotonic() - exchange.run.arrived
         route = getattr(scope.get("route"), "path", "unmatched")
         facts = dict(_facts(exchange))
         level = _log.warning if exchange.status >= 500 else _log.info

@@ -249,6 +249,39 @@ def test_a_side_beyond_the_published_limit_is_for_the_other_notations() -> None:
     assert (details["limit"], details["value"], details["max_allowed"]) == ("side", 2480, 2000)
 
 
+@pytest.mark.parametrize(
+    ("geometry", "details"),
+    [
+        ({"min_edge": 31}, {"limit": "canvas_edge", "value": 30, "min_allowed": 31}),
+        ({"crops": False, "min_photo_edge": 30}, None),
+        ({"crops": True, "min_photo_edge": 30}, None),
+        ({"max_photo_ratio": 1.3}, {"limit": "photo_ratio", "value": 1.333, "max_allowed": 1.3}),
+    ],
+)
+def test_the_shape_of_photo_and_canvas_is_measured(
+    geometry: dict[str, object], details: dict[str, object] | None
+) -> None:
+    facts = replace(SIDES, geometry=replace(SIDES.geometry, **geometry))  # type: ignore[arg-type]
+    if details is None:
+        parsed(asked(), facts)
+    else:
+        told = refused(ImageTooLarge, facts)[1]
+        assert told is not None
+        assert told.items() >= details.items()
+
+
+@pytest.mark.parametrize(("crops", "is_refused"), [(True, False), (False, True)])
+def test_who_does_not_crop_is_sent_no_less_than_it_takes(crops: bool, is_refused: bool) -> None:
+    facts = replace(SIDES, geometry=replace(SIDES.geometry, crops=crops, min_photo_edge=30))
+    changes = {"sides": Sides(left=5, up=-1)}
+    if not is_refused:
+        parsed(asked(**changes), facts)
+        return
+    told = refused(ImageTooLarge, facts, **changes)[1]
+    assert told is not None
+    assert told.items() >= {"limit": "photo_edge", "value": 29, "min_allowed": 30}.items()
+
+
 def test_a_map_is_made_by_who_can_and_not_missed_elsewhere() -> None:
     wanted = parsed(asked(LOCAL, sides=Sides(left=1), confidence_map=True), LOCAL)
     assert wanted.request.confidence_map is True
