@@ -20,7 +20,7 @@ def compute(cache: Path, deadline: float, *wishes: object) -> Extension:
     """Begin with the real engine, tell the pipe beside the kernels which process this is, and stay there."""
 
     def tell(_fraction: float, step: str) -> None:
-        if step == "layout":
+        if step == "candidates":
             (cache.parent / PIPE).write_text(str(os.getpid()))
             threading.Event().wait()
 

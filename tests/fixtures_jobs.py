@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from uncrop.model import ImageHeader, Job, Metadata, Placement, Rect, UncropRequest
+from uncrop.model import ImageHeader, Job, Metadata, Placement, Rect, Sides, UncropRequest
 from uncrop.providers.clipdrop.facts import FACTS
 
 
@@ -28,6 +28,8 @@ def make_job(organization_id: str | None = "org_a", requests_per_minute: int | N
             metadata=Metadata(),
         ),
         placement=Placement(width=16, height=16, source=whole, kept=whole),
+        sides=Sides(),
+        output_size=(16, 16),
         seed=None,
         quality="standard",
         answer_format="JPEG",

@@ -19,6 +19,7 @@ from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.slots import Slots
 from uncrop.errors import AuthenticationRequired, InvalidApiKey
 from uncrop.model import Caller, PictureFacts, StageTime, UncropResult
+from uncrop.providers.registry import load_rows
 from uncrop.server.app import create_app
 from uncrop.server.protocol import BoundedProtocol
 from uncrop.server.run import make_server
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from uncrop.model import UncropRequest
+    from uncrop.model import ProviderFacts, UncropRequest
     from uncrop.providers.commitment import Commitment
     from uncrop.store.keys import NewKey
     from uncrop.uncropper import Stopwatch
@@ -75,7 +76,13 @@ class FakeUncropper:
     requests: list[UncropRequest] = field(default_factory=list)
 
     async def run(
-        self, request: UncropRequest, caller: Caller, *, commitment: Commitment, stopwatch: Stopwatch
+        self,
+        request: UncropRequest,
+        caller: Caller,
+        *,
+        commitment: Commitment,
+        stopwatch: Stopwatch,
+        admit_by: float,
     ) -> UncropResult:
         self.requests.append(request)
         with stopwatch.stage("intake"):
@@ -98,7 +105,10 @@ class FakeAuthenticator:
 
 
 class FakeRegistry:
-    """Knows the names."""
+    """Knows the names and the rows."""
+
+    def facts(self) -> tuple[ProviderFacts, ...]:
+        return tuple(load_rows(()).values())
 
     def names(self) -> tuple[str, ...]:
         return ("clipdrop", "local", "openai")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import os
 
     from uncrop.bootstrap import open_uncropper
-    from uncrop.model import Progress
+    from uncrop.model import ImageFormat, Progress
     from uncrop.settings import Settings
     from uncrop.uncropper import Uncropper
 
@@ -63,6 +63,13 @@ def extend(
     mask: bytes | None = None,
     prompt: str | None = None,
     size: str | None = None,
+    aspect_ratio: str | None = None,
+    canvas: tuple[int, int] | None = None,
+    position: tuple[int, int] | None = None,
+    zoom_out: int | None = None,
+    anchor: str | None = None,
+    output_size: str | None = None,
+    output_format: ImageFormat | None = None,
     confidence_map: bool = False,
     progress: Progress | None = None,
     settings: Settings | None = None,
@@ -82,6 +89,12 @@ def extend(
         Where the provider takes them: ``fast``, ``standard`` or ``best``; whether the result has a grey PNG, the
         lighter the surer; in place of sides, a PNG that is transparent where pixels are to be made; what to continue
         with; with a mask, the output size.
+    aspect_ratio, canvas, position, zoom_out, anchor
+        In place of sides: a ratio such as ``"16:9"``; the canvas's width and height, and where the photo's top left
+        corner lies on it; per cent to zoom out, 1..90; where the photo lies, such as ``"left"`` or ``"top-right"``.
+    output_size, output_format
+        The finished picture's size, such as ``"1920x1080"``, of the canvas's shape; ``"JPEG"``, ``"PNG"`` or
+        ``"WEBP"``.
     progress
         Called, as far as the provider tells, as ``progress(fraction, step)`` in another thread; what it raises ends the
         work.
@@ -107,6 +120,15 @@ def extend(
         mask=mask,
         prompt=prompt,
         size=size,
+        aspect_ratio=aspect_ratio,
+        canvas_width=None if canvas is None else canvas[0],
+        canvas_height=None if canvas is None else canvas[1],
+        canvas_x=None if position is None else position[0],
+        canvas_y=None if position is None else position[1],
+        zoom_out=zoom_out,
+        anchor=anchor,
+        output_size=output_size,
+        answer_format=output_format,
         confidence_map=confidence_map,
     )
     return extend_once(request, settings or configuration.load(), progress=progress)

@@ -12,6 +12,7 @@ from uncrop import engine
 from uncrop import settings as configuration
 from uncrop.admission.admission import Admission
 from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.fair_queue import FairQueue
 from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
 from uncrop.providers.maker import MakerContext
@@ -88,7 +89,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         store = await stack.enter_async_context(open_store_from(settings))
         registry = await stack.enter_async_context(_registry(settings, runner))
         capacity = Capacity(
-            slots=Slots(settings.max_running, settings.max_waiting), memory=PixelMemory(settings.max_pixel_bytes)
+            slots=Slots(settings.max_running, settings.max_waiting),
+            memory=PixelMemory(settings.max_pixel_bytes),
+            engine=FairQueue(settings.engine_workers + 1),
         )
         rates = RateLimiter(settings.rate_limit_per_minute)
         usage = UsageLimits(store.usage, default_daily_limit=settings.usage_limit_per_day)

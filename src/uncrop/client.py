@@ -143,6 +143,13 @@ class Client:
         mask: File | None = None,
         prompt: str | None = None,
         size: str | None = None,
+        aspect_ratio: str | None = None,
+        canvas: tuple[int, int] | None = None,
+        position: tuple[int, int] | None = None,
+        zoom_out: int | None = None,
+        anchor: str | None = None,
+        output_size: str | None = None,
+        output_format: str | None = None,
         confidence_map: bool = False,
     ) -> ExtendedPicture:
         """Extend one image; the fields are those of the HTTP API.
@@ -151,6 +158,8 @@ class Client:
         ----------
         image, mask
             The files' bytes, or their paths.
+        canvas, position
+            The canvas's width and height, and where the photo's top left corner lies on it.
 
         Raises
         ------
@@ -162,7 +171,23 @@ class Client:
             A file cannot be read.
         """
         sides = {"extend_left": left, "extend_right": right, "extend_up": up, "extend_down": down}
-        wishes = {"seed": seed, "quality": quality, "prompt": prompt, "size": size}
+        width, height = canvas or (None, None)
+        x, y = position or (None, None)
+        wishes: dict[str, str | int | None] = {
+            "seed": seed,
+            "quality": quality,
+            "prompt": prompt,
+            "size": size,
+            "aspect_ratio": aspect_ratio,
+            "zoom_out": zoom_out,
+            "anchor": anchor,
+            "canvas_width": width,
+            "canvas_height": height,
+            "canvas_x": x,
+            "canvas_y": y,
+            "output_size": output_size,
+            "output_format": output_format,
+        }
         fields = {"provider": provider, "organization_id": self._organization_id}
         fields |= {name: str(value) for name, value in sides.items() if value}
         fields |= {name: str(value) for name, value in wishes.items() if value is not None}

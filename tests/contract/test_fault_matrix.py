@@ -138,11 +138,44 @@ SKETCH: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "no address to poll": (says(200, b'{"id": "1"}'), Invalid),
     "half a JSON": (says(200, b'{"id": "1", "polling_url": "canary-7f3a'), Invalid),
 }
+STABILITY: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "content": (says(403, b'{"name": "content_moderation", "errors": ["canary-7f3a"]}'), errors.ContentRejected),
+    "a public figure": (says(422, b'{"name": "public_figure", "errors": ["canary-7f3a"]}'), errors.ContentRejected),
+    "the language": (says(422, b'{"name": "invalid_language", "errors": ["canary-7f3a"]}'), Rejected),
+    "a filtered picture": (says(200, photo_png(100, 64), finish_reason="CONTENT_FILTERED"), errors.ContentRejected),
+    "a picture without a reason": (says(200, photo_png(100, 64)), Invalid),
+    "a forged end": (
+        says(200, truncated(photo_png(100, 64), 0.6, forged_end=True), finish_reason="SUCCESS"),
+        Invalid,
+    ),
+}
+BFL: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422, b'{"detail": [{"loc": ["body"], "msg": "canary-7f3a", "type": "missing"}]}'), Rejected),
+    "the credits": (says(400, b'{"error": "insufficient_credits", "message": "canary-7f3a"}'), Spent),
+    "the key": (says(400, b'{"error": "invalid_api_key", "message": "canary-7f3a"}'), Refused),
+    "no address to poll": (says(200, b'{"id": "1"}'), Invalid),
+    "a webhook's answer": (says(200, b'{"id": "1", "status": "Pending", "webhook_url": "canary-7f3a"}'), Invalid),
+}
+BRIA: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422, b'{"error": {"code": 422, "message": "canary-7f3a"}, "request_id": "1"}'), Rejected),
+    "460": (says(460, b'{"error": {"code": 460, "message": "canary-7f3a"}, "request_id": "1"}'), Rejected),
+    "506": (says(506, b'{"error": {"code": 506, "message": "canary-7f3a"}, "request_id": "1"}'), Failed),
+    "moderation": (
+        says(422, b'{"error": {"message": "Failed content moderation canary-7f3a"}}'),
+        errors.ContentRejected,
+    ),
+    "moderation in detail": (says(422, b'{"detail": "Content moderated canary-7f3a"}'), errors.ContentRejected),
+    "a picture at once": (says(200, b'{"result": {"image_url": "canary-7f3a"}, "request_id": "1"}'), Invalid),
+    "no address to poll": (says(202, b'{"request_id": "1"}'), Invalid),
+}
 MATRIX = [
     *((provider, fault, *ALL[fault]) for provider in REMOTE for fault in ALL),
     *(("clipdrop", fault, *case) for fault, case in CLIPDROP.items()),
     *(("openai", fault, *case) for fault, case in OPENAI.items()),
     *(("sketch", fault, *case) for fault, case in SKETCH.items()),
+    *(("stability", fault, *case) for fault, case in STABILITY.items()),
+    *(("bfl", fault, *case) for fault, case in BFL.items()),
+    *(("bria", fault, *case) for fault, case in BRIA.items()),
 ]
 
 

@@ -34,7 +34,17 @@ MALFORMED = "VALIDATION_ERROR"
 
 @pytest.mark.parametrize(
     "path",
-    ["/nope", "/page/", "/page/../app.py", "/api/v1/images", PATH + "/", "//evil.example/x", "/docs", "/%2e%2e/x"],
+    [
+        "/nope",
+        "/page/",
+        "/page/../app.py",
+        "/api/v1/images",
+        PATH + "/",
+        "//evil.example/x",
+        "/docs/",
+        "/redoc",
+        "/%2e%2e/x",
+    ],
 )
 def test_unknown_addresses(quiet: Real, path: str) -> None:
     check(
@@ -131,8 +141,8 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         CLIPDROP.but(provider="midjourney"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "Unknown provider; allowed are clipdrop, local, openai",
-            {"provider": "midjourney", "allowed": ["clipdrop", "local", "openai"]},
+            "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability",
+            {"provider": "midjourney", "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"]},
         ),
     ),
     "malformed organization": (
@@ -164,15 +174,15 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         OPENAI.but(extend_up="1"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "extend_up cannot be sent together with mask_file",
-            {"fields": ["extend_up", "mask_file"], "provider": "openai"},
+            "extend_up and mask_file cannot be sent together: each says what the canvas is",
+            {"fields": ["extend_up", "mask_file"]},
         ),
     ),
     "sides and size with openai": (
         OPENAI.but("mask_file", extend_up="1", extend_left="2", size="1024x1024"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "extend_left and extend_up cannot be sent together with size",
+            "size goes with mask_file alone, not with extend_left and extend_up; see output_size",
             {"fields": ["extend_left", "extend_up", "size"], "provider": "openai"},
         ),
     ),
@@ -180,7 +190,7 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         OPENAI.but("mask_file", extend_up="-1"),
         invalid(
             "INVALID_EXTEND_PARAMETERS",
-            "At least one extend parameter must be positive, or nothing is to be made",
+            "Nothing is to be made: at least one side must grow",
             {"provider": "openai"},
         ),
     ),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -281,4 +282,119 @@ def test_nonsense_after_a_whole_request_does_not_take_its_answer_away(server: Ru
     with Wire(server) as wire:
         wire.send(whole() + b"nonsense\r\n\r\n" + LIVEZ)
         assert wire.answer().body == picture().image
+        assert wire.is_closed()
+
+
+# --- upgrades are ignored --------------------------------------------------------------------------------------------
+
+# What curl --http2, Java's client and browsers send; and odd spellings of the same.
+WISHES: dict[str, tuple[str, ...]] = {
+    "h2c": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"),
+    "websocket": ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13"),
+    "unknown": ("Connection: upgrade", "Upgrade: nonsense/7"),
+    "several": ("Upgrade: h2c", "Connection: keep-alive", "Upgrade: websocket, TLS/1.0", "Connection: Upgrade"),
+    "odd case": ("UPGRADE: H2C", "CONNECTION: uPgRaDe"),
+    "with a proxy's name": ("Proxy-Connection: Upgrade", "Upgrade: h2c"),
+    "empty": ("Connection: Upgrade", "Upgrade:"),
+}
+
+
+def one_more_request(server: Running, before: int) -> bool:
+    return requests_seen(server) == before + 1
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_post_that_asks_for_an_upgrade_is_a_post(server: Running, wish: str) -> None:
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        wire.send(whole(form(), *WISHES[wish]) + LIVEZ)
+        answer = wire.answer()
+        assert (answer.status, answer.body) == (200, picture().image)
+        assert "upgrade" not in answer.headers
+        assert wire.answer().body == b'{"status":"ok"}'
+    assert one_more_request(server, before)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_chunked_post_that_asks_for_an_upgrade_is_a_post(server: Running, wish: str) -> None:
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        body = form()
+        wire.send(head(FORM_TYPE, *WISHES[wish], TE) + chunked(body[:10], body[10:]) + LIVEZ)
+        assert (wire.answer().status, wire.answer().body) == (200, b'{"status":"ok"}')
+    assert one_more_request(server, before)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_body_that_comes_after_a_head_that_asks_for_an_upgrade_is_no_request(server: Running, wish: str) -> None:
+    """The body is itself a request, as a smuggler would send it; only as a body is it harmless."""
+    inner = head("Content-Length: 0") + LIVEZ
+    smuggled = form(inner)
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        data = whole(smuggled, *WISHES[wish], "Expect: 100-continue")
+        wire.send(data[: -len(smuggled)])
+        # The server has read the head, and waits for what was announced.
+        assert (wire.line(), wire.line()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+        wire.send(smuggled)
+        assert wire.answer().status == 200
+        wire.send(LIVEZ)
+        assert wire.answer().body == b'{"status":"ok"}'
+    assert one_more_request(server, before)
+    uncropper: Any = server.service.uncropper
+    assert uncropper.requests[-1].image == inner
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_body_of_a_refused_request_that_asks_for_an_upgrade_is_no_request(server: Running, wish: str) -> None:
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        smuggled = whole()
+        wire.send(whole(smuggled, *WISHES[wish], key="wrong"))
+        assert wire.answer().status == 401
+        assert wire.is_closed()
+    assert requests_seen(server) == before
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_heads_that_ask_for_an_upgrade_come_in_any_pieces(server: Running, pieces: int) -> None:
+    data = whole(form(), *WISHES["h2c"]) + LIVEZ.replace(b"Host: a", b"Host: a\r\nConnection: Upgrade\r\nUpgrade: h2c")
+    with Wire(server) as wire:
+        wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(data), pieces):
+            wire.send(data[start : start + pieces])
+        assert (wire.answer().status, wire.answer().body) == (200, b'{"status":"ok"}')
+
+
+def test_many_requests_in_one_breath_may_all_ask_for_an_upgrade(server: Running) -> None:
+    get = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(wire.send, get * 1500 + whole(form(), *WISHES["h2c"]) + LIVEZ)
+        assert {wire.answer().status for _ in range(1502)} == {200}
+        sending.result()
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_head_that_asks_for_an_upgrade_is_checked_like_any_other(server: Running, wish: str) -> None:
+    for lines, host, expected in (
+        (("Content-Length: 5", TE), "a.example", malformed()),
+        ((), None, NO_HOST),
+        (("Host: b.example",), "a.example", NO_HOST),
+    ):
+        with Wire(server) as wire:
+            wire.send(head(*WISHES[wish], *lines, host=host) + LIVEZ)
+            wire.answer().check(expected)
+            assert wire.is_closed()
+    with Wire(server) as wire:
+        wire.send(head(*WISHES[wish], *[f"X-{number}: 1" for number in range(100)]) + LIVEZ)
+        wire.answer().check(TOO_LARGE)
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_whoever_asks_for_an_upgrade_may_close_too(server: Running, wish: str) -> None:
+    with Wire(server) as wire:
+        wire.send(head(*WISHES[wish], "Connection: close", method="GET", path="/livez"))
+        answer = wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert wire.is_closed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -34,9 +35,16 @@ ANSWERS = (
 
 def schemathesis(house: Real, folder: Path, *options: str, hooks: str | None = None) -> None:
     """Run it against the server; everything that it says is shown when it finds something."""
+    document = httpx2.get(f"{house.url}/openapi.json").json()
+    for item in document["paths"].values():
+        for operation in item.values():
+            # Never answered, so that it must not count as documented; it stands there for generators of clients.
+            operation["responses"].pop("2XX", None)
+    (folder / "openapi.json").write_text(json.dumps(document))
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{house.url}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(folder / "openapi.json"), "--url", house.url),
         *("--header", f"X-API-Key: {house.key}", "--generation-deterministic", "--continue-on-failure", "--no-color"),
+        *("--request-timeout", "120"),
     ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     if hooks is not None:
@@ -49,7 +57,9 @@ def schemathesis(house: Real, folder: Path, *options: str, hooks: str | None = N
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
+def house(tmp_path: Path, kernels: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
+    # The reader of PNGs is compiled code; compiling it within a request would take longer than a client waits.
+    (tmp_path / "kernels").symlink_to(kernels)
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     with real(tmp_path, settings={"rate_limit_per_minute": 1_000_000}) as running:
         yield running

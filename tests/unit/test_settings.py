@@ -101,6 +101,43 @@ def test_keys_are_not_shown_by_accident(monkeypatch: pytest.MonkeyPatch) -> None
     assert "sk-very-secret" not in repr(settings.load())
 
 
+@pytest.mark.parametrize(
+    ("listed", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://app.example.com", ("https://app.example.com",)),
+        (" https://a.example , http://localhost:3000,", ("https://a.example", "http://localhost:3000")),
+        ("capacitor://localhost,http://[::1]:8080", ("capacitor://localhost", "http://[::1]:8080")),
+    ],
+)
+def test_origins_are_listed_with_commas(listed: str, origins: tuple[str, ...]) -> None:
+    assert settings.load(cors_origins=listed).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("app.example.com", "https://", "https://a.example/", "https://a.example/path", "https://*.example.com"),
+        *("https://user:word@a.example", "https://A.example", "null", "https://a.example:port", "https://a b.example"),
+        *("https://a.example?x", "https://a..example", "//a.example", "https:a.example"),
+    ],
+)
+def test_what_is_no_origin_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("UNCROP_CORS_ORIGINS", f"https://good.example,{origin}")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [
+        "UNCROP_CORS_ORIGINS: entry 2 is no origin; write scheme://host[:port] in lower case, no / at its end"
+    ]
+
+
+def test_every_origin_and_one_more_contradict() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(cors_origins="*,https://a.example")
+    assert caught.value.problems == ["UNCROP_CORS_ORIGINS: '*' is every origin, so that it stands alone"]
+
+
 PLUGIN = replace(
     CLIPDROP,
     name="sketch",
@@ -110,6 +147,7 @@ PLUGIN = replace(
         SettingFacts(name="steps", kind="integer", help="Steps.", default=20, minimum=1, maximum=50),
         SettingFacts(name="strength", kind="number", help="Strength.", minimum=0, maximum=1),
         SettingFacts(name="style", kind="text", help="Style."),
+        SettingFacts(name="mode", kind="text", help="Mode.", choices=("fast", "high")),
     ),
 )
 
@@ -117,10 +155,17 @@ PLUGIN = replace(
 def test_a_plugins_settings_are_read_by_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCROP_SKETCH_API_KEY", "key-7")
     monkeypatch.setenv("UNCROP_SKETCH_STRENGTH", "0.25")
+    monkeypatch.setenv("UNCROP_SKETCH_MODE", "high")
     configured = settings.load({"sketch": PLUGIN})
     assert configured.providers == {
         "sketch": ProviderSettings(
-            values={"api_key": "key-7", "base_url": "https://sketch.example.org", "steps": 20, "strength": 0.25}
+            values={
+                "api_key": "key-7",
+                "base_url": "https://sketch.example.org",
+                "steps": 20,
+                "strength": 0.25,
+                "mode": "high",
+            }
         )
     }
     assert "key-7" not in repr(configured)
@@ -130,12 +175,14 @@ def test_a_plugins_mistakes_are_told_by_their_variables(monkeypatch: pytest.Monk
     monkeypatch.setenv("UNCROP_SKETCH_STEPS", "51")
     monkeypatch.setenv("UNCROP_SKETCH_STRENGTH", "much")
     monkeypatch.setenv("UNCROP_SKETCH_BASE_URL", "sketch")
+    monkeypatch.setenv("UNCROP_SKETCH_MODE", "slow")
     with pytest.raises(SettingsError) as caught:
         settings.load({"sketch": PLUGIN})
     assert [line.partition(":")[0] for line in caught.value.problems] == [
         "UNCROP_SKETCH_BASE_URL",
         "UNCROP_SKETCH_STEPS",
         "UNCROP_SKETCH_STRENGTH",
+        "UNCROP_SKETCH_MODE",
     ]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from uncrop.capacity.fair_queue import NOBODY
 from uncrop.errors import ServerBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# One organization may not take the last eighth: with the built-in sizes, the largest body fits there.
+KEPT_SHARE = 8
 
 
 class BodyBudget:
@@ -26,39 +31,54 @@ class BodyBudget:
 
     def __init__(self, max_bytes: int, *, retry_after: float = 5) -> None:
         self.max_bytes = max_bytes
-        self.held = 0
         self._retry_after = retry_after
+        self._held: Counter[str] = Counter()
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held."""
+        return self._held.total()
 
     @contextmanager
-    def share(self) -> Iterator[Share]:
-        """Hold a share that grows with its body and is given back whole."""
-        share = Share(self)
+    def share(self, owner: str = NOBODY) -> Iterator[Share]:
+        """Hold a share that grows with its body and is given back whole.
+
+        Parameters
+        ----------
+        owner
+            The organization whose body it is.
+        """
+        share = Share(self, owner)
         try:
             yield share
         finally:
-            self.held -= share.size
+            self._held[owner] -= share.size
+            if not self._held[owner]:
+                del self._held[owner]
 
-    def take(self, size: int) -> None:
+    def take(self, owner: str, size: int) -> None:
         """Take ``size`` bytes.
 
         Raises
         ------
         ServerBusy
-            They are not left.
+            They are not left, or what is left is for others.
         """
-        if self.held + size > self.max_bytes:
+        own = self.max_bytes - (0 if owner == NOBODY else self.max_bytes // KEPT_SHARE)
+        if self.held + size > self.max_bytes or self._held[owner] + size > own:
             raise ServerBusy(retry_after=self._retry_after)
-        self.held += size
+        self._held[owner] += size
 
 
 class Share:
     """One body's part of the budget, in bytes."""
 
-    def __init__(self, budget: BodyBudget) -> None:
+    def __init__(self, budget: BodyBudget, owner: str) -> None:
         self._budget = budget
+        self._owner = owner
         self.size = 0
 
     def grow(self, size: int) -> None:
         """Take ``size`` bytes more; see ``BodyBudget.take``."""
-        self._budget.take(size)
+        self._budget.take(self._owner, size)
         self.size += size

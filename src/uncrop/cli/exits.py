@@ -47,7 +47,7 @@ def stop(message: str, code: int = WRONG_USE) -> NoReturn:
 
 def require_server() -> None:
     """Stop unless the packages of the extra ``server`` are there."""
-    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    missing = [name for name in ("sqlalchemy", "starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         stop(f"this needs packages that are missing ({', '.join(missing)}); they come with the extra: uncrop[server]")
 

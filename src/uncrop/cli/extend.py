@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from uncrop.cli import files
 from uncrop.cli.compiling import compile_once
-from uncrop.cli.exits import explained
+from uncrop.cli.exits import explained, stop
 from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
-    from uncrop.model import Sides
+    from uncrop.model import UncropResult
+
+_CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,6}))?")
 
 
 def extend(
@@ -26,6 +29,13 @@ def extend(
     right: Annotated[int, typer.Option(help="Pixels to add on the right.")] = 0,
     up: Annotated[int, typer.Option(help="Pixels to add above.")] = 0,
     down: Annotated[int, typer.Option(help="Pixels to add below.")] = 0,
+    aspect: Annotated[str | None, typer.Option(help="In place of sides: the ratio of the result, as 16:9.")] = None,
+    canvas: Annotated[
+        str | None, typer.Option(help="In place of sides: 2000x1500, or 2000x1500+X+Y to say where the photo lies.")
+    ] = None,
+    zoom_out: Annotated[int | None, typer.Option(help="In place of sides: per cent, 1 to 90.")] = None,
+    anchor: Annotated[str | None, typer.Option(help="Where the photo lies: center, left, top-right and so on.")] = None,
+    output_size: Annotated[str | None, typer.Option(help="Of the finished picture, as 1920x1080.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.")] = None,
     provider: Annotated[str, typer.Option(help="Who makes the pixels: {providers}.")] = "local",
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
@@ -58,6 +68,11 @@ def extend(
             prompt=prompt,
             size=size,
             confidence_map=confidence_map is not None,
+            aspect_ratio=aspect,
+            zoom_out=zoom_out,
+            anchor=anchor,
+            output_size=output_size,
+            **_canvas(canvas),
             answer_format=answer_format,
         )
         configured = settings.load()
@@ -75,14 +90,32 @@ def extend(
     facts += [f"repainted by {result.drift:.1f} levels"] if result.drift is not None else []
     facts += [f"{time.perf_counter() - started:.1f} s"]
     typer.echo(f"{output}: {', '.join(facts)}")
-    beyond = _overreach(request.sides, result.facts.advice)
+    beyond = _overreach(result)
     for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):
         typer.echo(f"uncrop: {remark}", err=True)
 
 
-def _overreach(asked: Sides, advice: Sides | None) -> list[str]:
+def _canvas(text: str | None) -> dict[str, Any]:
+    """Read ``2000x1500`` or ``2000x1500+X+Y``; X and Y may be negative, as in ``2000x1500-10+0``."""
+    if text is None:
+        return {}
+    match = _CANVAS.fullmatch(text)
+    if match is None:
+        stop(f"--canvas {text}: must be like 2000x1500 or 2000x1500+100+0")
+    names = ("canvas_width", "canvas_height", "canvas_x", "canvas_y")
+    return {name: int(number) for name, number in zip(names, match.groups(), strict=True) if number is not None}
+
+
+def _overreach(result: UncropResult) -> list[str]:
     """Name the sides that were extended further than can be trusted, and how far they can."""
-    if advice is None:
+    if result.facts.advice is None or result.placement is None:
         return []
-    trusted = dataclasses.asdict(advice)
-    return [f"{side} {trusted[side]}" for side, pixels in dataclasses.asdict(asked).items() if pixels > trusted[side]]
+    placement, kept = result.placement, result.placement.kept
+    added = {
+        "left": kept.x,
+        "right": placement.width - kept.x - kept.width,
+        "up": kept.y,
+        "down": placement.height - kept.y - kept.height,
+    }
+    trusted = dataclasses.asdict(result.facts.advice)
+    return [f"{side} {trusted[side]}" for side, pixels in added.items() if pixels > trusted[side]]

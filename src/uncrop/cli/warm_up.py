@@ -8,10 +8,11 @@ import typer
 
 
 def warm_up() -> None:
-    """Compile the local engine and the PNG reader into their cache; takes a moment the first time only."""
+    """Compile engine, codecs and finishing steps into their cache; takes a moment the first time only."""
     from uncrop import engine, settings
     from uncrop.cli.exits import explained, stop
-    from uncrop.imaging import png_read
+    from uncrop.finish import pipeline
+    from uncrop.imaging import codec
 
     with explained():
         configured = settings.load()
@@ -21,6 +22,7 @@ def warm_up() -> None:
         stop(f"UNCROP_DATA_DIR: {configured.kernel_cache} cannot be made ({(error.strerror or 'unknown').lower()})")
     started = time.perf_counter()
     engine.use_cache(configured.kernel_cache)
-    png_read.warm_up()
+    codec.warm_up()
+    pipeline.warm_up()
     engine.warm_up()
     typer.echo(f"engine ready in {time.perf_counter() - started:.1f} s; kernels in {configured.kernel_cache}")

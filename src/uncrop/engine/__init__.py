@@ -1,8 +1,9 @@
 """The embedded engine: extends a photo from its own pixels, without weights and without a network.
 
-The method is multi-scale patch matching with expectation-maximisation (Wexler et al. 2007, Newson et al. 2014), with a
-coarse layout that grows outward from the photo. ``docs/engine.md`` explains it; ``pipeline.py`` shows its steps in
-their order, and every step is a file of its own. Importing this package loads neither Numba nor any kernel.
+The method is multi-scale patch matching with expectation-maximisation (Wexler et al. 2007, Newson et al. 2014), from
+coarse candidates that grow outward from the photo. ``docs/engine.md`` explains it, and ``docs/words.md`` its terms.
+``pipeline.py`` shows the steps in their order; each step is a file. Importing this package loads neither NumPy nor
+Numba.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from uncrop.engine.cache import is_compiled, mark_compiled, use_cache
-from uncrop.engine.memory import peak_bytes, picture_bytes
-from uncrop.engine.watch import Watch
+from uncrop.engine.runtime.cache import is_compiled, mark_compiled, use_cache
+from uncrop.engine.runtime.memory import peak_bytes, picture_bytes
+from uncrop.engine.runtime.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,11 +37,11 @@ class Extension:
     confidence
         0 to 1 for the whole made area; 1 when nothing had to be made.
     confidence_map
-        (height, width) uint8, 0 to 255 for every pixel; 255 on the photo itself. ``extend`` always fills it in; None
-        is for whoever hands the rest on without it.
+        (height, width) uint8, 0 to 255 for every pixel, 255 on the photo itself. ``extend`` always sets it; a caller
+        that passes the rest on without it sets None.
     advice
-        How far each side can be extended before the confidence of a line falls under 0.4, at most as far as it was;
-        None when nothing had to be made.
+        How far each side can be extended before the confidence of a line falls under 0.4, at most as far as it was
+        extended; None when nothing had to be made.
     """
 
     pixels: Pixels = field(repr=False)
@@ -67,24 +68,24 @@ def extend(
     image
         (height, width, channels) uint8 or uint16, at least 16 x 16; 1 channel is grey, 2 grey + alpha, 3 RGB, 4 RGBA.
     sides
-        Pixels to add on each side, up to 2000; negative numbers crop.
+        Pixels to add on each side, up to 65500; negative numbers crop.
     seed
         0 to 4294967295. The same photo, sides, quality and seed give the same bytes, whatever the number of threads.
     quality
-        "fast" for previews, "standard", or "best", which makes four times as many layouts.
+        "fast" for previews, "standard", or "best", which makes four times as many candidates.
     progress
-        Called as ``progress(fraction, step)`` between the steps; whatever it raises cancels the work.
+        Called as ``progress(fraction, step)`` between the steps; an exception that it raises cancels the work.
     deadline
-        A time on ``clock`` after which the next step is not begun.
+        A time on ``clock`` after which no further step begins.
     clock
-        Seconds from any origin.
+        Returns seconds from any origin.
     threads
-        How many threads compute; all that Numba allows by default.
+        How many threads compute; by default as many as Numba allows.
 
     Returns
     -------
     Extension
-        The picture of the exact size asked for, with its confidence.
+        The picture in exactly the size that was asked for, with its confidence.
 
     Raises
     ------
@@ -93,23 +94,23 @@ def extend(
     InvalidExtendParameters
         The sides exceed their limits, are all zero, or leave nothing.
     InvalidFieldValue
-        The seed or the quality is none that exists.
+        The seed or the quality does not exist.
     ProviderTimeout
         The deadline passed between two steps.
     """
-    from uncrop.engine.checks import check_request
+    from uncrop.engine.prepare.checks import check_request
 
     check_request(image, sides, seed, quality)
-    watch = Watch(progress=progress, deadline=deadline, clock=clock)
-    watch.check()  # loading the kernels takes a while
+    monitor = ProgressMonitor(progress=progress, deadline=deadline, clock=clock)
+    monitor.check()  # loading the kernels takes a while
     from uncrop.engine.pipeline import run
 
-    return Extension(**run(image, sides, seed=seed, quality=quality, watch=watch, threads=threads))
+    return Extension(**run(image, sides, seed=seed, quality=quality, monitor=monitor, threads=threads))
 
 
 def warm_up() -> None:
-    """Compile every kernel, so that no later call has to; into the folder given to ``use_cache``."""
-    from uncrop.engine.warm import compile_everything
+    """Compile every kernel into the folder given to ``use_cache``, so that no later call has to."""
+    from uncrop.engine.runtime.warm_up import compile_all_kernels
 
-    compile_everything()
+    compile_all_kernels()
     mark_compiled()

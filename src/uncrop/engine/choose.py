@@ -1,9 +1,9 @@
-"""Step 8: several layouts with differently strict priors; every region takes the one that fits best there.
+"""Several candidates with differently strict priors are made, and every region takes the one that fits best there.
 
-A layout that goes wrong mostly does so in one place: a subject begins again on the left, while the right is fine. So
-the choice is made pixel by pixel, by the costs of the patches around it, and the pieces are joined by more sweeps, as
-proposals are fused in Lempitsky et al. 2010 (doi:10.1109/TPAMI.2009.143), here without a graph cut: where two layouts
-meet, the patches find new sources themselves.
+A candidate that goes wrong mostly does so in one place: a subject begins again on the left while the right is fine. So
+the choice is made pixel by pixel, by the costs of the patches around it, and more sweeps join the pieces. Lempitsky et
+al. 2010 (doi:10.1109/TPAMI.2009.143) fuse proposals in the same way, but with a graph cut; here the patches find new
+sources themselves where two candidates meet.
 """
 
 from __future__ import annotations
@@ -15,167 +15,98 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from uncrop.engine.align import Frame
-from uncrop.engine.crew import Crew, bands
-from uncrop.engine.field import Field, make_field, target_mask
-from uncrop.engine.layout import COLOUR_SLACK, Visits, context_weights, grow, make_room, visiting_order
-from uncrop.engine.periods import NO_REPEATS, Repeats, periodic_layouts
-from uncrop.engine.plan import Plan
-from uncrop.engine.prior import Strictness, make_prior
-from uncrop.engine.pyramid import PATCH, RADIUS, Atlas
-from uncrop.engine.refine import improve
-from uncrop.engine.upsample import usable_place
-from uncrop.engine.watch import Watch
+from uncrop.engine.grow.candidate import Candidate, CoarsestLevel, make_candidate
+from uncrop.engine.grow.growth import visiting_order
+from uncrop.engine.grow.periods import NO_PERIODS, Periods, periodic_candidates
+from uncrop.engine.prepare.canvas import CanvasGeometry
+from uncrop.engine.prepare.patch import PATCH, RADIUS
+from uncrop.engine.prepare.presets import Preset
+from uncrop.engine.prepare.prior import Strictness, make_prior
+from uncrop.engine.prepare.pyramid import Exemplar
+from uncrop.engine.runtime.run import Run
+from uncrop.engine.runtime.thread_pool import ThreadPool
+from uncrop.engine.search.patch_field import PatchField, target_mask
+from uncrop.engine.search.refine import improve
 
-CHUNK = 4096  # pixels grown between two looks at the clock
-ANOTHER = 7919  # between the seeds of two layouts of the same prior
-LARGE = 200_000  # pixels of the coarsest canvas above which only one layout is made
-SHARE = 128  # pixels of one phase that one thread grows
+SEED_STEP = 7919  # between the seeds of two candidates with the same prior
+ONE_CANDIDATE_PIXELS = 200_000  # pixels of the coarsest canvas above which only one candidate is made
 WINDOW = 31 / 256  # of the canvas's long side: the square around a pixel over which costs are compared
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
-    """A finished coarsest level.
+def choose_candidate(canvas: CanvasGeometry, exemplar: Exemplar, preset: Preset, run: Run) -> Candidate:
+    """Make every candidate of the preset, each in one thread, and join the best parts of them.
 
-    Attributes
-    ----------
-    field
-        Its state.
-    strictness
-        Of the prior that holds from here on.
-    disagreement
-        (H, W) float64, how far apart the layouts were that it was chosen from; None where there was no other.
+    A photo that repeats itself gets periodic candidates too; if one of these has the least mean cost of all, it is
+    returned whole. Where the coarsest canvas is still large, around a photo too thin for more levels, only one
+    candidate is made, with the preset's first prior.
     """
+    level = CoarsestLevel(canvas=canvas, exemplar=exemplar, visits=visiting_order(canvas))
+    if canvas.height * canvas.width > ONE_CANDIDATE_PIXELS:
+        return make_candidate(level, preset.candidate_priors[0], preset, run.seed, run.pool)
+    one_thread, targets = ThreadPool(1, run.monitor.check), target_mask(canvas)
 
-    field: Field
-    strictness: Strictness
-    disagreement: NDArray[np.float64] | None = None
+    def make(strictness: Strictness, seed: int = run.seed, periods: Periods = NO_PERIODS) -> Candidate:
+        return make_candidate(level, strictness, preset, seed, one_thread, periods)
 
-
-def make_layout(
-    frame: Frame, atlas: Atlas, visits: Visits, strictness: Strictness, plan: Plan, seed: int, crew: Crew,
-    repeats: Repeats = NO_REPEATS,
-) -> Layout:  # fmt: skip
-    """Grow one layout, and refine it at its own level."""
-    field, prior = make_field(frame, atlas.pixels), make_prior(frame, strictness)
-    phase, order = visits
-    field.labels[:] = usable_place(atlas)
-    canvas, weights, strides = field.picture, context_weights(), plan.strides(frame)
-
-    def work(part: tuple[int, int]) -> None:
-        grow(
-            order, part[0], part[1], phase, canvas, field.labels, atlas, prior, weights, COLOUR_SLACK, strides, seed,
-            repeats, make_room(),
-        )  # fmt: skip
-
-    for parts in shares(visits, crew):
-        crew.each(work, parts)
-    targets = target_mask(frame)
-    field.labels[~targets] = -1
-    clamp_labels(field, atlas, targets)
-    improve(field, atlas, prior, plan.layout, seed, crew, targets)
-    return Layout(field=field, strictness=strictness)
-
-
-def shares(visits: Visits, crew: Crew) -> list[list[tuple[int, int]]]:
-    """Cut the visiting order into lists of parts that may be grown side by side.
-
-    Pixels of one phase do not read one another; a single thread just takes them in their order.
-    """
-    phase, order = visits
-    if crew.alone:
-        return [[part] for part in bands(0, order.size, CHUNK)]
-    starts = np.flatnonzero(np.diff(phase.reshape(-1)[order], prepend=-1))
-    ends = np.append(starts[1:], order.size)
-    return [bands(int(first), int(last), SHARE) for first, last in zip(starts, ends, strict=True)]
-
-
-def clamp_labels(field: Field, atlas: Atlas, targets: NDArray[np.bool_]) -> None:
-    """Give the patches on the photo's rim, which no pixel was grown for, their own place or the nearest whole patch.
-
-    Where neither is usable, because pixels there are transparent, they get a place that is.
-    """
-    top, bottom, left, right = field.box
-    fallback = usable_place(atlas)
-    rows, cols = np.nonzero(targets[top:bottom, left:right])
-    height, width = atlas.usable.shape
-    own = atlas.usable[rows, cols] != 0
-    near_rows = np.where(own, rows, np.clip(rows, RADIUS, height - RADIUS - 1))
-    near_cols = np.where(own, cols, np.clip(cols, RADIUS, width - RADIUS - 1))
-    good = atlas.usable[near_rows, near_cols] != 0
-    field.labels[top + rows, left + cols, 0] = np.where(good, near_rows, fallback[0])
-    field.labels[top + rows, left + cols, 1] = np.where(good, near_cols, fallback[1])
-
-
-def choose_layout(frame: Frame, atlas: Atlas, plan: Plan, seed: int, crew: Crew, watch: Watch) -> Layout:
-    """Make every layout of the plan, each in one thread, and return what is best of them.
-
-    A photo that repeats itself gets layouts that do so too; where one of these has the least mean cost it is kept
-    whole. A canvas that is still large at its coarsest level, around a photo too thin for more levels, gets the plan's
-    first layout alone.
-    """
-    visits = visiting_order(frame)
-    if frame.height * frame.width > LARGE:
-        return make_layout(frame, atlas, visits, plan.layouts[0], plan, seed, crew)
-    alone, targets = Crew(1, watch.check), target_mask(frame)
-
-    def make(strictness: Strictness, own_seed: int = seed, repeats: Repeats = NO_REPEATS) -> Layout:
-        return make_layout(frame, atlas, visits, strictness, plan, own_seed, alone, repeats)
-
-    tasks = [(strictness, seed + ANOTHER * turn) for turn in range(plan.times) for strictness in plan.layouts]
-    joined = join(crew.stream(lambda task: make(*task), tasks), targets)
-    periodic = crew.each(lambda task: make(task[0], repeats=task[1]), periodic_layouts(frame, atlas.pixels))
+    tasks = [
+        (strictness, run.seed + SEED_STEP * repetition)
+        for repetition in range(preset.repetitions)
+        for strictness in preset.candidate_priors
+    ]
+    joined = join(run.pool.stream(lambda task: make(*task), tasks), targets)
+    periodic = run.pool.each(lambda task: make(task[0], periods=task[1]), periodic_candidates(canvas, exemplar.pixels))
     if periodic:
-        cheapest = min(periodic, key=lambda layout: mean_cost(layout.field, targets))
+        cheapest = min(periodic, key=lambda candidate: mean_cost(candidate.field, targets))
         if mean_cost(cheapest.field, targets) < joined.least:
             return replace(cheapest, disagreement=disagreement(periodic))
-    improve(joined.field, atlas, make_prior(frame, plan.later), plan.joining, seed + 1, crew, targets)
-    return Layout(field=joined.field, strictness=plan.later, disagreement=joined.spread.variance())
+    prior = make_prior(canvas, preset.later_prior)
+    improve(joined.field, exemplar, prior, preset.joined_effort, run.seed + 1, run.pool, targets)
+    return Candidate(field=joined.field, strictness=preset.later_prior, disagreement=joined.spread.variance())
 
 
-def mean_cost(field: Field, targets: NDArray[np.bool_]) -> float:
+def mean_cost(field: PatchField, targets: NDArray[np.bool_]) -> float:
     """Return the mean of the costs of the ``targets`` (H, W)."""
     return float(field.costs[targets].mean(dtype=np.float64))
 
 
-class Spread:
-    """How far layouts are apart in the texture (H, W) of what they make."""
+class TextureSpread:
+    """How much candidates differ in the texture (H, W) of what they make."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._count = 0
         self._total = np.zeros(shape, np.int64)
         self._squares = np.zeros(shape, np.int64)
 
-    def add(self, field: Field) -> None:
-        """Take a layout in."""
+    def add(self, field: PatchField) -> None:
+        """Add one candidate."""
         texture = field.picture[..., 3].astype(np.int64)
         self._count += 1
         self._total += texture
         self._squares += texture * texture
 
     def variance(self) -> NDArray[np.float64]:
-        """Return (H, W): the variance over layouts of the texture around a pixel, in squared levels.
+        """Return (H, W): the variance over the candidates of the texture around a pixel, in squared levels.
 
-        Where some are calm and others busy, nothing in the photo tells what belongs there.
+        Where some candidates are calm and others busy, nothing in the photo tells what belongs there.
         """
         apart = window_sums(self._count * self._squares - self._total * self._total, RADIUS)
         variance: NDArray[np.float64] = apart / (self._count * self._count * PATCH)
         return variance
 
 
-def disagreement(layouts: list[Layout]) -> NDArray[np.float64]:
-    """Return (H, W): how far ``layouts`` are apart, see ``Spread.variance``."""
-    spread = Spread(layouts[0].field.costs.shape)
-    for layout in layouts:
-        spread.add(layout.field)
+def disagreement(candidates: list[Candidate]) -> NDArray[np.float64]:
+    """Return (H, W): how much ``candidates`` differ; see ``TextureSpread.variance``."""
+    spread = TextureSpread(candidates[0].field.costs.shape)
+    for candidate in candidates:
+        spread.add(candidate.field)
     return spread.variance()
 
 
-class Fit:
-    """How well the best layout so far fits around every pixel.
+class BestFit:
+    """How well the best candidate so far fits around every pixel.
 
-    Compared are means of the roots of the costs (H, W), so that one patch that fits badly does not decide for all.
+    The measure is the sum of the square roots of the costs (H, W) in a window, so that one patch that fits badly does
+    not decide for all.
     """
 
     def __init__(self, targets: NDArray[np.bool_]) -> None:
@@ -183,9 +114,9 @@ class Fit:
         self._half = max(1, round(WINDOW * max(targets.shape)) // 2)
         self._least = np.full(targets.shape, np.iinfo(np.int64).max)
 
-    def take_in(self, costs: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Note the ``costs`` (H, W) of a layout, and return (H, W): where it fits better than all before it."""
-        # In sixteenths, and whole, for sums that do not depend on their order.
+    def update(self, costs: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Add a candidate with these ``costs`` (H, W); return (H, W): True where it fits better than all before."""
+        # Whole sixteenths, so that sums do not depend on their order.
         roots = np.where(self._targets, np.floor(16 * np.sqrt(costs.clip(min=0))), 0).astype(np.int64)
         around = window_sums(roots, self._half)
         better = around < self._least
@@ -195,50 +126,50 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joined:
-    """The parts of several layouts that fit best.
+    """The parts of several candidates that fit best.
 
     Attributes
     ----------
     field
-        Their sources and their picture; costs and shifts are those of one of them, until the next sweep.
+        Their sources and their picture. Costs and shifts are those of one candidate, until the next sweep.
     spread
-        How far they were apart.
+        How much the candidates differed.
     least
         The least of their mean costs.
     """
 
-    field: Field
-    spread: Spread
+    field: PatchField
+    spread: TextureSpread
     least: float
 
 
-def join(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> Joined:
-    """Join the parts of the layouts that fit best, the first of equals.
+def join(candidates: Iterable[Candidate], targets: NDArray[np.bool_]) -> Joined:
+    """Join the parts of the candidates that fit best; of equal ones the first is taken.
 
-    Each is let go of when it has been looked at, so that many take no more memory than a few; the state of the first
-    is used up.
+    A candidate is released as soon as its parts are taken, so that many need no more memory than a few. The field of
+    the first one becomes the joined one.
     """
-    fit, spread, least = Fit(targets), Spread(targets.shape), inf
-    field: Field | None = None
-    for layout in layouts:
-        mine = layout.field
+    fit, spread, least = BestFit(targets), TextureSpread(targets.shape), inf
+    field: PatchField | None = None
+    for candidate in candidates:
+        mine = candidate.field
         spread.add(mine)
         least = min(least, mean_cost(mine, targets))
-        better = fit.take_in(mine.costs)
+        better = fit.update(mine.costs)
         if field is None:
             field = mine
         else:
-            field.labels[better] = mine.labels[better]
+            field.sources[better] = mine.sources[better]
             field.picture[better] = mine.picture[better]
     if field is None:
-        msg = "there is no layout to join"
+        msg = "there is no candidate to join"
         raise ValueError(msg)
     return Joined(field=field, spread=spread, least=least)
 
 
 def window_sums(values: NDArray[np.int64], half: int) -> NDArray[np.int64]:
-    """Return the sums of ``values`` (H, W) over the square of 2 half + 1 pixels around each, cut off at the rim."""
-    for _ in range(2):  # along the columns, then, on its side, along the rows
+    """Return the sums of ``values`` (H, W) over squares of 2 ``half`` + 1 pixels, cut off at the edges."""
+    for _ in range(2):  # along the columns, then, transposed, along the rows
         total = np.pad(values, ((half + 1, half), (0, 0))).cumsum(axis=0)
         values = (total[2 * half + 1 :] - total[: -2 * half - 1]).T
     return values

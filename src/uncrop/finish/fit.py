@@ -1,4 +1,4 @@
-"""Step 1: the provider's picture at the canvas's size, and how far it strayed from the original."""
+"""The provider's picture at the canvas's size, and how far it strayed from the original."""
 
 from __future__ import annotations
 

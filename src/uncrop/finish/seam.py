@@ -1,4 +1,4 @@
-"""Step 3: no step at the border.
+"""No step at the border.
 
 The outermost line of the original and the provider's version of the same line should be equal; what is left of their
 difference after the colour step is added to the made pixels next to it and fades out within a few pixels, as the

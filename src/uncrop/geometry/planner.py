@@ -121,20 +121,26 @@ def _inside(start: int, extent: int, whole: int, origin: int, scaled: int) -> tu
 def _obstacle(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
     longest, shortest = max(frame.width, frame.height), min(frame.width, frame.height)
     photo = frame.photo
+    shown = min(photo.width, photo.height)
     added = max(photo.x, photo.y, frame.width - photo.x - photo.width, frame.height - photo.y - photo.height)
     limits = (
         ("side", added, geometry.max_side),
         ("canvas_edge", longest, geometry.max_edge),
         ("canvas_pixels", frame.width * frame.height, geometry.max_pixels),
         ("canvas_ratio", longest / shortest, geometry.max_ratio),
+        ("photo_ratio", max(photo.width, photo.height) / shown, geometry.max_photo_ratio),
     )
     for quantity, value, limit in limits:
         if limit is not None and value > limit:
             return Obstacle(quantity=quantity, value=value, limit=limit)
-    for quantity, value, least in (
+    shortfalls = [
         ("canvas_edge", shortest, geometry.min_edge),
         ("canvas_pixels", frame.width * frame.height, geometry.min_pixels),
-    ):
+    ]
+    if not geometry.crops:
+        # Who crops by itself is sent the whole photo, which was measured before.
+        shortfalls.append(("photo_edge", shown, geometry.min_photo_edge))
+    for quantity, value, least in shortfalls:
         if value < least:
             return Obstacle(quantity=quantity, value=value, limit=least)
     return None

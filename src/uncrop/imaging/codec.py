@@ -12,7 +12,8 @@ from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
 from uncrop.errors import ImageTooLarge, InvalidImage
-from uncrop.imaging import arrays, jpeg, jpeg_pixels, png, png_read, png_write
+from uncrop.imaging import arrays, jpeg, jpeg_pixels, png, png_read, png_write, text
+from uncrop.imaging import resample as resampling
 from uncrop.imaging.header import SIDEWAYS, read_header
 from uncrop.imaging.limits import MAX_SIDES
 from uncrop.imaging.metadata import NO_METADATA, icc_channels
@@ -127,6 +128,8 @@ def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -
     """
     if box is None and pixels.shape[:2] == (height, width):
         return pixels
+    if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
+        return resampling.resample(pixels, width, height, box=box)  # type: ignore[arg-type]
     if pixels.dtype == np.uint8:
         small = _image(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
         return np.asarray(small).reshape(height, width, -1)
@@ -135,6 +138,13 @@ def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -
         for plane in np.moveaxis(pixels, 2, 0)
     ]
     return np.stack(planes, axis=2).round().clip(0, 65535).astype(np.uint16)
+
+
+def warm_up() -> None:
+    """Compile this package's kernels ahead of the first picture, which otherwise waits some seconds for them."""
+    png_read.warm_up()
+    resampling.warm_up()
+    text.warm_up()
 
 
 def _check_sides(pixels: Pixels, image_format: ImageFormat) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uncrop.errors import ImageTooLarge, InvalidImage, InvalidMask, UnsupportedImageFormat
-from uncrop.imaging import arrays, codec, png_write
+from uncrop.imaging import arrays, codec, png, png_read, png_write
 from uncrop.imaging.header import read_header, sniff
 from uncrop.imaging.limits import MAX_MASK_BYTES
 
@@ -59,16 +59,23 @@ def decode_mask(data: bytes) -> Mask:
     """
     header = _header(data)
     try:
-        pixels = codec.decode(data, header)
+        mask = _transparent(data, header)
     except InvalidImage as error:
         raise _corrupt() from error
-    alpha = arrays.split_alpha(pixels)[1]
-    if alpha is None:
+    if mask is None:
         raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", header.mode)
-    mask: Mask = alpha == 0
     if not mask.any():
         raise _broken("transparent", "The mask must have at least one transparent pixel", "at least 1 pixel", 0)
     return mask
+
+
+def _transparent(data: bytes, header: ImageHeader) -> Mask | None:
+    """Tell where alpha is 0; ``None`` when there is no alpha."""
+    opaque = png_read.read_opacity(data, png.read_layout(data)) if header.orientation == 1 else None
+    if opaque is not None:
+        return np.logical_not(opaque, out=opaque)
+    alpha = arrays.split_alpha(codec.decode(data, header))[1]
+    return None if alpha is None else alpha == 0
 
 
 def encode_mask(mask: Mask) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 
 from uncrop.errors import InvalidImage
 from uncrop.imaging import png, png_write
-from uncrop.imaging.inflate import inflate
+from uncrop.imaging.inflate import BrokenStream, inflate, inflate_rows
 from uncrop.imaging.limits import MAX_PADDING
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # First column and row, and distance between columns and rows, of Adam7's passes (section 8.1).
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-WHOLE = ((0, 0, 1, 1),)
 
 
 def read_pixels(data: bytes, layout: PngLayout) -> Pixels:
@@ -55,6 +54,20 @@ def read_pixels(data: bytes, layout: PngLayout) -> Pixels:
     return np.concatenate((pixels, alpha), axis=-1)
 
 
+def read_opacity(data: bytes, layout: PngLayout) -> NDArray[np.bool_] | None:
+    """Tell which pixels are not wholly transparent, (height, width), without holding the picture in memory.
+
+    ``None`` for kinds of pixels whose alpha cannot be seen in passing; the picture was not looked at then.
+    """
+    if (layout.colour, layout.depth, layout.interlaced) != (png.RGBA, 8, False):
+        return None
+    opaque = np.empty((layout.height, layout.width), np.bool_)
+    for top, rows in _bands(data, layout):
+        # Alpha is the upper byte of the four, so that a whole pixel tells.
+        np.greater(rows.view("<u4"), 0x00FFFFFF, out=opaque[top : top + len(rows)])
+    return opaque
+
+
 def warm_up() -> None:
     """Compile the kernel ahead of the first picture, which otherwise waits some seconds for it."""
     data = png_write.write(np.zeros((1, 1, 1), np.uint8))
@@ -63,25 +76,67 @@ def warm_up() -> None:
 
 def _samples(data: bytes, layout: PngLayout) -> Pixels:
     """Inflate and unfilter the file's samples: (height, width, samples)."""
+    if layout.interlaced:
+        return _interlaced(data, layout)
+    kind = np.uint16 if layout.depth == 16 else np.uint8
+    picture = np.empty((layout.height, layout.width, png.SAMPLES[layout.colour]), kind)
+    if layout.depth == 8:
+        for _ in _bands(data, layout, picture.reshape(layout.height, -1)):
+            pass
+    else:
+        for top, rows in _bands(data, layout):
+            picture[top : top + len(rows)] = _unpack(rows, layout, layout.width)
+    return picture
+
+
+def _bands(
+    data: bytes, layout: PngLayout, whole: NDArray[np.uint8] | None = None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield some unfiltered rows at a time, and the first one's number.
+
+    They are lost with the next step, but where ``whole``, (height, bytes of a row), is given: then they are its rows.
+    """
+    length = _row_bytes(layout, layout.width)
+    parts = (memoryview(data)[chunk.start : chunk.end] for chunk in layout.chunks if chunk.name == b"IDAT")
+    before, top = np.zeros(length, np.uint8), 0
+    room = whole
+    try:
+        for filtered in inflate_rows(parts, layout.height, 1 + length, padding=MAX_PADDING):
+            if room is None:
+                room = np.empty((len(filtered), length), np.uint8)
+            rows = room[: len(filtered)] if whole is None else whole[top : top + len(filtered)]
+            _unfilter(filtered, layout, before, rows)
+            yield top, rows
+            top += len(rows)
+            before = rows[-1].copy()
+    except BrokenStream as error:
+        raise _broken() from error
+
+
+def _interlaced(data: bytes, layout: PngLayout) -> Pixels:
     passes = list(_passes(layout))
     expected = sum(height * (1 + _row_bytes(layout, width)) for *_, width, height in passes)
-    raw = np.frombuffer(_inflate(data, layout, expected), np.uint8)
-    if not layout.interlaced:
-        return _unpack(_rows(raw, layout, layout.width, layout.height), layout, layout.width)
+    packed = b"".join([data[chunk.start : chunk.end] for chunk in layout.chunks if chunk.name == b"IDAT"])
+    raw = inflate(packed, expected, padding=MAX_PADDING)
+    if raw is None or len(raw) != expected:
+        raise _broken()
     kind = np.uint16 if layout.depth == 16 else np.uint8
     picture = np.empty((layout.height, layout.width, png.SAMPLES[layout.colour]), kind)
     at = 0
     for x, y, step_x, step_y, width, height in passes:
-        size = height * (1 + _row_bytes(layout, width))
-        rows = _rows(raw[at : at + size], layout, width, height)
+        length = _row_bytes(layout, width)
+        # Copied, for Numba would compile once more for what must not be written to.
+        filtered = np.frombuffer(raw, np.uint8, height * (1 + length), at).reshape(height, 1 + length).copy()
+        rows = np.empty((height, length), np.uint8)
+        _unfilter(filtered, layout, np.zeros(length, np.uint8), rows)
         picture[y::step_y, x::step_x] = _unpack(rows, layout, width)
-        at += size
+        at += filtered.size
     return picture
 
 
 def _passes(layout: PngLayout) -> Iterator[tuple[int, int, int, int, int, int]]:
     """Yield each pass that has pixels: first column, first row, steps, width, height."""
-    for x, y, step_x, step_y in ADAM7 if layout.interlaced else WHOLE:
+    for x, y, step_x, step_y in ADAM7:
         width, height = -((x - layout.width) // step_x), -((y - layout.height) // step_y)
         if width > 0 and height > 0:
             yield x, y, step_x, step_y, width, height
@@ -91,23 +146,18 @@ def _row_bytes(layout: PngLayout, width: int) -> int:
     return (width * layout.depth * png.SAMPLES[layout.colour] + 7) // 8
 
 
-def _inflate(data: bytes, layout: PngLayout, expected: int) -> bytes:
-    packed = b"".join([data[chunk.start : chunk.end] for chunk in layout.chunks if chunk.name == b"IDAT"])
-    raw = inflate(packed, expected, padding=MAX_PADDING)
-    if raw is None or len(raw) != expected:
-        raise InvalidImage(system_message="the PNG's picture data is corrupt, incomplete or too long")
-    return raw
-
-
-def _rows(raw: NDArray[np.uint8], layout: PngLayout, width: int, height: int) -> NDArray[np.uint8]:
+def _unfilter(
+    filtered: NDArray[np.uint8], layout: PngLayout, before: NDArray[np.uint8], rows: NDArray[np.uint8]
+) -> None:
     from uncrop.imaging.unfilter import unfilter
 
-    length = _row_bytes(layout, width)
-    rows = np.empty((height, length), np.uint8)
     step = max(1, layout.depth * png.SAMPLES[layout.colour] // 8)
-    if not unfilter(raw.reshape(height, length + 1), step, rows):
+    if not unfilter(filtered, step, before, rows):
         raise InvalidImage(system_message="the PNG has an unknown filter")
-    return rows
+
+
+def _broken() -> InvalidImage:
+    return InvalidImage(system_message="the PNG's picture data is corrupt, incomplete or too long")
 
 
 def _unpack(rows: NDArray[np.uint8], layout: PngLayout, width: int) -> Pixels:

@@ -1,40 +1,40 @@
-"""Undoing PNG's row filters, which depend on the pixel before and the row above and so cannot be vectorised.
+"""Undoing PNG's row filters, compiled: a byte depends on the one before it, so that numpy cannot do many at once.
 
 Imported by ``png_read`` on its first use, because Numba takes a while to load.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from uncrop.kernels import inlined, kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
-Kernel = TypeVar("Kernel", bound="Callable[..., object]")
 
 
-def compiled(kernel: Kernel, compiler: Callable[..., Callable[[Kernel], Kernel]] = njit) -> Kernel:
-    """Let Numba compile a kernel, into its cache where there is a place for one and else for this process alone."""
-    try:
-        return compiler(nogil=True, cache=True)(kernel)
-    except RuntimeError:  # no folder can be written to: a read-only container, for example
-        return compiler(nogil=True)(kernel)
-
-
-@compiled
+@inlined
 def _sub(source: NDArray[np.uint8], step: int, row: NDArray[np.uint8]) -> None:
-    row[:step] = source[:step]
+    for x in range(min(step, row.size)):
+        row[x] = source[x]
     for x in range(step, row.size):
         row[x] = source[x] + row[x - step]
 
 
-@compiled
+@inlined
+def _sub_of_three(source: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
+    """Do the same for RGB of 8 bits, the commonest kind, without reading back what was written just before."""
+    red, green, blue = np.uint8(0), np.uint8(0), np.uint8(0)
+    for x in range(0, row.size, 3):
+        red, green, blue = np.uint8(red + source[x]), np.uint8(green + source[x + 1]), np.uint8(blue + source[x + 2])
+        row[x], row[x + 1], row[x + 2] = red, green, blue
+
+
+@inlined
 def _average(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
     for x in range(min(step, row.size)):
         row[x] = source[x] + (above[x] >> 1)
@@ -42,7 +42,7 @@ def _average(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row
         row[x] = source[x] + ((np.int32(row[x - step]) + np.int32(above[x])) >> 1)
 
 
-@compiled
+@inlined
 def _paeth(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
     for x in range(min(step, row.size)):
         row[x] = source[x] + above[x]
@@ -58,8 +58,8 @@ def _paeth(source: NDArray[np.uint8], step: int, above: NDArray[np.uint8], row: 
         row[x] = source[x] + nearest
 
 
-@compiled
-def unfilter(filtered: NDArray[np.uint8], step: int, rows: NDArray[np.uint8]) -> bool:
+@kernel
+def unfilter(filtered: NDArray[np.uint8], step: int, before: NDArray[np.uint8], rows: NDArray[np.uint8]) -> bool:
     """Fill ``rows`` with the bytes before filtering (PNG specification, section 9.2).
 
     Parameters
@@ -68,6 +68,8 @@ def unfilter(filtered: NDArray[np.uint8], step: int, rows: NDArray[np.uint8]) ->
         (height, 1 + row bytes): each row's filter, then the row.
     step
         Whole bytes a pixel, at least 1.
+    before
+        (row bytes,): the row above the first one; zeros at the picture's top.
     rows
         (height, row bytes), written to.
 
@@ -77,12 +79,14 @@ def unfilter(filtered: NDArray[np.uint8], step: int, rows: NDArray[np.uint8]) ->
         False when a row names a filter that does not exist.
     """
     height, length = rows.shape
-    nothing = np.zeros(length, np.uint8)
     for y in range(height):
         kind, source, row = filtered[y, 0], filtered[y, 1:], rows[y]
-        above = rows[y - 1] if y else nothing
+        above = rows[y - 1] if y else before
         if kind == NONE:
-            row[:] = source
+            for x in range(length):  # assigning the whole row would allocate
+                row[x] = source[x]
+        elif kind == SUB and step == 3:
+            _sub_of_three(source, row)
         elif kind == SUB:
             _sub(source, step, row)
         elif kind == UP:

@@ -30,7 +30,15 @@ class UncropRequest:
     size: str | None = None
     quality: str | None = None
     confidence_map: bool = False
-    answer_format: ImageFormat | None = None  # for files and Python callers; the wire has no such field
+    aspect_ratio: str | None = None
+    canvas_width: int | None = None
+    canvas_height: int | None = None
+    canvas_x: int | None = None
+    canvas_y: int | None = None
+    zoom_out: int | None = None
+    anchor: str | None = None
+    output_size: str | None = None
+    answer_format: ImageFormat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,9 @@ from uncrop.model.requests import Caller
 from uncrop.model.shapes import Sides
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, Pixels, Quality
     from uncrop.model.provider_facts import ProviderFacts
     from uncrop.model.requests import UncropRequest
@@ -28,6 +31,8 @@ class Job:
     provider: ProviderFacts
     header: ImageHeader
     placement: Placement
+    sides: Sides  # that make the placement; negative where the photo is cropped
+    output_size: tuple[int, int]  # width and height of the finished picture
     seed: int | None
     quality: Quality
     answer_format: ImageFormat
@@ -47,6 +52,8 @@ class Task:
 
     job: Job
     photo: Pixels = field(repr=False)  # (header.height, header.width, header.channels)
+    # The used part of the photo as RGB, (kept.height, kept.width, 3), where the placement scales it.
+    scaled: NDArray[np.uint8] | None = field(default=None, repr=False)
     mask: Mask | None = field(default=None, repr=False)  # photo's extent; True = to be made
 
 

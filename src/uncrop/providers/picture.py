@@ -10,6 +10,7 @@ from uncrop.imaging.header import read_header
 from uncrop.imaging.upload import encode_anew, upload_bytes
 from uncrop.model import MEDIA_TYPES, Metadata
 from uncrop.placement.frames import draw_photo, fills, visible_part
+from uncrop.placement.underpaint import underpaint
 from uncrop.providers.conversation import Part
 
 if TYPE_CHECKING:
@@ -39,6 +40,20 @@ def used_file(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
     if (source.width, source.height) == (width, height):
         return _whole(task, upload)
     used = task.photo[source.y : source.y + source.height, source.x : source.x + source.width]
+    return _within(encode_anew(task.job.header, used, formats=upload.formats), used, task, upload)
+
+
+def opaque_file(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
+    """Make ``used_file`` without alpha, the photo's colours drawn out under all that is wholly transparent.
+
+    For providers that take transparency for something that is to be kept, or to be made.
+    """
+    if not arrays.has_alpha(task.photo):
+        return used_file(task, upload)
+    pixels, visible, source = arrays.to_rgb8(task.photo), visible_part(task), task.job.placement.source
+    if visible is not None:
+        pixels = underpaint(pixels, visible)
+    used = pixels[source.y : source.y + source.height, source.x : source.x + source.width]
     return _within(encode_anew(task.job.header, used, formats=upload.formats), used, task, upload)
 
 

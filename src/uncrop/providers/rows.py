@@ -52,6 +52,7 @@ def _of_geometry(facts: GeometryFacts) -> Iterator[str]:
         (facts.min_pixels, facts.max_pixels, "pixels"),
         (facts.min_photo_edge**2, facts.max_photo_pixels, "photo_pixels"),
         (1, facts.max_ratio, "ratio"),
+        (1, facts.max_photo_ratio, "photo_ratio"),
         (1, facts.max_side, "side"),
     ):
         if high is not None and high < low:
@@ -120,3 +121,5 @@ def _of_setting(setting: SettingFacts) -> Iterator[str]:
         yield f"settings.{setting.name}: a secret has no default"
     if setting.kind in {"integer", "number"} and isinstance(setting.default, str):
         yield f"settings.{setting.name}: its default is no number"
+    if setting.choices and (setting.kind != "text" or setting.default not in {None, *setting.choices}):
+        yield f"settings.{setting.name}: only a text has choices, and its default is one of them"

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import Route
 
 from uncrop.errors import InternalError, UncropError
 from uncrop.server import openapi
-from uncrop.server.errors import error_response, from_framework
+from uncrop.server.cors import CrossOrigin
+from uncrop.server.errors import MEDIA_TYPE, error_response, from_framework
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import BodyLimits
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import ExchangeMiddleware
-from uncrop.server.pages import add_page
+from uncrop.server.openapi_headers import header_components
+from uncrop.server.pages import page_routes
 from uncrop.server.routes import Routes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from uncrop.service.service import Service
 
 _log = structlog.stdlib.get_logger("uncrop.server")
 
 
-def create_app(service: Service, *, limits: BodyLimits | None = None) -> FastAPI:
+def create_app(service: Service, *, limits: BodyLimits | None = None) -> Starlette:
     """Return the HTTP API of a service.
 
     Parameters
@@ -44,33 +49,41 @@ def create_app(service: Service, *, limits: BodyLimits | None = None) -> FastAPI
     metrics = Metrics(capacity=service.capacity.figures, breakers=service.registry.breakers)
     limits = limits or BodyLimits(total_s=service.settings.body_timeout_s)
     routes = Routes(service, metrics=metrics, limits=limits)
-    app = FastAPI(
-        title=openapi.TITLE,
-        docs_url=None,  # both would load scripts from elsewhere
-        redoc_url=None,
-        redirect_slashes=False,  # a redirect would repeat whatever Host the client made up
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    cross_origin = CrossOrigin(service.settings.allowed_origins, header_components())
+    document = openapi.document(limits=limits, providers=service.registry.facts())
+    app = Starlette(
+        routes=[*_operations(routes), *page_routes(), _document_route(document)],
+        middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin)],
+        exception_handlers={UncropError: _refuse, HTTPException: _refuse_for_framework},  # type: ignore[dict-item]
         lifespan=partial(_lifespan, service),
     )
-    app.add_middleware(ExchangeMiddleware, metrics=metrics)
-    app.add_exception_handler(UncropError, _refuse)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, _refuse_for_framework)  # type: ignore[arg-type]
-    _add_routes(app, routes)
-    app.openapi = partial(openapi.document, limits=routes.limits, providers=service.registry.names())  # type: ignore[method-assign]
+    app.router.redirect_slashes = False  # a redirect would repeat whatever Host the client made up
     return app
 
 
-def _add_routes(app: FastAPI, routes: Routes) -> None:
-    for path in openapi.UNCROP_PATHS:
-        app.add_api_route(path, routes.uncrop, methods=["POST"])
-    app.add_api_route("/api/v1/providers", routes.providers, methods=["GET"])
-    for path, handler in (("/livez", routes.livez), ("/readyz", routes.readyz), ("/metrics", routes.metrics)):
-        app.add_api_route(path, handler, methods=["GET"])
-    add_page(app)
+def _operations(routes: Routes) -> list[Route]:
+    """Return the routes that the document describes; where GET is, Starlette lets HEAD be too."""
+    return [
+        *(Route(path, routes.uncrop, methods=["POST"]) for path in openapi.UNCROP_PATHS),
+        Route(openapi.PROVIDERS_PATH, routes.providers),
+        Route("/livez", routes.livez),
+        Route("/readyz", routes.readyz),
+        Route("/metrics", routes.metrics),
+    ]
+
+
+def _document_route(document: openapi.Json) -> Route:
+    # It cannot change while the server runs, so it is written once.
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    async def serve(_request: Request) -> Response:
+        return Response(text, media_type=MEDIA_TYPE)
+
+    return Route(openapi.ADDRESS, serve)
 
 
 @asynccontextmanager
-async def _lifespan(service: Service, _app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(service: Service, _app: Starlette) -> AsyncIterator[None]:
     yield
     await service.drain()
 
@@ -88,4 +101,9 @@ async def _refuse_for_framework(request: Request, error: HTTPException) -> Respo
     refusal = from_framework(error)
     exchange = exchange_of(request.scope)
     exchange.fail(refusal)
-    return error_response(refusal, trace_id=exchange.trace_id, headers=error.headers)
+    return error_response(refusal, trace_id=exchange.trace_id, headers=_in_order(error.headers or {}))
+
+
+def _in_order(headers: Mapping[str, str]) -> dict[str, str]:
+    # Starlette joins the methods of a set, so that their order changes from start to start.
+    return {name: ", ".join(sorted(value.split(", "))) if name == "Allow" else value for name, value in headers.items()}

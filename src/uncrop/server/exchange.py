@@ -12,12 +12,15 @@ from uncrop.errors import RateLimitExceeded
 from uncrop.service.report import RunReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import MutableMapping
     from typing import Any
 
     from uncrop.errors import UncropError
 
 _KEY = "uncrop.exchange"
+ARRIVED = "uncrop.arrived"
+"""Where a request's scope says when its first byte arrived, on the clock of ``time.monotonic``."""
+
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:~-]{1,128}")
 CLIENT_LEFT = "CLIENT_LEFT"
 CLIENT_LEFT_STATUS = 499
@@ -43,7 +46,6 @@ class Exchange:
 
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     request_id: str = ""
-    started: float = field(default_factory=time.perf_counter)
     run: RunReport = field(default_factory=RunReport)
     outcome: str = "OK"
     reason: str | None = None
@@ -67,12 +69,13 @@ class Exchange:
             self.run.rate = error.state
 
 
-def begin_exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
-    """Start the notes of a request with these raw headers."""
-    sent = dict(headers)
+def begin_exchange(scope: MutableMapping[str, Any]) -> Exchange:
+    """Start the notes of a request."""
+    sent: dict[bytes, bytes] = dict(scope["headers"])
     wished = sent.get(b"x-request-id", b"")
     return Exchange(
         request_id=wished.decode("ascii") if _SANE_ID.fullmatch(wished) else "",
+        run=RunReport(arrived=scope.get(ARRIVED, time.monotonic())),
         body_unread=sent.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in sent,
     )
 

@@ -12,7 +12,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from uncrop.errors import RequestTimeout, RequestTooLarge, ValidationError
+from uncrop.errors import ValidationError
+from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from uncrop.errors import InternalError
@@ -15,10 +15,11 @@ from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, attach, begi
 from uncrop.server.wire import rate_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from uncrop.server.cors import CrossOrigin
     from uncrop.server.exchange import Exchange
     from uncrop.server.metrics import Metrics
 
@@ -42,26 +43,29 @@ class ExchangeMiddleware:
     that must be finished.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, cross_origin: CrossOrigin) -> None:
         self._app = app
         self._metrics = metrics
+        self._cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other kinds of ASGI traffic pass through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = begin_exchange(scope["headers"])
+        exchange = begin_exchange(scope)
         attach(scope, exchange)
         with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
             try:
-                await self._answer(scope, _listening(receive, exchange), _dressing(send, exchange), exchange)
+                dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
+                await self._answer(scope, _listening(receive, exchange), dress, exchange)
             finally:
                 self._report(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         try:
-            await self._app(scope, receive, send)
+            answer = self._cross_origin.preflight(scope["method"], Headers(scope=scope)) or self._app
+            await answer(scope, receive, send)
         except ClientDisconnect:
             exchange.outcome = CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 (this is the one top handler)
@@ -75,7 +79,7 @@ class ExchangeMiddleware:
         if exchange.status is None:
             # Nothing was answered: the client left, or the server is being stopped.
             exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
-        seconds = time.perf_counter() - exchange.started
+        seconds = time.monotonic() - exchange.run.arrived
         route = getattr(scope.get("route"), "path", "unmatched")
         facts = dict(_facts(exchange))
         level = _log.warning if exchange.status >= 500 else _log.info
@@ -139,14 +143,16 @@ def _listening(receive: Receive, exchange: Exchange) -> Receive:
     return listen
 
 
-def _dressing(send: Send, exchange: Exchange) -> Send:
+def _dressing(send: Send, exchange: Exchange, cross_origin: Mapping[str, str]) -> Send:
     """Add the headers that every answer has, and count its bytes."""
 
     async def dress(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             message.setdefault("headers", [])
-            _add_headers(MutableHeaders(scope=message), exchange)
+            headers = MutableHeaders(scope=message)
+            headers.update(cross_origin)
+            _add_headers(headers, exchange)
         else:
             exchange.bytes_out += len(message.get("body", b""))
         await send(message)

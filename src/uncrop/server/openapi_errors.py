@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import errors
 from uncrop.errors import SettingsError, UncropError
+from uncrop.server import http_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Json = dict[str, Any]
 
-# Neither comes from a route: there is no route to describe, or only one route's own.
-_ELSEWHERE = {"NOT_FOUND", "NOT_READY"}
+_OURS = {*(f"{errors.__name__}.{name}" for name in ("base", "caller", "operator", "provider")), http_errors.__name__}
+_NO_ROUTE = {"NOT_FOUND"}
+_OF_ONE_ROUTE = {"NOT_READY"}
 _EXAMPLES: dict[str, tuple[str, Json | None]] = {
     "INVALID_EXTEND_PARAMETERS": ("Extend parameters exceed 2000px", {"extend_left": 2500, "max_allowed": 2000}),
     "VALIDATION_ERROR": (
@@ -26,7 +28,7 @@ _EXAMPLES: dict[str, tuple[str, Json | None]] = {
 
 def raised() -> list[type[UncropError]]:
     """Return every error that can be answered, by status and code."""
-    ours = [kind for kind in _tree(UncropError) if kind.__module__ == errors.__name__ and kind is not SettingsError]
+    ours = [kind for kind in _tree(UncropError) if kind.__module__ in _OURS and kind is not SettingsError]
     # A base comes before its children, so that of those that share a code the most special one stays.
     of_code = {kind.code: kind for kind in ours}
     return sorted(of_code.values(), key=lambda kind: (kind.status, kind.code))
@@ -38,23 +40,58 @@ def _tree(kind: type[UncropError]) -> Iterator[type[UncropError]]:
         yield from _tree(child)
 
 
-def error_responses(*, only: Iterable[int] | None = None, codes: Iterable[str] | None = None) -> Json:
-    """Return the responses by status.
+def _by_name() -> dict[str, list[type[UncropError]]]:
+    """Return the errors that a response tells of, by its name: one a status, and one for each route's own."""
+    groups: dict[str, list[type[UncropError]]] = {}
+    for kind in raised():
+        if kind.code in _OF_ONE_ROUTE:
+            groups[_special_name(kind.code)] = [kind]
+        elif kind.code not in _NO_ROUTE:
+            groups.setdefault(f"Error{kind.status}", []).append(kind)
+    return groups
+
+
+def _special_name(code: str) -> str:
+    return "Error" + "".join(part.capitalize() for part in code.split("_"))
+
+
+def error_responses(*, only: Iterable[int] | None = None, special: Iterable[str] = ()) -> Json:
+    """Return references to the responses, by status.
 
     Parameters
     ----------
     only
         Statuses to describe; all when absent.
-    codes
-        Codes to describe; when absent all but those of other routes.
+    special
+        Codes that a route has for itself; they alone are described.
     """
-    wanted = {kind.code for kind in raised()} - _ELSEWHERE if codes is None else set(codes)
-    kinds = [kind for kind in raised() if kind.code in wanted]
-    statuses = sorted({kind.status for kind in kinds} if only is None else only)
-    return {str(status): _response([kind for kind in kinds if kind.status == status]) for status in statuses}
+    groups = _by_name()
+    if special:
+        names = [_special_name(code) for code in special]
+    elif only is not None:
+        names = [f"Error{status}" for status in only]
+    else:
+        names = sorted(set(groups) - {_special_name(code) for code in _OF_ONE_ROUTE})
+    return {str(groups[name][0].status): {"$ref": f"#/components/responses/{name}"} for name in names}
 
 
-def _response(kinds: list[type[UncropError]]) -> Json:
+def error_components() -> Json:
+    """Return the responses, by name."""
+    return {name: _response(name, kinds) for name, kinds in _by_name().items()}
+
+
+def error_schemas() -> Json:
+    """Return the schema of the body that every error has, and for each response that of its codes."""
+    return {"Error": _error_schema(), **{name: _schema_of(kinds) for name, kinds in _by_name().items()}}
+
+
+def _schema_of(kinds: list[type[UncropError]]) -> Json:
+    code = {"type": "string", "enum": [kind.code for kind in kinds]}
+    narrowed = {"type": "object", "properties": {"error": {"type": "object", "properties": {"code": code}}}}
+    return {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]}
+
+
+def _response(name: str, kinds: list[type[UncropError]]) -> Json:
     status = kinds[0].status
     headers = ["X-Request-Id"]
     if status == HTTPStatus.UNAUTHORIZED:
@@ -63,18 +100,11 @@ def _response(kinds: list[type[UncropError]]) -> Json:
         headers.append("Allow")
     elif any(kind.retryable for kind in kinds):
         headers.append("Retry-After")
-    schema = {
-        "allOf": [
-            {"$ref": "#/components/schemas/Error"},
-            {"properties": {"error": {"properties": {"code": {"enum": [kind.code for kind in kinds]}}}}},
-        ]
-    }
+    examples = {kind.code: {"value": _example(kind)} for kind in kinds}
     return {
         "description": "; ".join(f"`{kind.code}`: {kind.default_message}" for kind in kinds),
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {
-            "application/json": {"schema": schema, "examples": {kind.code: {"value": _example(kind)} for kind in kinds}}
-        },
+        "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers},
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}, "examples": examples}},
     }
 
 
@@ -95,14 +125,13 @@ def _example(kind: type[UncropError]) -> Json:
     }
 
 
-def error_schema() -> Json:
-    """Return the schema of the body that every error has."""
+def _error_schema() -> Json:
     properties: Json = {
         "code": {"type": "string", "enum": sorted({kind.code for kind in raised()})},
         "message": {"type": "string", "description": "One sentence for people."},
-        "type": {"enum": ["client_error", "server_error"], "description": "Who must act."},
+        "type": {"type": "string", "enum": ["client_error", "server_error"], "description": "Who must act."},
         "status": {"type": "integer", "description": "The HTTP status."},
-        "details": {"type": "object", "description": "PictureFacts that a program can act on."},
+        "details": {"type": "object", "description": "Facts that a program can act on."},
         "system_message": {"type": "string", "description": "Technical text."},
         "trace_id": {"type": "string", "format": "uuid", "description": "This request's id in the server's log."},
         "timestamp": {"type": "string", "format": "date-time"},
@@ -112,7 +141,7 @@ def error_schema() -> Json:
         "required": ["success", "error"],
         "additionalProperties": False,
         "properties": {
-            "success": {"const": False},
+            "success": {"type": "boolean", "const": False},
             "error": {
                 "type": "object",
                 "required": [name for name in properties if name != "details"],

@@ -1,18 +1,61 @@
-"""The picture half of the OpenAPI document, where it comes as JSON: with its map and a report."""
+"""The picture's half of the OpenAPI document: the file itself, or JSON with a map and a report."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from uncrop.server.openapi_form import MEDIA_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from uncrop.model import ProviderFacts
 
 Json = dict[str, Any]
+
+
+_HEADERS = (
+    *("X-Provider", "X-Provider-Request-Id", "X-Provider-Credits-Consumed", "X-Seed", "X-Confidence", "X-Advice"),
+    *("X-Canvas", "X-Original", "X-Repaint-Difference", "X-Warnings"),
+    *("Server-Timing", "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+)
+
+
+def picture_responses(rows: Iterable[ProviderFacts]) -> Json:
+    """Return the responses with a picture, by status.
+
+    The JSON stands under a range of media types, and a second range of statuses, which are never answered, says that
+    bytes come. Generators that know one type a status would else read JSON out of every picture, or nothing at all:
+    they take the first type that they know, which is JSON if it is named.
+    """
+    binary: Json = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    picture = {
+        "description": f"The picture: {_formats(rows)}. JSON (`application/json`) where `confidence_map` was asked "
+        "for.",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
+        "content": {
+            **{kind: {"schema": binary} for kind in MEDIA_TYPES.values()},
+            "application/*": {"schema": {"$ref": "#/components/schemas/PictureWithMap"}},
+        },
+    }
+    other = {
+        "description": "No other success is answered. A program that knows one type for all of them reads bytes.",
+        "content": {"application/octet-stream": {"schema": binary}},
+    }
+    return {"200": picture, "2XX": other}
+
+
+def _formats(rows: Iterable[ProviderFacts]) -> str:
+    own = "the photo's own format"
+    return ", ".join(f"{row.answer_format or own} from `{row.name}`" for row in rows)
 
 
 def picture_with_map_schema() -> Json:
     """Return the schema of the answer to ``confidence_map=true``."""
     return _object(
         {
-            "success": {"const": True},
-            "image": _file("The picture, in the photo's own format.", ["image/jpeg", "image/png", "image/webp"]),
+            "success": {"type": "boolean", "const": True},
+            "image": _file("The picture, in the photo's own format.", [*MEDIA_TYPES.values()]),
             "confidence_map": _file(
                 "A grey PNG of 8 bits and of the picture's size: 255 on the photo itself, elsewhere 255 times the "
                 "confidence of a pixel.",
@@ -28,7 +71,7 @@ def _file(description: str, media_types: list[str]) -> Json:
         "description": description,
         **_object(
             {
-                "media_type": {"enum": media_types},
+                "media_type": {"type": "string", "enum": media_types},
                 "width": {"type": "integer", "minimum": 1},
                 "height": {"type": "integer", "minimum": 1},
                 "base64": {"type": "string", "contentEncoding": "base64", "description": "The file."},

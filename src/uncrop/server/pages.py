@@ -1,25 +1,25 @@
-"""The page: three files of this package, served with the policy that they need and no more."""
+"""The two pages, for trying and for reading: files of this package, served with the policy that they need."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+from starlette.routing import Route
 
 _FOLDER = Path(__file__).parent / "page"
-_ADDRESSES = {
+ADDRESSES = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/page/docs.css": ("docs.css", "text/css; charset=utf-8"),
+    "/page/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/page/uncrop.css": ("uncrop.css", "text/css; charset=utf-8"),
     "/page/uncrop.js": ("uncrop.js", "text/javascript; charset=utf-8"),
 }
-# The page talks to its own server and shows pictures that it holds in memory.
+# The pages talk to their own server; the one for trying shows pictures that it holds in memory.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -42,10 +42,12 @@ class PageFile:
         return Response(self.content, media_type=self.media_type, headers=headers)
 
 
-def add_page(app: FastAPI) -> None:
-    """Add the page's routes to the app."""
-    for address, (name, media_type) in _ADDRESSES.items():
+def page_routes() -> list[Route]:
+    """Return the pages' routes."""
+    routes = []
+    for address, (name, media_type) in ADDRESSES.items():
         content = (_FOLDER / name).read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         file = PageFile(content=content, media_type=media_type, tag=tag)
-        app.add_api_route(address, file.serve, methods=["GET", "HEAD"], include_in_schema=False)
+        routes.append(Route(address, file.serve))
+    return routes

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from uncrop.errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout, UncropError
+from uncrop.errors import UncropError
 from uncrop.server.errors import MEDIA_TYPE, error_body
-from uncrop.server.exchange import Exchange
+from uncrop.server.exchange import ARRIVED, Exchange
+from uncrop.server.http_errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout
 from uncrop.server.middleware import SAFE_HEADERS
 
 if TYPE_CHECKING:
@@ -64,7 +66,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_parsed = 0
         self._head_received = 0
         self._lines = 0
-        self._latest = b""
+        self._latest: bytes | memoryview = b""
+        self._wants_upgrade = False
+        self._upgrade_ends_at: int | None = None
         self._padding = 0
         self._begun = False
         self._deaf = False
@@ -92,11 +96,35 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         was_in_head = self._in_head
-        self._latest = data
         padding = self._padding = self._padding + len(data)
-        super().data_received(data)
-        self._latest = b""
+        self._feed(data)
         self._check_progress(data, was_in_head=was_in_head, padding=padding)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Feed the parser, and feed it each head that asks for another protocol a second time, without that wish.
+
+        Behind such a head the parser expects the other protocol: it would skip the body, and take what comes later
+        for a request of its own. No other protocol is spoken here, and then the wish is to be ignored (RFC 9110, 7.8).
+        """
+        while not self._deaf:
+            self._latest = data
+            super().data_received(data)  # type: ignore[arg-type]
+            self._latest = b""
+            if self._upgrade_ends_at is None:
+                return
+            data, self._upgrade_ends_at = memoryview(data)[self._upgrade_ends_at :], None
+            head, self._wants_upgrade = self._head_without_upgrade(), False
+            self.parser = httptools.HttpRequestParser(self)
+            # As uvicorn does: a request that follows one with `Connection: close` takes no answer away.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            arrived = self._arrived
+            super().data_received(head)
+            self._arrived = arrived
+
+    def _head_without_upgrade(self) -> bytes:
+        line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = (b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade")
+        return b"\r\n".join((line, *kept, b"\r\n"))
 
     def _check_progress(self, data: bytes, *, was_in_head: bool, padding: int) -> None:
         if self._deaf:
@@ -112,11 +140,20 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._in_head and self.cycle.more_body and padding == self._padding > self.padding_bytes:
             self._answer(MalformedRequest(system_message="chunked framing without a body"))
 
+    @property
+    def _arrived(self) -> float:
+        return cast("dict[str, float]", self.scope)[ARRIVED]
+
+    @_arrived.setter
+    def _arrived(self, moment: float) -> None:
+        cast("dict[str, float]", self.scope)[ARRIVED] = moment
+
     # --- the parser's callbacks ---
 
     def on_message_begin(self) -> None:
         """Start counting a head."""
         super().on_message_begin()
+        self._arrived = time.monotonic()
         self._in_head = self._begun = True
         self._head_parsed = self._head_received = self._lines = 0
         if self._head_timer is None:
@@ -137,6 +174,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Check what the parser does not, and start the request."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._wants_upgrade = True
+            return
         self._check_host()
         self._in_head = self._begun = False
         self._padding = 0
@@ -149,6 +189,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note that the body gets on."""
         self._padding = 0
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request, but for a head that the parser will see again."""
+        if not self._wants_upgrade:
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Note where the head ends that asks for another protocol; called while the parser's exception is handled."""
+        if self._wants_upgrade:
+            self._upgrade_ends_at = sys.exception().args[0]  # type: ignore[union-attr]
+        else:
+            self._answer(MalformedRequest())
 
     # --- refusals ---
 

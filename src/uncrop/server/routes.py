@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from uncrop.errors import NotReady
+from uncrop.capacity.fair_queue import NOBODY
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
+from uncrop.server.http_errors import NotReady
 from uncrop.server.metrics import MEDIA_TYPE
 from uncrop.server.wire import credentials, to_request, to_response
 from uncrop.service.tasks import CallerLeft
@@ -43,9 +45,12 @@ class Routes:
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
         exchange = exchange_of(request.scope)
-        with self._service.capacity.bodies.share() as share:
+        with ExitStack() as held:
 
             async def read() -> UncropRequest:
+                caller = exchange.run.caller
+                owner = NOBODY if caller is None or caller.organization_id is None else caller.organization_id
+                share = held.enter_context(self._service.capacity.bodies.share(owner))
                 return to_request(await read_form(request.headers, request.receive, self.limits, share))
 
             try:
@@ -64,18 +69,18 @@ class Routes:
         """List the providers: what each takes, and whether it is configured."""
         return JSONResponse({"providers": [entry.to_json() for entry in self._service.providers()]})
 
-    async def livez(self) -> Response:
+    async def livez(self, _request: Request) -> Response:
         """Say that the process answers."""
         return JSONResponse({"status": "ok"})
 
-    async def readyz(self) -> Response:
+    async def readyz(self, _request: Request) -> Response:
         """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
         checks = (await self._service.readiness()).checks()
         if not all(checks.values()):
             raise NotReady(details={"checks": checks})
         return JSONResponse({"status": "ready", "checks": checks})
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         """Tell Prometheus."""
         return Response(self._metrics.render(), media_type=MEDIA_TYPE)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
     from types import FrameType
 
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from uncrop.service.service import Service
 
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
         self._captured_signals.clear()
 
 
-def make_server(app: FastAPI, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
+def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
     """Return a server for the app, to be started on sockets.
 
     Forwarding headers are not believed: nothing here depends on a client's address.

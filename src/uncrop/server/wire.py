@@ -6,28 +6,36 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from uncrop.errors import ValidationError
+from uncrop.errors import InvalidFieldValue, ValidationError
 from uncrop.model import Sides, UncropRequest
 from uncrop.server.form import IS_REQUIRED, REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
     from starlette.datastructures import Headers
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import Placement, StageTime, UncropResult
+    from uncrop.model import ImageFormat, Placement, StageTime, UncropResult
     from uncrop.server.form import FormItem
 
-TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
-NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
+TEXTS = (
+    *("provider", "organization_id", "prompt", "size", "quality"),
+    *("aspect_ratio", "anchor", "output_size", "output_format"),
+)
+NUMBERS = (
+    *("extend_left", "extend_right", "extend_up", "extend_down", "seed"),
+    *("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out"),
+)
+FORMATS: Mapping[str, ImageFormat] = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
 SWITCHES = ("confidence_map",)
 FILES = ("image_file", "mask_file")
 FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *SWITCHES, *FILES))
@@ -111,8 +119,22 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         prompt=texts.get("prompt"),
         size=texts.get("size"),
         quality=texts.get("quality"),
+        answer_format=_format(texts.get("output_format")),
+        aspect_ratio=texts.get("aspect_ratio"),
+        anchor=texts.get("anchor"),
+        output_size=texts.get("output_size"),
+        **{name: numbers.get(name) for name in ("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out")},
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
+
+
+def _format(name: str | None) -> ImageFormat | None:
+    if name is not None and name not in FORMATS:
+        raise InvalidFieldValue(
+            f"output_format must be one of {', '.join(FORMATS)}",
+            details={"field": "output_format", "allowed": list(FORMATS)},
+        )
+    return None if name is None else FORMATS[name]
 
 
 def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:

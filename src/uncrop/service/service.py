@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio
 import structlog
 
+from uncrop.capacity.fair_queue import NOBODY
 from uncrop.errors import UncropError
 from uncrop.providers.commitment import Commitment
 from uncrop.service.provider_list import ProviderEntry, entry_of
@@ -81,6 +84,8 @@ class Service:
         caller = await self.authenticator.authenticate(keys)
         report.caller = caller
         report.rate = await self.rates.hit(caller.organization_id or "")
+        # Whoever would be refused for want of a place need not send the body first.
+        self.capacity.slots.check(caller.organization_id or NOBODY)
         request = await read()
         commitment = Commitment()
         return await self.tasks.attend(self._make(request, caller, commitment, report, finished), commitment, left())
@@ -97,6 +102,10 @@ class Service:
         """Wait for the work that goes on without anybody who waits."""
         await self.tasks.drain()
 
+    def _admit_by(self, report: RunReport) -> float:
+        """Return when a request has waited for as long as a provider may take, counted from its first byte."""
+        return anyio.current_time() + self.settings.provider_timeout_s - (time.monotonic() - report.arrived)
+
     async def _make(
         self,
         request: UncropRequest,
@@ -111,7 +120,9 @@ class Service:
         report.provider = request.provider if request.provider in self.registry.names() else "unknown"
         report.stages = stopwatch.stages
         try:
-            result = await self.uncropper.run(request, caller, commitment=commitment, stopwatch=stopwatch)
+            result = await self.uncropper.run(
+                request, caller, commitment=commitment, stopwatch=stopwatch, admit_by=self._admit_by(report)
+            )
         except UncropError as error:
             outcome = error.code
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -16,6 +17,7 @@ from uncrop.providers.base import ProviderSettings
 
 PREFIX = "UNCROP_"
 PIXEL_MEGABYTES = 400  # a photo of 10 megapixels extended by 15 % a side takes 370 in the local engine
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 def _default_engine_workers() -> int:
@@ -59,18 +61,37 @@ class CoreSettings(BaseSettings):
         gt=0,
         le=3600,
         description="Seconds for one picture: from the first byte sent to the last received; of the local engine, with "
-        "the wait for a process of its own.",
+        "the wait for a process of its own. Before that, a request may wait for its turn for as long, counted from its "
+        "first byte.",
     )
     body_timeout_s: float = Field(
         default=60, gt=0, le=3600, description="Seconds in which a request's body must arrive."
     )
+    cors_origins: str = Field(
+        default="",
+        description="Origins of web pages that may read the answers, `https://app.example.com,http://localhost:3000`, "
+        "or `*` for all; default: none.",
+    )
     max_output_megapixels: float = Field(default=40, gt=0, le=400, description="Largest picture of the local engine.")
-    max_running: int = Field(default=16, ge=1, le=1024, description="Requests worked on at once.")
-    max_waiting: int = Field(default=64, ge=0, le=65536, description="Requests that may wait for a slot.")
+    max_running: int = Field(
+        default=16,
+        ge=1,
+        le=1024,
+        description="Requests worked on at once. An organization that has "
+        "some of these slots may not take the last eighth of them.",
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=0,
+        le=65536,
+        description="Requests that may wait for a slot, which organizations "
+        "get in turn. When all places are taken, one that has fewer of them than another displaces that one's last.",
+    )
     max_pixel_megabytes: int | None = Field(
         default=None,
         ge=1,
-        description="Memory for the pixels of all requests worked on, the local engine's included; more of them wait.",
+        description="Memory for the pixels of all requests worked on, the local engine's included; more of them wait, "
+        "and organizations get it in turn.",
     )
     engine_workers: int = Field(
         default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."
@@ -87,6 +108,24 @@ class CoreSettings(BaseSettings):
         if value and not value.startswith(("sqlite+aiosqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+psycopg://")
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _lists_origins(cls, value: str) -> str:
+        origins = _split(value)
+        if "*" in origins and len(origins) > 1:
+            raise ValueError("'*' is every origin, so that it stands alone")
+        wrong = [n for n, origin in enumerate(origins, 1) if origin != "*" and not _ORIGIN.fullmatch(origin)]
+        if wrong:
+            raise ValueError(
+                f"entry {wrong[0]} is no origin; write scheme://host[:port] in lower case, no / at its end"
+            )
+        return value
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of web pages that may read the answers, one by one; ``("*",)`` for all."""
+        return _split(self.cors_origins)
 
     @property
     def database(self) -> str:
@@ -118,3 +157,7 @@ class CoreSettings(BaseSettings):
             value = getattr(self, f"{row.name}_{setting.name}")
             if value is not None:
                 yield setting.name, value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _split(listed: str) -> tuple[str, ...]:
+    return tuple(entry for part in listed.split(",") if (entry := part.strip()))

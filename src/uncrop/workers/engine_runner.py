@@ -14,7 +14,7 @@ import anyio
 from anyio import from_thread, to_process, to_thread
 
 from uncrop import engine
-from uncrop.engine.watch import Watch
+from uncrop.engine.runtime.progress import ProgressMonitor
 from uncrop.errors import InternalError, ProviderTimeout
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def compute(
     UncropError
     """
     # Before Numba is loaded, which takes a while.
-    Watch(progress=None, deadline=deadline, clock=time.monotonic).check()
+    ProgressMonitor(progress=None, deadline=deadline, clock=time.monotonic).check()
     engine.use_cache(cache)
     made = engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline)
     return made if confidence_map else replace(made, confidence_map=None)

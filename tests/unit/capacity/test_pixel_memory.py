@@ -131,15 +131,14 @@ def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
 
 def test_what_works_on_this_machine_takes_memory_for_it(job: Job) -> None:
     facts = replace(job.provider, working_bytes=lambda header, sides: 1000 * header.width + sides.left)
-    request = replace(job.request, sides=Sides(left=7))
-    assert pixel_bytes(replace(job, provider=facts, request=request)) == 16 * 16 * 3 + 16_007
+    assert pixel_bytes(replace(job, provider=facts, sides=Sides(left=7))) == 16 * 16 * 3 + 16_007
 
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:
     large = replace(
         job,
         provider=LOCAL,
-        request=replace(job.request, sides=Sides(left=580, right=580, up=390, down=390)),
+        sides=Sides(left=580, right=580, up=390, down=390),
         header=replace(job.header, width=3872, height=2592),
     )
     memory = PixelMemory(400_000_000)

@@ -1,30 +1,28 @@
-"""Every region takes the layout that fits best there."""
+"""Every region takes the candidate that fits best there."""
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine_scenes import ALONE, picture
+from engine_scenes import ONE_THREAD, RUN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from uncrop.engine import choose, extend
-from uncrop.engine.align import Frame, align
-from uncrop.engine.channels import channels
-from uncrop.engine.choose import WINDOW, Fit, Layout, window_sums
-from uncrop.engine.field import make_field, target_mask
-from uncrop.engine.layout import visiting_order
-from uncrop.engine.plan import BEST, STANDARD, Plan
-from uncrop.engine.pyramid import Atlas, make_atlas, make_pyramid, with_rim
-from uncrop.engine.upsample import usable_place
-from uncrop.engine.watch import Watch
+from uncrop.engine.choose import WINDOW, BestFit, window_sums
+from uncrop.engine.grow.candidate import Candidate, CoarsestLevel
+from uncrop.engine.grow.growth import visiting_order
+from uncrop.engine.prepare.canvas import CanvasGeometry, align_canvas
+from uncrop.engine.prepare.features import feature_channels
+from uncrop.engine.prepare.presets import STANDARD, Preset
+from uncrop.engine.prepare.pyramid import Exemplar, make_pyramid
+from uncrop.engine.search.patch_field import target_mask
 from uncrop.model import Quality, Sides
 
 
@@ -42,13 +40,13 @@ def test_window_sums_are_those_of_plain_loops(values: NDArray[np.int64], half: i
         assert sums[y, x] == window.sum()
 
 
-def better(targets: NDArray[np.bool_], *layouts: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return where the last of the layouts with these costs fits better than all before it."""
-    fit = Fit(targets)
-    return [fit.take_in(costs) for costs in layouts][-1]
+def better(targets: NDArray[np.bool_], *candidates: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return where the last of the candidates with these costs fits better than all before it."""
+    fit = BestFit(targets)
+    return [fit.update(costs) for costs in candidates][-1]
 
 
-def test_each_side_takes_the_layout_that_fits_there() -> None:
+def test_each_side_takes_the_candidate_that_fits_there() -> None:
     first, second = np.full((2, 64, 256), 49 * 100, np.int32)
     first[:, 128:] = 49 * 400
     second[:, :128] = 49 * 400
@@ -57,13 +55,13 @@ def test_each_side_takes_the_layout_that_fits_there() -> None:
     assert second_wins[:, 144:].all()
 
 
-def test_the_first_of_equal_layouts_is_taken() -> None:
+def test_the_first_of_equal_candidates_is_taken() -> None:
     costs = np.full((32, 32), 7, np.int32)
     assert better(np.ones((32, 32), bool), costs).all()
     assert not better(np.ones((32, 32), bool), costs, costs.copy()).any()
 
 
-def test_a_layout_is_compared_with_the_best_of_all_before() -> None:
+def test_a_candidate_is_compared_with_the_best_of_all_before() -> None:
     good, bad, between = (np.full((32, 32), 49 * level * level, np.int32) for level in (3, 9, 5))
     assert not better(np.ones((32, 32), bool), good, bad, between).any()
 
@@ -85,19 +83,19 @@ def test_costs_where_nothing_is_made_play_no_part() -> None:
 
 
 def test_disagreement_is_the_variance_of_the_texture_around(draw) -> None:
-    frame, atlas = start(draw(96, 128))
-    layouts = [
-        choose.make_layout(frame, atlas, visiting_order(frame), strictness, STANDARD, 0, ALONE)
-        for strictness in STANDARD.layouts[:3]
+    canvas, exemplar = start(draw(96, 128))
+    candidates = [
+        choose.make_candidate(level_of(canvas, exemplar), strictness, STANDARD, 0, ONE_THREAD)
+        for strictness in STANDARD.candidate_priors[:3]
     ]
-    textures = np.stack([layout.field.picture[..., 3] for layout in layouts]).astype(float)
-    apart = choose.disagreement(layouts)
+    textures = np.stack([candidate.field.picture[..., 3] for candidate in candidates]).astype(float)
+    apart = choose.disagreement(candidates)
     variance = textures.var(axis=0)
-    for y, x in ((3, 3), (10, 50), (40, frame.width - 4), (frame.height // 2, frame.width // 2)):
+    for y, x in ((3, 3), (10, 50), (40, canvas.width - 4), (canvas.height // 2, canvas.width // 2)):
         assert apart[y, x] == pytest.approx(variance[y - 3 : y + 4, x - 3 : x + 4].mean())
     assert apart.max() > 0
-    assert apart[frame.height // 2, frame.width // 2] == 0  # in the photo
-    assert np.array_equal(choose.join(layouts, target_mask(frame)).spread.variance(), apart)
+    assert apart[canvas.height // 2, canvas.width // 2] == 0  # in the photo
+    assert np.array_equal(choose.join(candidates, target_mask(canvas)).spread.variance(), apart)
 
 
 @pytest.mark.parametrize("periods", [False, True])
@@ -105,212 +103,186 @@ def test_those_among_which_was_chosen_are_asked_how_far_apart_they_are(
     draw, monkeypatch: pytest.MonkeyPatch, periods: bool
 ) -> None:
     photo = np.tile(draw(12, 16), (8, 8, 1)) if periods else draw(96, 128)
-    frame, atlas = start(photo)
-    made: list[Layout] = []
+    canvas, exemplar = start(photo)
+    made: list[Candidate] = []
 
-    def keep(*arguments: object) -> Layout:
-        layout = make_layout(*arguments)
-        made.append(replace(layout, field=layout.field._replace(flat=layout.field.flat.copy())))
-        return layout
+    def keep(*arguments: object) -> Candidate:
+        candidate = make_candidate(*arguments)
+        made.append(replace(candidate, field=candidate.field._replace(flat=candidate.field.flat.copy())))
+        return candidate
 
-    make_layout = choose.make_layout
-    monkeypatch.setattr(choose, "make_layout", keep)
-    chosen = choose_alone(frame, atlas, STANDARD)
+    make_candidate = choose.make_candidate
+    monkeypatch.setattr(choose, "make_candidate", keep)
+    chosen = choose_alone(canvas, exemplar, STANDARD)
     assert chosen.disagreement is not None
     assert (len(made) == 14) if periods else (len(made) == 12)
     assert np.array_equal(chosen.disagreement, choose.disagreement(made[12:] or made))
 
 
-def start(photo: np.ndarray) -> tuple[Frame, Atlas]:
-    """Return the coarsest level of a photo of 96 x 128 that is extended on all sides: frame and atlas."""
-    frame, levels = align(96, 128, Sides(left=32, right=32, up=16, down=16))
+def start(photo: np.ndarray) -> tuple[CanvasGeometry, Exemplar]:
+    """Return the coarsest level of a photo of 96 x 128 that is extended on all sides: canvas and exemplar."""
+    canvas, levels = align_canvas(96, 128, Sides(left=32, right=32, up=16, down=16))
     level = levels - 1
-    solid = np.ones(photo.shape[:2], bool)
-    return frame.at_level(level), make_pyramid(channels(photo, 1 << level, ALONE), solid, levels, ALONE)[level]
+    opaque = np.ones(photo.shape[:2], bool)
+    return canvas.at_level(level), make_pyramid(
+        feature_channels(photo, 1 << level, ONE_THREAD), opaque, levels, ONE_THREAD
+    )[level]
 
 
-def choose_alone(frame: Frame, atlas: Atlas, plan: Plan) -> Layout:
+def level_of(canvas: CanvasGeometry, exemplar: Exemplar) -> CoarsestLevel:
+    return CoarsestLevel(canvas=canvas, exemplar=exemplar, visits=visiting_order(canvas))
+
+
+def choose_alone(canvas: CanvasGeometry, exemplar: Exemplar, preset: Preset) -> Candidate:
     """Choose with seed 1, in one thread and without a deadline."""
-    watch = Watch(progress=None, deadline=None, clock=time.monotonic)
-    return choose.choose_layout(frame, atlas, plan, 1, ALONE, watch)
+    return choose.choose_candidate(canvas, exemplar, preset, RUN)
 
 
-def spoilt(layout: Layout, where: slice) -> Layout:
-    """Return a copy of a layout whose columns ``where`` all copy from one place, and fit badly."""
-    field = layout.field
-    copy = field._replace(flat=field.flat.copy(), labels=field.labels.copy(), costs=field.costs.copy())
+def spoilt(candidate: Candidate, where: slice) -> Candidate:
+    """Return a copy of a candidate whose columns ``where`` all copy from one place, and fit badly."""
+    field = candidate.field
+    copy = field._replace(flat=field.flat.copy(), sources=field.sources.copy(), costs=field.costs.copy())
     part = np.zeros(field.costs.shape, bool)
-    part[:, where] = field.labels[:, where, 0] >= 0
-    copy.labels[part] = 20
+    part[:, where] = field.sources[:, where, 0] >= 0
+    copy.sources[part] = 20
     copy.picture[part] = 0
     copy.costs[part] = 49 * 10_000
-    return Layout(field=copy, strictness=layout.strictness)
+    return Candidate(field=copy, strictness=candidate.strictness)
 
 
-def test_what_is_wrong_in_one_layout_is_taken_from_the_other(draw) -> None:
-    frame, atlas = start(draw(96, 128))
-    middle = frame.width // 2
-    right = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.later, STANDARD, 0, ALONE)
+def test_what_is_wrong_in_one_candidate_is_taken_from_the_other(draw) -> None:
+    canvas, exemplar = start(draw(96, 128))
+    middle = canvas.width // 2
+    right = choose.make_candidate(level_of(canvas, exemplar), STANDARD.later_prior, STANDARD, 0, ONE_THREAD)
     halves = [spoilt(right, np.s_[:middle]), spoilt(right, np.s_[middle:])]
-    joined = choose.join(halves, target_mask(frame))
-    sure = abs(np.arange(frame.width) - middle) > WINDOW * frame.width
-    assert sure.sum() > frame.width // 2
-    assert np.array_equal(joined.field.labels[:, sure], right.field.labels[:, sure])
+    joined = choose.join(halves, target_mask(canvas))
+    sure = abs(np.arange(canvas.width) - middle) > WINDOW * canvas.width
+    assert sure.sum() > canvas.width // 2
+    assert np.array_equal(joined.field.sources[:, sure], right.field.sources[:, sure])
     assert np.array_equal(joined.field.picture[:, sure], right.field.picture[:, sure])
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_least_of_the_mean_costs_is_told(draw, order: tuple[int, int]) -> None:
-    frame, atlas = start(draw(96, 128))
-    targets = target_mask(frame)
-    good = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.later, STANDARD, 0, ALONE)
-    layouts = good, spoilt(good, np.s_[:])
+    canvas, exemplar = start(draw(96, 128))
+    targets = target_mask(canvas)
+    good = choose.make_candidate(level_of(canvas, exemplar), STANDARD.later_prior, STANDARD, 0, ONE_THREAD)
+    candidates = good, spoilt(good, np.s_[:])
     cost = choose.mean_cost(good.field, targets)
-    assert 0 < cost < choose.mean_cost(layouts[1].field, targets)
-    assert choose.join([layouts[n] for n in order], targets).least == cost
+    assert 0 < cost < choose.mean_cost(candidates[1].field, targets)
+    assert choose.join([candidates[n] for n in order], targets).least == cost
 
 
-def test_a_chosen_layout_has_a_source_for_every_patch_and_keeps_the_photo(draw) -> None:
+def test_a_chosen_candidate_has_a_source_for_every_patch_and_keeps_the_photo(draw) -> None:
     photo = draw(96, 128)
-    frame, atlas = start(photo)
-    chosen = choose_alone(frame, atlas, STANDARD)
-    assert chosen.strictness == STANDARD.later
-    assert ((chosen.field.labels[..., 0] >= 0) == target_mask(frame)).all()
+    canvas, exemplar = start(photo)
+    chosen = choose_alone(canvas, exemplar, STANDARD)
+    assert chosen.strictness == STANDARD.later_prior
+    assert ((chosen.field.sources[..., 0] >= 0) == target_mask(canvas)).all()
     top, bottom, left, right = chosen.field.box
-    assert (chosen.field.picture[top:bottom, left:right] == atlas.pixels).all()
+    assert (chosen.field.picture[top:bottom, left:right] == exemplar.pixels).all()
 
 
-@pytest.mark.parametrize(("quality", "layouts"), [("fast", 6), ("standard", 12), ("best", 48)])
-def test_layouts_are_joined_at_every_quality(
-    draw, monkeypatch: pytest.MonkeyPatch, quality: Quality, layouts: int
+@pytest.mark.parametrize(("quality", "candidates"), [("fast", 6), ("standard", 12), ("best", 48)])
+def test_candidates_are_joined_at_every_quality(
+    draw, monkeypatch: pytest.MonkeyPatch, quality: Quality, candidates: int
 ) -> None:
     joined: list[int] = []
     join = choose.join
 
-    def count(made: Iterable[Layout], targets: NDArray[np.bool_]) -> choose.Joined:
+    def count(made: Iterable[Candidate], targets: NDArray[np.bool_]) -> choose.Joined:
         these = list(made)
         joined.append(len(these))
         return join(these, targets)
 
     monkeypatch.setattr(choose, "join", count)
     extend(draw(64, 80), Sides(right=24), seed=0, quality=quality)
-    assert joined == [layouts]
+    assert joined == [candidates]
 
 
 def test_a_prior_that_is_used_again_gets_other_random_numbers(draw, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame, atlas = start(draw(96, 128))
+    canvas, exemplar = start(draw(96, 128))
     made: list[NDArray[np.int32]] = []
 
-    def keep(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> choose.Joined:
-        these = list(layouts)
-        made.extend(layout.field.labels.copy() for layout in these)
+    def keep(candidates: Iterable[Candidate], targets: NDArray[np.bool_]) -> choose.Joined:
+        these = list(candidates)
+        made.extend(candidate.field.sources.copy() for candidate in these)
         return join(these, targets)
 
     join = choose.join
     monkeypatch.setattr(choose, "join", keep)
-    twice = replace(STANDARD, layouts=STANDARD.layouts[:2], times=2)
-    choose_alone(frame, atlas, twice)
+    twice = replace(STANDARD, candidate_priors=STANDARD.candidate_priors[:2], repetitions=2)
+    choose_alone(canvas, exemplar, twice)
     assert len(made) == 4
-    choose_alone(frame, atlas, replace(twice, times=1))
+    choose_alone(canvas, exemplar, replace(twice, repetitions=1))
     assert np.array_equal(made[0], made[4])
     assert np.array_equal(made[1], made[5])
     assert not np.array_equal(made[0], made[2])
     assert not np.array_equal(made[1], made[3])
 
 
-@pytest.mark.parametrize(("height", "width", "rim"), [(96, 128, False), (300, 400, True)])
-def test_layouts_copy_the_photos_border_where_finer_levels_follow(
-    draw, monkeypatch: pytest.MonkeyPatch, height: int, width: int, rim: bool
+@pytest.mark.parametrize(("height", "width", "border"), [(96, 128, False), (300, 400, True)])
+def test_candidates_copy_the_photos_border_where_finer_levels_follow(
+    draw, monkeypatch: pytest.MonkeyPatch, height: int, width: int, border: bool
 ) -> None:
     sources: list[NDArray[np.int32]] = []
-    atlases: list[Atlas] = []
+    exemplars: list[Exemplar] = []
 
-    def keep(frame: Frame, atlas: Atlas, *rest: object) -> Layout:
-        layout = make_layout(frame, atlas, *rest)
-        atlases.append(atlas)
-        sources.append(layout.field.labels[target_mask(frame)])
-        return layout
+    def keep(level: CoarsestLevel, *rest: object) -> Candidate:
+        candidate = make_candidate(level, *rest)
+        exemplars.append(level.exemplar)
+        sources.append(candidate.field.sources[target_mask(level.canvas)])
+        return candidate
 
-    make_layout = choose.make_layout
-    monkeypatch.setattr(choose, "make_layout", keep)
+    make_candidate = choose.make_candidate
+    monkeypatch.setattr(choose, "make_candidate", keep)
     photo = draw(height, width)
     result = extend(photo, Sides(right=width // 3), seed=0, quality="fast")
-    assert all((atlas.usable[0, 0] != 0) == rim for atlas in atlases)
-    columns, last = np.concatenate(sources)[:, 1], atlases[0].usable.shape[1] - 1
-    assert (columns > last - 3).any() == rim
+    assert all((exemplar.usable[0, 0] != 0) == border for exemplar in exemplars)
+    columns, last = np.concatenate(sources)[:, 1], exemplars[0].usable.shape[1] - 1
+    assert (columns > last - 3).any() == border
     assert np.array_equal(result.pixels[:, :width], photo)
 
 
-def test_layouts_are_let_go_of_when_they_have_been_looked_at(draw) -> None:
-    frame, atlas = start(draw(96, 128))
+def test_candidates_are_let_go_of_when_they_have_been_looked_at(draw) -> None:
+    canvas, exemplar = start(draw(96, 128))
+    level = level_of(canvas, exemplar)
     held: list[weakref.ref[NDArray[np.int32]]] = []
 
-    def one_by_one() -> Iterator[Layout]:
+    def one_by_one() -> Iterator[Candidate]:
         for seed in range(5):
-            layout = choose.make_layout(frame, atlas, visiting_order(frame), STANDARD.later, STANDARD, seed, ALONE)
+            candidate = choose.make_candidate(level, STANDARD.later_prior, STANDARD, seed, ONE_THREAD)
             assert not any(ref() is not None for ref in held[1:-1])  # the first becomes the joined one
-            held.append(weakref.ref(layout.field.costs))
-            yield layout
-            del layout
+            held.append(weakref.ref(candidate.field.costs))
+            yield candidate
+            del candidate
 
-    choose.join(one_by_one(), target_mask(frame))
+    choose.join(one_by_one(), target_mask(canvas))
 
 
-def test_a_choice_among_many_holds_few_layouts_at_once(draw, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame, atlas = start(draw(96, 128))
+def test_a_choice_among_many_holds_few_candidates_at_once(draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    canvas, exemplar = start(draw(96, 128))
     alive: list[weakref.ref[NDArray[np.int32]]] = []
     most = 0
 
-    def keep(*arguments: object) -> Layout:
-        layout = make_layout(*arguments)
-        alive.append(weakref.ref(layout.field.costs))
-        return layout
+    def keep(*arguments: object) -> Candidate:
+        candidate = make_candidate(*arguments)
+        alive.append(weakref.ref(candidate.field.costs))
+        return candidate
 
-    def count(layouts: Iterable[Layout], targets: NDArray[np.bool_]) -> choose.Joined:
-        def counted() -> Iterator[Layout]:
+    def count(candidates: Iterable[Candidate], targets: NDArray[np.bool_]) -> choose.Joined:
+        def counted() -> Iterator[Candidate]:
             nonlocal most
-            for layout in layouts:
+            for candidate in candidates:
                 most = max(most, sum(ref() is not None for ref in alive))
-                yield layout
-                del layout
+                yield candidate
+                del candidate
 
         return join(counted(), targets)
 
-    make_layout, join = choose.make_layout, choose.join
-    monkeypatch.setattr(choose, "make_layout", keep)
+    make_candidate, join = choose.make_candidate, choose.join
+    monkeypatch.setattr(choose, "make_candidate", keep)
     monkeypatch.setattr(choose, "join", count)
-    choose_alone(frame, atlas, replace(STANDARD, times=2))
+    choose_alone(canvas, exemplar, replace(STANDARD, repetitions=2))
     assert len(alive) == 24
     assert most <= 3  # the joined one, the last that was looked at, and the next
-
-
-def test_the_search_of_a_larger_canvas_has_a_wider_grid() -> None:
-    def canvas(height: int, width: int, rows: int, cols: int) -> Frame:
-        return Frame(height=height, width=width, top=0, left=0, rows=rows, cols=cols)
-
-    sizes = ((192, 256), (256, 256), (300, 300), (362, 362))
-    assert [STANDARD.strides(canvas(*size, 150, 150)) for size in sizes] == [(4, 4), (4, 4), (5, 5), (6, 6)]
-    # Of a thin photo four lines are compared even so, and so many columns fewer that the time stays.
-    assert STANDARD.strides(canvas(416, 6000, 16, 6000)) == (4, 156)
-    assert STANDARD.strides(canvas(6000, 416, 6000, 16)) == (156, 4)
-    assert BEST.strides(canvas(500, 500, 16, 16)) == (4, 4)
-
-
-@pytest.mark.parametrize("rim", [False, True])
-def test_patches_on_the_photos_rim_copy_from_where_they_are(rim: bool) -> None:
-    frame = Frame(height=26, width=30, top=4, left=5, rows=16, cols=18)
-    pixels, solid = picture(16, 18), np.ones((16, 18), bool)
-    solid[15, 0] = False  # transparent
-    atlas = make_atlas(pixels, solid, ALONE)
-    atlas = with_rim(atlas) if rim else atlas
-    field = make_field(frame, pixels)
-    choose.clamp_labels(field, atlas, target_mask(frame))
-    rows, cols = np.nonzero(target_mask(frame)[4:20, 5:23])
-    assert rows.size == 16 * 18 - 10 * 12  # those that reach over the border
-    inside = np.clip(rows, 3, 12), np.clip(cols, 3, 14)
-    for row, col, inner_row, inner_col in zip(rows, cols, *inside, strict=True):
-        own = (row, col) if rim else (inner_row, inner_col)
-        expected = own if atlas.usable[own] else usable_place(atlas)
-        assert tuple(field.labels[4 + row, 5 + col]) == tuple(expected)
-    assert not atlas.usable[12, 3]
-    assert tuple(field.labels[4 + 15, 5]) == tuple(usable_place(atlas))

@@ -39,7 +39,7 @@ def test_numbas_own_setting_is_the_default(draw, monkeypatch):
             raise RuntimeError("no pool in this test")
 
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
-    monkeypatch.setattr("uncrop.engine.crew.ThreadPoolExecutor", Pool)
+    monkeypatch.setattr("uncrop.engine.runtime.thread_pool.ThreadPoolExecutor", Pool)
     with pytest.raises(RuntimeError, match="no pool"):
         extend(image, SIDES, seed=5)
     assert started == [3]

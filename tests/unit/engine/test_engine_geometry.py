@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncrop.engine import Extension, choose, extend
-from uncrop.engine.plan import STANDARD
+from uncrop.engine.prepare.presets import STANDARD
 from uncrop.model import Sides
 
 
@@ -93,14 +93,14 @@ def test_many_tiles_fit_together(draw, monkeypatch, sides):
     assert made.max(axis=1).min() > 40  # nothing is left black
 
 
-def test_a_large_coarsest_level_gets_one_layout(draw, monkeypatch):
-    monkeypatch.setattr("uncrop.engine.choose.LARGE", 0)
+def test_a_large_coarsest_level_gets_one_candidate(draw, monkeypatch):
+    monkeypatch.setattr("uncrop.engine.choose.ONE_CANDIDATE_PIXELS", 0)
     made = []
-    grow = choose.make_layout
-    monkeypatch.setattr(choose, "make_layout", lambda *arguments: made.append(arguments[3]) or grow(*arguments))
+    grow = choose.make_candidate
+    monkeypatch.setattr(choose, "make_candidate", lambda *arguments: made.append(arguments[1]) or grow(*arguments))
     image = draw(60, 80)
     check(image, Sides(left=30), extend(image, Sides(left=30), seed=7))
-    assert made == [STANDARD.layouts[0]]
+    assert made == [STANDARD.candidate_priors[0]]
 
 
 def test_cropping_alone_makes_nothing(draw):
@@ -192,8 +192,8 @@ def test_any_transparency(draw, rows, cols, channels, deep, sides, holes):
     part, window = kept(image, asked)
     pad = ((max(0, up), max(0, down)), (max(0, left), max(0, right)))
     assert np.array_equal(result.pixels[..., -1], np.pad(part[..., -1], pad, mode="edge"))
-    solid = np.pad(part[..., -1] > 0, 3)
-    if np.lib.stride_tricks.sliding_window_view(solid, (7, 7)).all(axis=(2, 3)).any():
+    opaque = np.pad(part[..., -1] > 0, 3)
+    if np.lib.stride_tricks.sliding_window_view(opaque, (7, 7)).all(axis=(2, 3)).any():
         made = np.ones(result.pixels.shape[:2], bool)
         made[window] = False
         image[image[..., -1] == 0, :-1] = np.iinfo(image.dtype).max

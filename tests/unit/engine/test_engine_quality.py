@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from uncrop.engine import extend
-from uncrop.engine.align import Frame
 from uncrop.engine.confidence import advise, coarse_confidence
-from uncrop.engine.field import make_field
+from uncrop.engine.prepare.canvas import CanvasGeometry
+from uncrop.engine.search.patch_field import make_field
 from uncrop.model import Rect, Sides
 
 SIDES = Sides(left=64, right=64, up=40, down=40)
@@ -47,8 +47,8 @@ def test_borders_cannot_be_seen(extended):
 def test_it_is_no_kaleidoscope(photo, extended):
     reflected = np.pad(photo, ((40, 40), (64, 64), (0, 0)), mode="reflect").astype(float)
     ground = photo[200:].mean(axis=(0, 1))
-    below = np.s_[-38:, 64:384]
-    mirror = np.corrcoef((extended[below] - ground).ravel(), (reflected[below] - ground).ravel())[0, 1]
+    random_below = np.s_[-38:, 64:384]
+    mirror = np.corrcoef((extended[random_below] - ground).ravel(), (reflected[random_below] - ground).ravel())[0, 1]
     assert mirror < 0.6
 
 
@@ -113,8 +113,8 @@ def test_confidence_falls_with_the_distance(draw):
 
 
 def test_confidence_falls_with_every_doubling_and_with_the_distance():
-    frame = Frame(height=60, width=90, top=10, left=20, rows=40, cols=50)
-    field = make_field(frame, np.zeros((40, 50, 4), np.uint8))
+    canvas = CanvasGeometry(height=60, width=90, top=10, left=20, rows=40, cols=50)
+    field = make_field(canvas, np.zeros((40, 50, 4), np.uint8))
     field.costs[:] = 49 * 15
     apart = np.full((60, 90), 31.0)
     trust = coarse_confidence(field, apart).astype(float) / 255

@@ -4,7 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uncrop.finish.pipeline import finish
+from uncrop.finish import kernels
+from uncrop.finish.paste import paste_original
+from uncrop.finish.pipeline import finish, warm_up
+from uncrop.finish.work import begin, scale_photo
+from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import (
@@ -41,6 +45,8 @@ def task_of(photo: np.ndarray, canvas: Placement, mask: np.ndarray | None = None
         provider=of,
         header=header,
         placement=canvas,
+        sides=sides_of(canvas, width, height),
+        output_size=(canvas.width, canvas.height),
         seed=None,
         quality="standard",
         answer_format="PNG",
@@ -249,3 +255,62 @@ def test_a_ragged_mask_keeps_every_pixel_that_stays() -> None:
     picture = finish(task_of(photo, placement_of_size(100, 100, None), mask, OPENAI), fill_of(made)).pixels
     assert np.array_equal(picture[~mask], photo[~mask])
     assert not np.array_equal(picture[mask], photo[mask])
+
+
+# --- the kernels -----------------------------------------------------------------------------------------------------
+
+KERNELS = ("sample_means", "add_field", "lay_over")
+
+
+def every_path() -> list[np.ndarray]:
+    """Pictures that take every branch of the kernels: with and without a mask, cast, half transparent."""
+    whole = scene(48, 52)
+    photo, canvas = cut(whole, Sides(left=10, right=6, up=5, down=11))
+    cast = np.clip(whole.astype(int) + np.array([30, 0, -40]), 0, 255).astype(np.uint8)
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[:, 30:] = True
+    faded = np.dstack((photo, np.full(photo.shape[:2], 255, np.uint8)))
+    faded[:, 17:20, 3] = 102
+    return [
+        finish(task_of(photo, canvas), fill_of(cast.copy())).pixels,
+        finish(task_of(photo, canvas, mask, OPENAI), fill_of(cast.copy())).pixels,
+        finish(task_of(faded, canvas), fill_of(cast.copy())).pixels,
+    ]
+
+
+def test_the_kernels_say_the_same_without_being_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = every_path()
+    for name in (*KERNELS, "_widen", "_mix"):
+        monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
+    for one, other in zip(every_path(), compiled, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_warming_up_compiles_all_that_is_needed() -> None:
+    warm_up()
+    before = [list(getattr(kernels, name).signatures) for name in KERNELS]
+    every_path()
+    assert [getattr(kernels, name).signatures for name in KERNELS] == before
+
+
+def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:
+    photo = np.full((16, 16, 4), 200, np.uint8)
+    photo[:, 8:, 3] = 102
+    task = task_of(photo, placement_of_sides(16, 16, Sides(left=1)))
+    made = np.random.default_rng(8).integers(0, 256, (16, 17, 3), np.uint8)
+    work = begin(task, fill_of(made.copy()))
+    share = np.float32(102) / np.float32(255)
+    wanted = np.rint(200 * share + made[:, 9:].astype(np.float32) * (1 - share))
+    assert np.array_equal(paste_original(work).pixels[:, 9:], wanted)
+
+
+def test_a_photo_that_was_scaled_before_is_not_scaled_again() -> None:
+    photo = scene(40, 60)
+    task = task_of(photo, placement_of_size(60, 40, (90, 90)), None, OPENAI)
+    scaled = scale_photo(photo, task.job.placement)
+    assert scaled is not None
+    made = np.full((90, 90, 3), 90, np.uint8)
+    picture = finish(replace(task, scaled=scaled), fill_of(made.copy())).pixels
+    assert np.array_equal(picture, finish(task, fill_of(made.copy())).pixels)
+    assert np.array_equal(picture[15:75], scaled)
+    assert scale_photo(photo, placement_of_sides(60, 40, Sides(left=-8, right=3))) is None

@@ -151,3 +151,11 @@ def test_a_mask_that_no_small_png_holds() -> None:
     assert caught.value.message == "The mask is too ragged to be sent"
     assert caught.value.details is not None
     assert caught.value.details["rule"] == "bytes"
+
+
+def test_a_mask_that_is_read_in_bands_says_what_its_whole_picture_says() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (300, 700, 4), np.uint8)
+    pixels[:, :, 3][pixels[:, :, 3] < 90] = 0
+    pixels[120:200] = pixels[119]
+    for data in (codec.encode(pixels, "PNG"), pillow(pixels, "PNG", "RGBA")):  # one filter, and the best for each row
+        assert np.array_equal(decode_mask(data), pixels[:, :, 3] == 0)

@@ -11,7 +11,7 @@ from uncrop.imaging.compare import drift
 from uncrop.imaging.header import read_header
 from uncrop.model import Sides, Task, UncropRequest, UploadFacts
 from uncrop.providers.clipdrop.facts import FACTS
-from uncrop.providers.picture import photo_part, read_picture, used_file
+from uncrop.providers.picture import opaque_file, photo_part, read_picture, used_file
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png, rotated, truncated
 from uncrop.testing.workbench import make_task
 
@@ -42,6 +42,30 @@ def test_a_cropped_jpeg_stays_one_and_loses_next_to_nothing() -> None:
     data, image_format = used_file(cropped, ROOMY)
     assert image_format == "JPEG"
     assert drift(codec.decode(data, read_header(data)), cropped.photo[:, 7:]) < 2
+
+
+@pytest.mark.parametrize("image", [photo_jpeg(60, 40), photo_png(60, 40, channels=1), photo_png(60, 40)])
+def test_a_photo_without_alpha_is_opaque(image: bytes) -> None:
+    cropped = task(image, left=-7, down=5)
+    assert opaque_file(cropped, ROOMY) == used_file(cropped, ROOMY)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_alpha_is_left_away_and_colour_lies_under_what_was_transparent(channels: int) -> None:
+    pixels = np.full((40, 60, channels), 90, np.uint8)
+    pixels[:, :, -1] = 255
+    pixels[:, 30:] = 0  # transparent black
+    pixels[:, 28:30, -1] = 7  # nearly transparent, still the photo's own
+    data, image_format = opaque_file(task(codec.encode(pixels, "PNG"), left=-7, down=5), ROOMY)
+    sent = codec.decode(data, read_header(data))
+    assert (image_format, sent.shape) == ("PNG", (40, 53, 3))
+    assert (sent == 90).all()
+
+
+def test_an_opaque_alpha_is_left_away_too() -> None:
+    pixels = np.full((40, 60, 4), 255, np.uint8)
+    data, _ = opaque_file(task(codec.encode(pixels, "PNG"), left=5), ROOMY)
+    assert read_header(data).channels == 3
 
 
 def test_a_cropped_photo_that_outgrows_the_limit_goes_as_a_jpeg() -> None:

@@ -19,14 +19,14 @@ TARGET = f"{__name__}:MIRROR"
 
 
 def test_the_built_ins_are_named_in_order() -> None:
-    assert make_registry().names() == ("clipdrop", "local", "openai")
+    assert make_registry().names() == ("bfl", "bria", "clipdrop", "local", "openai", "stability")
 
 
 def test_installed_plugins_are_found_by_default() -> None:
-    assert set(load_rows()) >= {"clipdrop", "local", "openai"}
+    assert set(load_rows()) >= {"bfl", "bria", "clipdrop", "local", "openai", "stability"}
 
 
-@pytest.mark.parametrize("name", ["clipdrop", "local", "openai"])
+@pytest.mark.parametrize("name", ["bfl", "bria", "clipdrop", "local", "openai", "stability"])
 def test_each_is_loaded_once_under_its_own_name(name: str) -> None:
     registry = make_registry()
     provider = registry.get(name)
@@ -37,8 +37,11 @@ def test_each_is_loaded_once_under_its_own_name(name: str) -> None:
 def test_an_unknown_name_is_refused_with_those_that_are_allowed() -> None:
     with pytest.raises(InvalidFieldValue) as refused:
         make_registry().get("midjourney")
-    assert refused.value.details == {"provider": "midjourney", "allowed": ["clipdrop", "local", "openai"]}
-    assert refused.value.message == "Unknown provider; allowed are clipdrop, local, openai"
+    assert refused.value.details == {
+        "provider": "midjourney",
+        "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"],
+    }
+    assert refused.value.message == "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability"
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:
@@ -49,9 +52,9 @@ def test_a_long_name_is_not_repeated_whole() -> None:
 
 def test_a_plugin_takes_the_same_road() -> None:
     rows = load_rows([EntryPoint("mirror", TARGET, GROUP)])
-    assert list(rows) == ["clipdrop", "local", "mirror", "openai"]
+    assert list(rows) == ["bfl", "bria", "clipdrop", "local", "mirror", "openai", "stability"]
     registry = make_registry(rows=rows)
-    assert registry.names() == ("clipdrop", "local", "mirror", "openai")
+    assert registry.names() == ("bfl", "bria", "clipdrop", "local", "mirror", "openai", "stability")
     assert registry.get("mirror").facts is MIRROR
     assert [row.name for row in registry.facts()] == list(registry.names())
 
@@ -119,6 +122,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "geometry.max_photo_pixels: excludes everything",
     ),
     "ratio": ({"geometry": GeometryFacts(speaks="canvas", max_ratio=0.5)}, "geometry.max_ratio: excludes everything"),
+    "photo's ratio": (
+        {"geometry": GeometryFacts(speaks="sides", max_photo_ratio=0.5)},
+        "geometry.max_photo_ratio: excludes everything",
+    ),
     "side": ({"geometry": GeometryFacts(speaks="sides", max_side=0)}, "geometry.max_side: excludes everything"),
     "no canvas": (
         {"geometry": GeometryFacts(speaks="canvas", grid=64, min_edge=1000, max_edge=1020)},
@@ -170,6 +177,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "number's default": (
         {"settings": (SettingFacts(name="n", kind="number", help="", default="many"),)},
         "settings.n: its default is no number",
+    ),
+    "choices of a number": (
+        {"settings": (SettingFacts(name="n", kind="integer", help="", choices=("1", "2")),)},
+        "settings.n: only a text has choices, and its default is one of them",
+    ),
+    "default of choices": (
+        {"settings": (SettingFacts(name="mode", kind="text", help="", default="slow", choices=("fast", "high")),)},
+        "settings.mode: only a text has choices, and its default is one of them",
     ),
     "no address": (
         {"computes_here": False, "settings": ()},

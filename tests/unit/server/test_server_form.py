@@ -8,8 +8,9 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from uncrop.capacity.bodies import BodyBudget
-from uncrop.errors import RequestTimeout, RequestTooLarge, ServerBusy, UncropError, ValidationError
+from uncrop.errors import ServerBusy, UncropError, ValidationError
 from uncrop.server.form import BodyLimits, read_form
+from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 BOUNDARY = "----frontier"
 REQUIRED = {"fields": dict.fromkeys(("provider", "organization_id", "image_file"), "is required")}

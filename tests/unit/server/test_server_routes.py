@@ -33,9 +33,11 @@ from uncrop.capacity.slots import Slots
 from uncrop.errors import InternalError, ProviderError, UncropError
 from uncrop.model import PictureFacts, TokenUsage
 from uncrop.server.app import create_app
+from uncrop.server.cors import CrossOrigin
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import SAFE_HEADERS, ExchangeMiddleware
-from uncrop.server.openapi import UNCROP_PATHS
+from uncrop.server.openapi import ADDRESS, UNCROP_PATHS
+from uncrop.server.pages import ADDRESSES as PAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from uncrop.providers.commitment import Commitment
     from uncrop.service.service import Service
 
+NO_OTHERS = CrossOrigin((), ())
 FORM = clipdrop_form(b"photo").but(prompt="CANARY prompt")
 
 
@@ -232,7 +235,14 @@ def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/", "text/html"), ("/page/uncrop.css", "text/css"), ("/page/uncrop.js", "text/javascript")],
+    [
+        ("/", "text/html"),
+        ("/docs", "text/html"),
+        ("/page/docs.css", "text/css"),
+        ("/page/docs.js", "text/javascript"),
+        ("/page/uncrop.css", "text/css"),
+        ("/page/uncrop.js", "text/javascript"),
+    ],
 )
 def test_the_page_is_served_with_its_own_policy(fake_server: Running, path: str, kind: str) -> None:
     response = httpx2.get(fake_server.url + path)
@@ -310,7 +320,7 @@ async def test_an_error_after_the_answer_began_cannot_change_it() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    middleware = ExchangeMiddleware(broken, metrics=Metrics(capacity=dict, breakers=dict))
+    middleware = ExchangeMiddleware(broken, metrics=Metrics(capacity=dict, breakers=dict), cross_origin=NO_OTHERS)
     scope: Any = {"type": "http", "method": "GET", "headers": []}
     await middleware(scope, _nothing, send)
     assert sent == ["http.response.start"]
@@ -322,7 +332,7 @@ async def test_other_traffic_passes_through() -> None:
     async def inner(scope: Any, _receive: Any, _send: Any) -> None:
         seen.append(scope["type"])
 
-    middleware = ExchangeMiddleware(inner, metrics=Metrics(capacity=dict, breakers=dict))
+    middleware = ExchangeMiddleware(inner, metrics=Metrics(capacity=dict, breakers=dict), cross_origin=NO_OTHERS)
     await middleware({"type": "lifespan"}, _nothing, _nothing)
     assert seen == ["lifespan"]
 
@@ -415,11 +425,29 @@ def test_the_rate_limit_is_told_on_every_answer_past_the_key(tmp_path: Path) -> 
 # --- the document ----------------------------------------------------------------------------------------------------
 
 
-def test_every_route_is_in_the_document_and_no_other(fake: Service) -> None:
-    app = create_app(fake)
-    document = app.openapi()
+def test_every_route_is_in_the_document_and_no_other(fake_server: Running, fake: Service) -> None:
+    document = httpx2.get(fake_server.url + ADDRESS).json()
     described = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
-    routes = {(route.path, method) for route in app.routes for method in route.methods}  # type: ignore[attr-defined]
-    page = {(path, method) for path in ("/", "/page/uncrop.css", "/page/uncrop.js") for method in ("GET", "HEAD")}
-    itself = {("/openapi.json", "GET"), ("/openapi.json", "HEAD")}
-    assert routes - page - itself == described
+    routes = {(route.path, method) for route in create_app(fake).routes for method in route.methods}  # type: ignore[attr-defined]
+    # A GET without its body, which HTTP gives to every address that has GET, is not described on its own.
+    heads = {(path, method) for path, method in routes if method == "HEAD"}
+    assert heads == {(path, "HEAD") for path, method in routes if method == "GET"}
+    pages = {(path, "GET") for path in PAGES}
+    assert routes - heads - pages - {(ADDRESS, "GET")} == described
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", ADDRESS, "/", "/docs"])
+def test_where_get_is_head_is_too(fake_server: Running, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
+    whole, head = httpx2.get(fake_server.url + path), httpx2.head(fake_server.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    other = httpx2.post(fake_server.url + path)
+    assert (other.status_code, other.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/livez/", "/metrics/", "/openapi.json/", UNCROP_PATHS[0] + "/"])
+def test_no_address_is_another_with_a_slash(fake_server: Running, path: str) -> None:
+    response = httpx2.get(fake_server.url + path, headers={"Host": "evil.example"})
+    check(response, Refusal(status=404, code="NOT_FOUND", message="There is nothing at this address"))
+    assert "location" not in response.headers

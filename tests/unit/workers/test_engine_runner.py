@@ -168,7 +168,7 @@ def note_process(cache: Path) -> None:
 
 
 def tell_kernels(*_arguments: object) -> Extension:
-    from uncrop.engine.match import sweep_band
+    from uncrop.engine.search.patch_match import sweep_band
 
     return answer_with(len(sweep_band.overloads))
 

@@ -44,7 +44,7 @@ class Clipdrop(Provider):
 
     def submit(self, task: Task) -> Call:
         """Build ``POST /uncrop/v1``: the photo, all four sides, negative ones as they are, and the seed."""
-        sides = task.job.request.sides
+        sides = task.job.sides
         numbers = {
             "extend_left": sides.left,
             "extend_right": sides.right,

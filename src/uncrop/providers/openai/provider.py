@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from uncrop.errors import ProviderInvalidResponse
 from uncrop.geometry.planner import choose_frame, frame_of_size
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging.mask import encode_mask
+from uncrop.imaging.text import decode_base64
 from uncrop.model import Fill, PictureFacts, TokenUsage
 from uncrop.placement.frames import cut_canvas, draw_mask
 from uncrop.providers.base import Provider
@@ -111,10 +110,10 @@ def _first_picture(body: Mapping[str, object]) -> bytes:
         raise _unusable("holds no picture")
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _unusable("holds a picture that is not base64") from error
+    picture = decode_base64(text)
+    if picture is None:
+        raise _unusable("holds a picture that is not base64")
+    return picture
 
 
 def _usage(body: Mapping[str, object]) -> TokenUsage | None:

@@ -1,0 +1,1 @@
+"""The finished picture: copied pixels, with corrections that hide the seams."""

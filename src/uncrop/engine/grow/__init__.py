@@ -1,0 +1,1 @@
+"""Candidates for the coarsest level: whole pictures, grown outward from the photo."""
