@@ -27,11 +27,13 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from gateway import UNCROP, Process, running
 
+from uncrop.settings import load
 from uncrop.testing import pictures
 from uncrop.testing.clipdrop import ClipdropEmulator
 
@@ -204,6 +206,8 @@ def served(stack: ExitStack) -> tuple[Process, dict[str, str]]:
         "UNCROP_CLIPDROP_API_KEY": "key",
         "UNCROP_CLIPDROP_BASE_URL": here.recv(),
     }
+    # What the set-up compiled serves here too: compiling anew takes a minute or more.
+    Path(folder, "kernels").symlink_to(load().kernel_cache)
     return stack.enter_context(running(["serve"], environment, "/livez")), environment
 
 

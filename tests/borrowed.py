@@ -67,6 +67,7 @@ BORROWED = [
     Borrowed("uvicorn", f"{_PROTOCOL}.send_400_response", "(msg)", "it is replaced by an answer with the error body"),
     Borrowed("uvicorn", f"{_PROTOCOL}.pause_writing", "()", "clients that do not read are watched from there on"),
     Borrowed("uvicorn", f"{_PROTOCOL}.resume_writing", "()", "watching ends there"),
+    Borrowed("uvicorn", f"{_PROTOCOL}.on_response_complete", "()", "and there"),
     Borrowed("uvicorn", f"{_PROTOCOL}.shutdown", "()", "lingering connections are closed with the others"),
     Borrowed("uvicorn", f"{_UVICORN}:RequestResponseCycle", "type", "its flags tell where a request stands"),
     Borrowed("uvicorn", "uvicorn.protocols.http.flow_control:FlowControl.resume_reading", "()", "lingering reads on"),

@@ -253,6 +253,7 @@ async def test_uvicorns_protocol_keeps_its_notes_where_ours_reads_them() -> None
     assert protocol.loop is asyncio.get_running_loop()
     assert protocol.transport is transport
     assert protocol.server_state.default_headers == []
+    assert (protocol.flow.read_paused, protocol.flow.write_paused) == (False, False)
     cycle = protocol.cycle
     assert (cycle.more_body, cycle.keep_alive, cycle.disconnected) == (True, True, False)
     assert (cycle.response_started, cycle.response_complete) == (False, False)

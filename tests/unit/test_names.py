@@ -30,4 +30,4 @@ def test_the_registry_names_them_in_one_line() -> None:
     lines = (SOURCE / "providers" / "registry.py").read_text().splitlines()
     naming = [line for line in lines if re.search("|".join(NAMES), line)]
     assert len(naming) == 1
-    assert naming[0].startswith("BUILT_IN = ")
+    assert naming[0].startswith("NAMES = ")

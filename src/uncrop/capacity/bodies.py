@@ -1,4 +1,4 @@
-"""The memory that request bodies may take together."""
+"""The memory that bodies may take together, of requests and of answers that are being sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ KEPT_SHARE = 8
 class BodyBudget:
     """Bounds the bytes of all bodies that are held at once.
 
-    Slots bound how many pictures are worked on; this bounds what piles up before a slot is asked for.
+    Slots bound how many pictures are worked on; this bounds what piles up before a slot is asked for, and, since an
+    answer counts until its last byte has been taken, what piles up behind it.
 
     Parameters
     ----------
@@ -46,15 +47,13 @@ class BodyBudget:
         Parameters
         ----------
         owner
-            The organization whose body it is.
+            The organization whose body it is, where that is known already.
         """
         share = Share(self, owner)
         try:
             yield share
         finally:
-            self._held[owner] -= share.size
-            if not self._held[owner]:
-                del self._held[owner]
+            self.change(share.owner, -share.size)
 
     def take(self, owner: str, size: int) -> None:
         """Take ``size`` bytes.
@@ -67,18 +66,40 @@ class BodyBudget:
         own = self.max_bytes - (0 if owner == NOBODY else self.max_bytes // KEPT_SHARE)
         if self.held + size > self.max_bytes or self._held[owner] + size > own:
             raise ServerBusy(retry_after=self._retry_after)
+        self.change(owner, size)
+
+    def change(self, owner: str, size: int) -> None:
+        """Note that so many bytes more are held, or fewer, whether or not they are left."""
         self._held[owner] += size
+        if not self._held[owner]:
+            del self._held[owner]
 
 
 class Share:
-    """One body's part of the budget, in bytes."""
+    """One body's part of the budget.
+
+    Attributes
+    ----------
+    owner
+        The organization whose body it is; may be set as long as the share is empty.
+    size
+        Bytes.
+    """
 
     def __init__(self, budget: BodyBudget, owner: str) -> None:
         self._budget = budget
-        self._owner = owner
+        self.owner = owner
         self.size = 0
 
     def grow(self, size: int) -> None:
         """Take ``size`` bytes more; see ``BodyBudget.take``."""
-        self._budget.take(self._owner, size)
+        self._budget.take(self.owner, size)
         self.size += size
+
+    def become(self, size: int) -> None:
+        """Stand for an answer of so many bytes, instead of the body that was asked with.
+
+        An answer is never refused: it may have been paid. It leaves less for the bodies that come.
+        """
+        self._budget.change(self.owner, size - self.size)
+        self.size = size

@@ -36,7 +36,7 @@ class Capacity:
         Pictures of the local engine that are worked on at once, one more than it has processes, so that the next one
         is decoded meanwhile; ``None``: no bound.
     bodies
-        Bytes of request bodies.
+        Bytes of bodies, of requests and of answers that are being sent.
     threads
         Pictures that are decoded, finished or encoded at once.
     unpacking

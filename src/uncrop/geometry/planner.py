@@ -133,14 +133,12 @@ def _obstacle(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
     for quantity, value, limit in limits:
         if limit is not None and value > limit:
             return Obstacle(quantity=quantity, value=value, limit=limit)
-    shortfalls = [
+    for quantity, value, least in (
         ("canvas_edge", shortest, geometry.min_edge),
         ("canvas_pixels", frame.width * frame.height, geometry.min_pixels),
-    ]
-    if not geometry.crops:
         # Who crops by itself is sent the whole photo, which was measured before.
-        shortfalls.append(("photo_edge", shown, geometry.min_photo_edge))
-    for quantity, value, least in shortfalls:
+        ("photo_edge", geometry.min_photo_edge if geometry.crops else shown, geometry.min_photo_edge),
+    ):
         if value < least:
             return Obstacle(quantity=quantity, value=value, limit=least)
     return None

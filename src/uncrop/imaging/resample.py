@@ -7,7 +7,8 @@ the sums run over 32 rows at once, equal rows are summed up once, and rows and c
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,24 +18,25 @@ if TYPE_CHECKING:
     from uncrop.imaging.resample_kernels import Room
     from uncrop.model import Mask
 
-    Box = tuple[float, float, float, float]
     Bytes = NDArray[np.uint8]
     Indices = NDArray[np.intp]
     Places = NDArray[np.uint64]
+    Box = tuple[float, float, float, float]
 
 
-class Line(NamedTuple):
-    """How a row or a column is resampled: ``start``..``end`` of its ``old`` pixels become ``new`` ones."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Axis:
+    """One direction: how many pixels there are and will be, which part of the old ones counts, which new are wanted."""
 
     old: int
-    start: float
-    end: float
     new: int
+    part: tuple[float, float]  # start and length
+    wanted: Indices
 
     @property
     def stays(self) -> bool:
-        """Whether it stays as it is."""
-        return self.old == self.new and (self.start, self.end) == (0, self.old)
+        """Whether nothing changes in this direction."""
+        return self.old == self.new and self.part == (0, self.old)
 
 
 def resample(
@@ -65,20 +67,23 @@ def resample(
     from uncrop.imaging.resample_kernels import distinct
 
     old_height, old_width, channels = pixels.shape
-    left, top, right, bottom = box or (0, 0, old_width, old_height)
-    across, down = Line(old_width, left, right, width), Line(old_height, top, bottom, height)
-    rows = np.arange(height) if rows is None else rows
-    columns = np.arange(width) if columns is None else columns
+    left, top, right, bottom = (0, 0, old_width, old_height) if box is None else box
+    across = _Axis(
+        old=old_width, new=width, part=_part(left, right), wanted=np.arange(width) if columns is None else columns
+    )
+    down = _Axis(
+        old=old_height, new=height, part=_part(top, bottom), wanted=np.arange(height) if rows is None else rows
+    )
     # Copied where Numba would compile once more, for arrays that must not be written to.
     flat = np.require(pixels, requirements=("C", "W")).reshape(old_height, -1)
     if old_height - height > 2 * max(old_width - width, 0):
-        flat = _down(flat, np.arange(old_height, dtype=np.uint64), down, rows)
-        return _across(flat, np.arange(len(rows), dtype=np.uint64), channels, across, columns)
+        flat = _down(flat, np.arange(old_height, dtype=np.uint64), down)
+        return _across(flat, np.arange(len(flat), dtype=np.uint64), channels, across)
     some, places = np.empty(old_height, np.uint64), np.empty(old_height, np.uint64)
     # Eight bytes at a time where the rows are whole words.
     count = distinct(flat.view(np.uint64) if flat.shape[1] % 8 == 0 else flat, some, places)
-    made = _across(flat, some[:count], channels, across, columns).reshape(count, -1)
-    return _down(made, places, down, rows).reshape(len(rows), len(columns), channels)
+    made = _across(flat, some[:count], channels, across).reshape(count, -1)
+    return _down(made, places, down).reshape(len(down.wanted), len(across.wanted), channels)
 
 
 def halve_known(pixels: Bytes, known: Mask) -> tuple[Bytes, Mask]:
@@ -104,41 +109,45 @@ def warm_up() -> None:
         resample(np.zeros((2, width, 1), np.uint8), 1, 1)
 
 
-def _across(flat: Bytes, rows: Places, channels: int, line: Line, columns: Indices) -> Bytes:
+def _across(flat: Bytes, rows: Places, channels: int, axis: _Axis) -> Bytes:
     from uncrop.imaging.resample_kernels import across
 
-    made = np.empty((len(rows), len(columns) * channels), np.uint8)
-    if line.stays:
-        picked = flat[rows].reshape(len(rows), line.old, channels)
-        return picked if len(columns) == line.new else picked[:, columns]
-    firsts, weights = _weights(line)
+    if axis.stays:
+        whole = flat[rows].reshape(len(rows), axis.old, channels)
+        return whole if len(axis.wanted) == axis.old else whole[:, axis.wanted]
+    made = np.empty((len(rows), len(axis.wanted) * channels), np.uint8)
+    firsts, weights = _weights(axis)
     room = _room(flat.shape[1], made.shape[1], weights.shape[1] * channels)
-    across(flat, rows, channels, firsts[columns], weights[columns], room, made)
-    return made.reshape(len(rows), len(columns), channels)
+    across(flat, rows, channels, firsts[axis.wanted], weights[axis.wanted], room, made)
+    return made.reshape(len(rows), len(axis.wanted), channels)
 
 
-def _down(flat: Bytes, places: Places, line: Line, rows: Indices) -> Bytes:
+def _down(flat: Bytes, places: Places, axis: _Axis) -> Bytes:
     from uncrop.imaging.resample_kernels import down
 
-    if line.stays:
-        return flat[places[rows]]
-    firsts, weights = _weights(line)
-    made = np.empty((len(rows), flat.shape[1]), np.uint8)
-    down(flat, places, firsts[rows], weights[rows], np.empty(flat.shape[1], np.int32), made)
+    if axis.stays:
+        return flat[places[axis.wanted]]
+    firsts, weights = _weights(axis)
+    made = np.empty((len(axis.wanted), flat.shape[1]), np.uint8)
+    down(flat, places, firsts[axis.wanted], weights[axis.wanted], np.empty(flat.shape[1], np.int32), made)
     return made
 
 
-def _weights(line: Line) -> tuple[Places, NDArray[np.int32]]:
+def _weights(axis: _Axis) -> tuple[Places, NDArray[np.int32]]:
     from uncrop.imaging.resample_kernels import LOBES, TAPS, weigh
 
-    # As Pillow has it, to 32 bits.
-    start, extent = float(np.float32(line.start)), float(np.float32(line.end) - np.float32(line.start))
-    most = 2 * math.ceil(LOBES * max(extent / line.new, 1)) + 1
-    firsts, weights = np.empty(line.new, np.uint64), np.empty((line.new, -(-most // TAPS) * TAPS), np.int32)
-    weigh(line.old, start, extent, firsts, weights, np.empty(most))
+    most = 2 * math.ceil(LOBES * max(axis.part[1] / axis.new, 1)) + 1
+    firsts, weights = np.empty(axis.new, np.uint64), np.empty((axis.new, -(-most // TAPS) * TAPS), np.int32)
+    weigh(axis.old, axis.part, firsts, weights, np.empty(most))
     # A pass costs as much for a weight of zero, and the last ones are mostly zero for all.
     used = int(np.flatnonzero(weights.any(axis=0))[-1]) + 1
     return firsts, np.ascontiguousarray(weights[:, : -(-used // TAPS) * TAPS])
+
+
+def _part(start: float, end: float) -> tuple[float, float]:
+    """Return start and length, rounded as in Pillow, which takes both ends in 32 bits."""
+    first, last = np.float32(start), np.float32(end)
+    return float(first), float(last - first)
 
 
 def _room(length: int, wanted: int, beyond: int) -> Room:

@@ -49,8 +49,7 @@ def _sinc(x: float) -> float:
 @kernel
 def weigh(
     size: int,
-    start: float,
-    extent: float,
+    part: tuple[float, float],
     firsts: NDArray[np.uint64],
     weights: NDArray[np.int32],
     exact: NDArray[np.float64],
@@ -61,8 +60,8 @@ def weigh(
     ----------
     size
         How many pixels there are.
-    start, extent
-        Where the part of them begins that is resampled, and how long it is, fractions included.
+    part
+        Where the part that is resampled begins among them, and how long it is.
     firsts
         (wanted,), written to.
     weights
@@ -71,10 +70,10 @@ def weigh(
         (taps,), room to work in.
     """
     wanted = len(firsts)
-    scale = extent / wanted
+    scale = part[1] / wanted
     stretch = max(scale, 1.0)
     for x in range(wanted):
-        centre = start + (x + 0.5) * scale
+        centre = part[0] + (x + 0.5) * scale
         first = max(int(centre - LOBES * stretch + 0.5), 0)
         count = min(int(centre + LOBES * stretch + 0.5), size) - first
         total = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ class Exchange:
         ``"OK"``, or the code of the error that was answered.
     run
         What the service knows about the picture and who asked.
+    holds
+        What is given back when the answer has left, or the request has ended in another way.
     reason, cause
         The error's technical text, and the kind of the foreign error behind it, for the log alone.
     """
@@ -47,6 +50,7 @@ class Exchange:
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     request_id: str = ""
     run: RunReport = field(default_factory=RunReport)
+    holds: ExitStack = field(default_factory=ExitStack)
     outcome: str = "OK"
     reason: str | None = None
     cause: str | None = None

@@ -55,7 +55,8 @@ class ExchangeMiddleware:
             return
         exchange = begin_exchange(scope)
         attach(scope, exchange)
-        with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
+        ids = {"trace_id": exchange.trace_id, "request_id": exchange.request_id}
+        with structlog.contextvars.bound_contextvars(**ids), exchange.holds:
             try:
                 dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
                 await self._answer(scope, _listening(receive, exchange), dress, exchange)

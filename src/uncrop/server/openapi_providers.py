@@ -95,6 +95,7 @@ def _geometry() -> Json:
         "max_pixels": {**_COUNT, "description": "Most pixels of that canvas."},
         "max_ratio": {"type": "number", "description": "Of the canvas's longer edge to its shorter one."},
         "max_photo_pixels": {**_COUNT, "description": "Most pixels of the photo."},
+        "max_photo_ratio": {"type": "number", "description": "Of the photo's longer edge to its shorter one."},
     }
     return _object(always, optional)
 

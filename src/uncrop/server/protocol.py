@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -48,8 +49,12 @@ class BoundedProtocol(HttpToolsProtocol):
     padding_bytes
         Bytes of chunked framing that may arrive without a byte of body.
     write_stall_s, write_bytes
-        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped. The time
-        is long because the kernel reports progress only when a third of its buffer, up to 4 MB, is free again.
+        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped.
+    write_rate, write_grace_s
+        So is one that, after ``write_grace_s`` seconds, has not taken ``write_rate`` bytes for each further second.
+    unsent_bytes
+        How much of an answer the kernel takes beyond what is on its way to the client. By itself it takes up to 4 MB,
+        which no budget counts, and of which nobody knows whether the client takes it.
     """
 
     head_bytes = 32_768
@@ -59,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
     padding_bytes = 16_384
     write_stall_s = 60.0
     write_bytes = 32_768
+    write_rate = 16_384
+    write_grace_s = 60.0
+    unsent_bytes = 131_072
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,13 +84,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._unsent = 0
+        self._written = 0
+        self._taken_at_look = 0
+        self._watch_begun = (0.0, 0)
 
     # --- the connection ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first head."""
         super().connection_made(transport)
+        # Writing is paused until the kernel has taken everything: whoever writes knows then that nothing is left here.
+        transport.set_write_buffer_limits(high=0)
+        _bound_unsent(transport, self.unsent_bytes)
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -283,35 +296,60 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def note_written(self, size: int) -> None:
+        """Count bytes of an answer that were handed to the transport."""
+        self._written += size
+
     def pause_writing(self) -> None:
-        """Watch whether the client takes its answer."""
+        """Watch whether the client takes its answer, to the answer's end."""
         super().pause_writing()
-        self._watch_writing()
+        if self._write_timer is None:
+            self._watch_begun = (self.loop.time(), self._taken())
+            self._watch_writing()
 
     def resume_writing(self) -> None:
-        """Stop watching: the client took most of it."""
+        """Stop watching if that was the end of the answer."""
         super().resume_writing()
-        _cancel(self._write_timer)
+        self._stop_watching_if_done()
+
+    def on_response_complete(self) -> None:
+        """Stop watching if the client has taken all of it already."""
+        self._stop_watching_if_done()
+        super().on_response_complete()
+
+    def _stop_watching_if_done(self) -> None:
+        if not self.flow.write_paused and self.cycle is not None and self.cycle.response_complete:
+            _cancel(self._write_timer)
+            self._write_timer = None
+
+    def _taken(self) -> int:
+        return self._written - self.transport.get_write_buffer_size()
 
     def _watch_writing(self) -> None:
-        self._unsent = self.transport.get_write_buffer_size()
+        self._taken_at_look = self._taken()
         self._write_timer = self.loop.call_later(self.write_stall_s, self._check_writing)
 
     def _check_writing(self) -> None:
-        if self._unsent - self.transport.get_write_buffer_size() < self.write_bytes:
+        begun, taken_at_begin = self._watch_begun
+        demanded = self.write_rate * (self.loop.time() - begun - self.write_grace_s)
+        stalls = self._taken() - self._taken_at_look < self.write_bytes
+        if self.flow.write_paused and (stalls or self._taken() - taken_at_begin < demanded):
             self.transport.abort()
         else:
             self._watch_writing()
 
 
 class _LingeringTransport:
-    """What a request's task writes to: closes gently when the client is still sending."""
+    """What a request's task writes to: counts what is written, and closes gently when the client is still sending."""
 
     def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol, cycle: RequestResponseCycle) -> None:
         self._transport = transport
         self._protocol = protocol
         self._cycle = cycle
-        self.write = transport.write
+
+    def write(self, data: bytes) -> None:
+        self._protocol.note_written(len(data))
+        self._transport.write(data)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
@@ -321,6 +359,12 @@ class _LingeringTransport:
             self._protocol.linger()
         else:
             self._transport.close()
+
+
+def _bound_unsent(transport: asyncio.Transport, size: int) -> None:
+    connection, option = transport.get_extra_info("socket"), getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None and connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -19,7 +18,7 @@ from uncrop.service.tasks import CallerLeft
 if TYPE_CHECKING:
     from starlette.types import Receive
 
-    from uncrop.model import UncropRequest
+    from uncrop.model import UncropRequest, UncropResult
     from uncrop.server.form import BodyLimits
     from uncrop.server.metrics import Metrics
     from uncrop.service.report import RunReport
@@ -45,25 +44,25 @@ class Routes:
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
         exchange = exchange_of(request.scope)
-        with ExitStack() as held:
+        share = exchange.holds.enter_context(self._service.capacity.bodies.share())
 
-            async def read() -> UncropRequest:
-                caller = exchange.run.caller
-                owner = NOBODY if caller is None or caller.organization_id is None else caller.organization_id
-                share = held.enter_context(self._service.capacity.bodies.share(owner))
-                return to_request(await read_form(request.headers, request.receive, self.limits, share))
+        async def read() -> UncropRequest:
+            share.owner = _owner(exchange.run)
+            return to_request(await read_form(request.headers, request.receive, self.limits, share))
 
-            try:
-                result = await self._service.extend(
-                    credentials(request.headers),
-                    read,
-                    lambda: _left(request.receive),
-                    report=exchange.run,
-                    finished=self._count,
-                )
-            except CallerLeft as error:
-                raise ClientDisconnect from error
-            return to_response(result)
+        try:
+            result = await self._service.extend(
+                credentials(request.headers),
+                read,
+                lambda: _left(request.receive),
+                report=exchange.run,
+                finished=self._count,
+            )
+        except CallerLeft as error:
+            raise ClientDisconnect from error
+        response = to_response(result)
+        share.become(_bytes_held(result, response))
+        return response
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""
@@ -86,6 +85,17 @@ class Routes:
 
     def _count(self, report: RunReport, outcome: str) -> None:
         self._metrics.picture(provider=report.provider or "unknown", outcome=outcome, stages=report.stages)
+
+
+def _owner(report: RunReport) -> str:
+    return NOBODY if report.caller is None else report.caller.organization_id or NOBODY
+
+
+def _bytes_held(result: UncropResult, response: Response) -> int:
+    """Return the bytes that an answer takes until it has been sent: the picture is it, or is repeated in it."""
+    if result.confidence_map is None:
+        return len(response.body)
+    return len(response.body) + len(result.image) + len(result.confidence_map)
 
 
 async def _left(receive: Receive) -> None:

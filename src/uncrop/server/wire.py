@@ -11,11 +11,10 @@ from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
-
 from uncrop.errors import InvalidFieldValue, ValidationError
 from uncrop.model import Sides, UncropRequest
 from uncrop.server.form import IS_REQUIRED, REQUIRED
+from uncrop.server.sending import PiecewiseResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -175,7 +174,7 @@ def _whole_number(digits: str) -> int:
 # --- the response ----------------------------------------------------------------------------------------------------
 
 
-def to_response(result: UncropResult) -> Response:
+def to_response(result: UncropResult) -> PiecewiseResponse:
     """Return the picture, with what is known about it in the headers; with a map, both as JSON."""
     facts = result.facts
     headers = {
@@ -200,8 +199,10 @@ def to_response(result: UncropResult) -> Response:
     if result.warnings:
         headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
     if result.confidence_map is None:
-        return Response(result.image, media_type=result.media_type, headers=headers)
-    return Response(_picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers)
+        return PiecewiseResponse(result.image, media_type=result.media_type, headers=headers)
+    return PiecewiseResponse(
+        _picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers
+    )
 
 
 def canvas_text(placement: Placement) -> str:

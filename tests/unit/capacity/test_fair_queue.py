@@ -14,7 +14,8 @@ from uncrop.capacity.bodies import BodyBudget
 from uncrop.capacity.fair_queue import NOBODY, FairQueue
 from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
-from uncrop.errors import NotReady, ServerBusy
+from uncrop.errors import ServerBusy
+from uncrop.server.http_errors import NotReady
 
 
 async def settle() -> None:
@@ -248,3 +249,17 @@ def test_an_organization_cannot_fill_the_memory_for_bodies() -> None:
     assert budget.held == 0
     with budget.share() as all_of_it:
         all_of_it.grow(80)
+
+
+def test_an_answer_takes_the_place_of_its_body_in_the_memory_and_is_never_refused() -> None:
+    budget = BodyBudget(80)
+    with budget.share() as share:
+        share.owner = "a"
+        share.grow(40)
+        share.become(100)
+        assert (share.size, budget.held) == (100, 100)
+        with budget.share("b") as other, pytest.raises(ServerBusy):
+            other.grow(1)
+        share.become(10)
+        assert budget.held == 10
+    assert budget.held == 0

@@ -24,6 +24,9 @@ class TlsTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.written += data
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (0, None)
+
     def can_write_eof(self) -> bool:
         return False
 
