@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.testing.emulator import Refusal
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def read_image(call: ReceivedCall) -> NDArray[np.uint8]:
             raise _bad(f"image: must have at most {MAX_PIXELS} pixels")
         if max(width, height) > MAX_RATIO * min(width, height):
             raise _bad("image: aspect ratio must be between 1:2.5 and 2.5:1")
-        return arrays.to_rgb8(codec.decode(image.data, header))
+        return arrays.to_rgb8(codec.decode(open_file(image.data)))
     except InvalidRequest:
         raise _bad("image: is not a valid image") from None
 
