@@ -87,7 +87,7 @@ def extend(
     facts = [f"{result.width}x{result.height}", result.facts.provider]
     facts += [f"seed {result.seed}"] if result.seed is not None else []
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
-    facts += [f"repainted by {result.drift:.1f} levels"] if result.drift is not None else []
+    facts += [f"repainted by {result.repaint_difference:.1f} levels"] if result.repaint_difference is not None else []
     facts += [f"{time.perf_counter() - started:.1f} s"]
     typer.echo(f"{output}: {', '.join(facts)}")
     beyond = _overreach(result)
