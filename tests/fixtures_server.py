@@ -59,7 +59,7 @@ def picture(**changes: Any) -> UncropResult:
         "height": 2,
         "seed": 42,
         "facts": PictureFacts(provider="clipdrop", request_id="req_abc123"),
-        "drift": None,
+        "repaint_difference": None,
         "warnings": (),
         "stages": tuple(
             StageTime(name=name, milliseconds=1.25) for name in ("intake", "admission", "provider", "finish", "encode")

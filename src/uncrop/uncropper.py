@@ -187,7 +187,7 @@ def _result(
         height=job.output_size[1],
         seed=job.seed,
         facts=fill.facts,
-        drift=picture.drift,
+        repaint_difference=picture.repaint_difference,
         warnings=(*fill.facts.warnings, *picture.warnings),
         stages=tuple(stopwatch.stages),
         confidence_map=trust,

@@ -160,7 +160,7 @@ async def test_a_photo_passes_all_stations() -> None:
     assert np.array_equal(pixels, np.full((30, 48, 3), 90, np.uint8))
     assert result.facts is FACTS
     assert result.warnings == ("painted",)
-    assert result.drift == 0
+    assert result.repaint_difference == 0
     assert [(stage.name, stage.milliseconds) for stage in result.stages] == [
         (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
     ]

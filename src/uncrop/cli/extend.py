@@ -96,7 +96,8 @@ def _report(result: UncropResult, output: Path, seconds: float) -> None:
     facts = [f"{result.width}x{result.height}", result.facts.provider]
     facts += [f"seed {result.seed}"] if result.seed is not None else []
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
-    facts += [f"repainted by {result.drift:.1f} levels"] if result.drift is not None else []
+    repainted = result.repaint_difference
+    facts += [f"repainted by {repainted:.1f} levels"] if repainted is not None else []
     typer.echo(f"{output}: {', '.join([*facts, f'{seconds:.1f} s'])}")
     beyond = _overreach(result)
     for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):

@@ -32,7 +32,7 @@ def finish(task: Task, fill: Fill) -> Picture:
     work = begin(task, fill)
     for step in STEPS:
         work = step(work)
-    return Picture(pixels=work.pixels, warnings=work.warnings, drift=work.drift)
+    return Picture(pixels=work.pixels, warnings=work.warnings, repaint_difference=work.repaint_difference)
 
 
 def warm_up() -> None:

@@ -35,7 +35,7 @@ class Work:
     pixels
         What the provider made: (height, width, 3) uint8, (canvas.height, canvas.width) after the step ``fit``, from
         which on the pipeline owns them and may write to them.
-    drift
+    repaint_difference
         Mean absolute difference to the original inside it, 0..255.
     """
 
@@ -44,7 +44,7 @@ class Work:
     opacity: NDArray[np.uint8] | None = field(repr=False)
     pixels: NDArray[np.uint8] = field(repr=False)
     exact_size: bool
-    drift: float | None = None
+    repaint_difference: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property

@@ -103,7 +103,8 @@ class Picture:
 
     pixels: Pixels = field(repr=False)
     warnings: tuple[str, ...] = ()
-    drift: float | None = None  # mean absolute difference, 0..255, by which the provider had repainted the original
+    # Mean absolute difference, 0..255, by which the provider had repainted the original.
+    repaint_difference: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,8 +124,8 @@ Original: TypeAlias = Literal["exact", "recompressed", "resampled"]
 class UncropResult:
     """The picture as bytes, and the report of how it came about.
 
-    ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``drift`` by how many levels
-    of 256, in the mean, the provider had repainted them before they were put back.
+    ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``repaint_difference`` by how
+    many levels of 256, in the mean, the provider had repainted them before they were put back.
     ``confidence_map`` is a grey PNG of 8 bits and of the picture's size, where it was asked for: 255 on the photo
     itself, elsewhere how far a pixel can be trusted.
     """
@@ -135,7 +136,7 @@ class UncropResult:
     height: int
     seed: int | None
     facts: PictureFacts
-    drift: float | None
+    repaint_difference: float | None
     warnings: tuple[str, ...]
     stages: tuple[StageTime, ...]
     confidence_map: bytes | None = field(default=None, repr=False)

@@ -137,7 +137,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
         yield "credits", facts.credits_consumed
         yield "tokens", None if facts.usage is None else facts.usage.total_tokens
         yield "warnings", list(result.warnings)
-        yield "drift", None if result.drift is None else round(result.drift, 2)
+        difference = result.repaint_difference
+        yield "repaint_difference", None if difference is None else round(difference, 2)
 
 
 def _listening(receive: Receive, exchange: Exchange) -> Receive:

@@ -194,8 +194,8 @@ def to_response(result: UncropResult) -> PiecewiseResponse:
         headers["X-Canvas"] = canvas_text(result.placement)
     if result.original is not None:
         headers["X-Original"] = result.original
-    if result.drift is not None:
-        headers["X-Repaint-Difference"] = f"{result.drift:.2f}"
+    if result.repaint_difference is not None:
+        headers["X-Repaint-Difference"] = f"{result.repaint_difference:.2f}"
     if result.warnings:
         headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
     if result.confidence_map is None:
@@ -226,7 +226,7 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
         "warnings": list(result.warnings),
         "canvas": None if result.placement is None else canvas_text(result.placement),
         "original": result.original,
-        "repaint_difference": result.drift,
+        "repaint_difference": result.repaint_difference,
         "stages": [asdict(stage) for stage in result.stages],
     }
     extent = {"width": result.width, "height": result.height}

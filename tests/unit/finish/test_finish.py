@@ -96,7 +96,7 @@ def test_a_cast_of_colour_is_taken_out_of_what_was_made(sides: Sides, offset: in
     cast = (whole.astype(int) + np.array([offset, 0, -offset])).clip(0, 255).astype(np.uint8)
     picture = finish(task_of(photo, canvas), fill_of(cast))
     assert np.abs(picture.pixels.astype(int) - whole).max() <= 1
-    assert picture.drift == pytest.approx(2 / 3 * abs(offset))
+    assert picture.repaint_difference == pytest.approx(2 / 3 * abs(offset))
 
 
 def test_a_cast_that_changes_over_the_frame_is_followed() -> None:
@@ -126,7 +126,7 @@ def test_nothing_changes_where_nothing_differs() -> None:
     photo, canvas = cut(whole, Sides(left=20, right=20, up=20, down=20))
     picture = finish(task_of(photo, canvas), fill_of(whole.copy()))
     assert np.array_equal(picture.pixels, whole)
-    assert picture.drift == 0
+    assert picture.repaint_difference == 0
     assert picture.warnings == ()
 
 
@@ -135,7 +135,27 @@ def test_another_size_is_resized_and_said() -> None:
     photo, canvas = cut(whole, Sides(left=20))
     picture = finish(task_of(photo, canvas), fill_of(np.full((50, 60, 3), 90, np.uint8)))
     assert picture.pixels.shape == (100, 120, 3)
-    assert picture.warnings == ("the provider sent 60x50; resized to 120x100",)
+    assert picture.warnings == (
+        "the provider sent 60x50; resized to 120x100",
+        "what was made was enlarged 2.0 times to the canvas",
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "warnings"),
+    [
+        ((80, 60), ()),  # by 1.5: not yet
+        ((79, 59), ("what was made was enlarged 1.5 times to the canvas",)),
+        ((120, 29), ("what was made was enlarged 3.1 times to the canvas",)),
+        ((240, 180), ()),
+    ],
+)
+def test_what_had_to_be_enlarged_much_is_said(size: tuple[int, int], warnings: tuple[str, ...]) -> None:
+    photo = np.full((90, 120, 3), 90, np.uint8)
+    task = task_of(photo, placement_of_size(120, 90, None), np.ones((90, 120), bool), OPENAI)
+    picture = finish(task, fill_of(np.full((*size[::-1], 3), 90, np.uint8)))
+    assert picture.pixels.shape == (90, 120, 3)
+    assert picture.warnings == warnings
 
 
 def test_a_provider_with_sizes_of_its_own_is_resized_silently() -> None:
@@ -159,12 +179,12 @@ def test_under_the_mask_the_made_pixels_stay_and_elsewhere_the_original() -> Non
     assert not np.array_equal(picture.pixels[:, 64:], photo[:, 64:])
 
 
-def test_when_everything_is_masked_there_is_no_drift_to_tell() -> None:
+def test_when_everything_is_masked_there_is_no_difference_to_tell() -> None:
     photo = scene(32, 32)
     made = np.full((32, 32, 3), 7, np.uint8)
     task = task_of(photo, placement_of_size(32, 32, None), np.ones((32, 32), bool), OPENAI)
     picture = finish(task, fill_of(made.copy()))
-    assert picture.drift is None
+    assert picture.repaint_difference is None
     assert np.array_equal(picture.pixels, made)
 
 
@@ -238,7 +258,7 @@ def test_a_fill_that_kept_the_original_is_left_alone() -> None:
     fill = replace(fill_of(pixels), keeps_original=True)
     picture = finish(task_of(photo, placement_of_sides(16, 16, Sides(left=4))), fill)
     assert picture.pixels is pixels
-    assert picture.drift is None
+    assert picture.repaint_difference is None
 
 
 def test_a_photo_without_mask_can_be_scaled_to_a_size() -> None:

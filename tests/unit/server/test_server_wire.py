@@ -254,7 +254,7 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
         seed=None,
         placement=placed,
         original="exact",
-        drift=1.5,
+        repaint_difference=1.5,
     )
     plain, response = wire.to_response(replace(result, confidence_map=None)), wire.to_response(result)
     assert json.loads(response.body) == {
@@ -285,7 +285,7 @@ def test_what_became_of_the_photo_stands_in_the_headers() -> None:
     told = picture(
         placement=placement_of_sides(30, 20, Sides(left=4, up=3, right=-1)),
         original="recompressed",
-        drift=3.456,
+        repaint_difference=3.456,
         warnings=('said "no"', "gr\u00fcn\n"),
     )
     headers = wire.to_response(told).headers

@@ -12,7 +12,7 @@ import pytest
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.testing import outcomes
 from uncrop.testing.bfl import BflEmulator
 from uncrop.testing.bfl.emulator import ON_THE_WAY, PADDING, REPAINT
@@ -73,7 +73,7 @@ def picture_of(emulator: BflEmulator, **changes: object) -> np.ndarray:
 
 
 def picture(data: bytes) -> np.ndarray:
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def test_a_task_is_taken_and_costs_by_its_mode(bfl: BflEmulator) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing import outcomes
 from uncrop.testing.bria import BriaEmulator
 from uncrop.testing.bria.emulator import POLLS, REPAINT
@@ -84,7 +84,7 @@ def picture_of(emulator: BriaEmulator, **changes: object) -> np.ndarray:
 
 
 def picture(data: bytes) -> np.ndarray:
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def test_a_job_is_taken_and_each_poll_has_an_id_of_its_own(bria: BriaEmulator) -> None:

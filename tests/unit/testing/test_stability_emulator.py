@@ -11,7 +11,7 @@ import pytest
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.testing import outcomes
 from uncrop.testing.pictures import photo, photo_png, truncated
 from uncrop.testing.stability import StabilityEmulator
@@ -44,7 +44,7 @@ def post(
 
 
 def picture(data: bytes) -> np.ndarray:
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def test_a_good_call_gets_a_png_and_costs_four_credits(stability: StabilityEmulator) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from uncrop.testing.emulator import ReceivedCall
     from uncrop.testing.outcomes import Outcome
 
-# Grey levels by which red, green and blue are off everywhere: the drift that real models show, small but measurable.
-DRIFT = (6, 2, 4)
+# Grey levels by which red, green and blue are off everywhere: as real models repaint the frame, small but measurable.
+REPAINT = (6, 2, 4)
 KEPT_PICTURES = 8
 TYPES = {401: "invalid_request_error", 429: "requests", 500: "server_error", 503: "server_error"}
 FORMATS: dict[str, ImageFormat] = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
@@ -130,8 +130,8 @@ class OpenAIEmulator(Emulator):
 def _redraw(photo: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Stretch the whole frame to the size and shift its colours."""
     resized = arrays.to_8bit(codec.resize(photo, *size))
-    drift = np.array(DRIFT, np.uint8)
-    return np.minimum(resized, 255 - drift) + drift
+    level = np.array(REPAINT, np.uint8)
+    return np.minimum(resized, 255 - level) + level
 
 
 def _nearest(header: ImageHeader) -> tuple[int, int]:
