@@ -158,13 +158,13 @@ class Uncropper:
 
 def _open(job: Job) -> Task:
     """Decode the photo and the mask whole, which proves that they are."""
-    photo = codec.decode(job.request.image, job.header)
+    photo = codec.decode(job.photo_file)
     scaled = scale_photo(photo, job.placement)
     return Task(
         job=job,
         photo=photo,
         scaled=scaled,
-        mask=None if job.request.mask is None else mask.decode_mask(job.request.mask),
+        mask=None if job.mask_file is None else mask.decode_mask(job.mask_file),
     )
 
 

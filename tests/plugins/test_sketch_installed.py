@@ -22,6 +22,7 @@ from uncrop import settings
 from uncrop.client import Client
 from uncrop.errors import SettingsError
 from uncrop.imaging import codec
+from uncrop.imaging.header import open_file
 from uncrop.testing.pictures import photo, photo_png
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def form_of(image: bytes, **fields: str) -> Form:
 
 def check_picture(data: bytes) -> None:
     """Check that every pixel of the photo stands at its place, and that the rest continues it."""
-    made = codec.decode_answer(data)[0]
+    made = codec.decode_8bit(open_file(data))
     assert made.shape == (CANVAS[1], CANVAS[0], 3)
     used = photo(WIDTH, HEIGHT)[:, : WIDTH - 6]
     assert np.array_equal(made[5 : 5 + HEIGHT, 37:], used)

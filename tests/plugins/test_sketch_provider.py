@@ -12,6 +12,7 @@ import pytest
 
 from uncrop import errors
 from uncrop.imaging import codec
+from uncrop.imaging.header import open_file
 from uncrop.model import Fill, Sides, Task, UncropRequest
 from uncrop.providers.conversation import Answer, Call, Step, Wait
 from uncrop.testing.pictures import photo, photo_png
@@ -96,7 +97,7 @@ def test_what_lies_off_the_grid_is_rounded_up_and_cut_off_again() -> None:
     assert isinstance(submit, Call)
     fields = json.loads(submit.body.data)  # type: ignore[union-attr]
     assert (fields["width"], fields["height"], fields["offset_x"], fields["offset_y"]) == (80, 96, 0, 16)
-    used = codec.decode_answer(base64.b64decode(fields["image"]))[0]
+    used = codec.decode_8bit(open_file(base64.b64decode(fields["image"])))
     assert np.array_equal(used, photo(80, 64)[:, 5:])
     assert np.array_equal(fill.pixels, frame[13 : 13 + 68, :77])
 
@@ -163,7 +164,7 @@ def finished(address: str) -> httpx2.Response:
 
 def test_the_emulator_answers_flat_off_its_grid(sketch: SketchEmulator) -> None:
     on, off = (
-        codec.decode_answer(finished(submit(sketch, **place).json()["polling_url"]).content)[0]
+        codec.decode_8bit(open_file(finished(submit(sketch, **place).json()["polling_url"]).content))
         for place in ({}, {"width": 97, "offset_x": 17})
     )
     assert len(np.unique(on[:, :16].reshape(-1, 3), axis=0)) > 1

@@ -200,8 +200,17 @@ def test_every_attribute_that_is_borrowed_is_named_here() -> None:
 # Of instances, which the tests below make.
 IN_INSTANCES = {
     *("cycle", "flow", "headers", "loop", "parser", "server_state", "timeout_keep_alive_task", "transport", "url"),
-    *("_captured_signals", "_current_part", "_files_to_close_on_error", "max_part_size"),
+    *(
+        "_captured_signals",
+        "config",
+        "force_exit",
+        "should_exit",
+        "_current_part",
+        "_files_to_close_on_error",
+        "max_part_size",
+    ),
     *("_cache", "_thread", "params"),
+    *("body", "raw_headers", "scope", "status_code"),
 }
 
 
@@ -249,6 +258,7 @@ async def test_uvicorns_protocol_keeps_its_notes_where_ours_reads_them() -> None
     protocol.data_received(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\n")
     assert protocol.headers == [(b"host", b"a.example"), (b"content-length", b"1")]
     assert protocol.url == b"/"
+    assert protocol.scope["method"] == "POST"
     assert protocol.parser.get_http_version() == "1.1"
     assert protocol.loop is asyncio.get_running_loop()
     assert protocol.transport is transport
@@ -306,6 +316,9 @@ async def test_uvicorn_warns_of_an_upgrade_while_the_parser_tells_where_its_head
 
 def test_uvicorns_server_notes_signals_that_ours_forgets() -> None:
     server = uvicorn.Server(uvicorn.Config(answer, log_config=None))
+    assert server.should_exit is False
+    assert (server.server_state.tasks, server.server_state.connections) == (set(), set())
+    assert server.config.app is answer
     server.handle_exit(signal.SIGTERM, None)
     assert server._captured_signals == [signal.SIGTERM]
     assert server.should_exit is True
@@ -332,6 +345,12 @@ async def test_starlettes_parser_keeps_its_notes_where_ours_reads_them() -> None
     for file in parser._files_to_close_on_error:
         file.close()
     assert len(parser._files_to_close_on_error) == 1
+
+
+def test_starlettes_response_has_what_ours_sends() -> None:
+    response = Response(b"x", status_code=418, headers={"A": "b"})
+    assert (response.status_code, response.body) == (418, b"x")
+    assert set(response.raw_headers) == {(b"a", b"b"), (b"content-length", b"1")}
 
 
 async def test_starlettes_router_tells_which_route_it_took_and_need_not_redirect() -> None:

@@ -23,7 +23,7 @@ from uncrop.errors import (
     UncropError,
 )
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.model import (
     Caller,
     FieldFacts,
@@ -156,7 +156,7 @@ async def test_a_photo_passes_all_stations() -> None:
         request(), Caller(organization_id="org_a"), commitment=commitment, stopwatch=stopwatch
     )
     assert (result.width, result.height, result.media_type, result.seed) == (48, 30, "image/png", 5)
-    pixels = codec.decode_answer(result.image)[0]
+    pixels = codec.decode_8bit(open_file(result.image))
     assert np.array_equal(pixels, np.full((30, 48, 3), 90, np.uint8))
     assert result.facts is FACTS
     assert result.warnings == ("painted",)
@@ -244,7 +244,7 @@ async def test_a_map_becomes_a_grey_png_as_it_is() -> None:
     assert result.confidence_map is not None
     header = read_header(result.confidence_map)
     assert (header.format, header.channels, header.bits) == ("PNG", 1, 8)
-    assert np.array_equal(codec.decode(result.confidence_map, header)[:, :, 0], provider.confidence_map)
+    assert np.array_equal(codec.decode(open_file(result.confidence_map))[:, :, 0], provider.confidence_map)
 
 
 async def test_without_a_map_there_is_none_in_the_result() -> None:

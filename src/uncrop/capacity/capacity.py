@@ -51,6 +51,11 @@ class Capacity:
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
     unpacking: Unpacking = field(default_factory=lambda: Unpacking(THREADS + 1))
 
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` has been called."""
+        return self.slots.closed
+
     def close(self, refusal: Callable[[], UncropError]) -> None:
         """Refuse all who wait for a slot, memory or the engine, and all who come; who has all of it keeps it."""
         for part in (self.slots, self.memory, self.engine):

@@ -69,6 +69,11 @@ class FairQueue:
         """How many wait."""
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def closed(self) -> bool:
+        """Whether all who come are refused."""
+        return self._closed is not None
+
     @asynccontextmanager
     async def hold(self, owner: str, amount: int) -> AsyncIterator[None]:
         """Hold a part; see ``take``."""

@@ -54,6 +54,11 @@ class Slots:
         """How many wait for a slot."""
         return self._queue.waiting
 
+    @property
+    def closed(self) -> bool:
+        """Whether all who come are refused."""
+        return self._queue.closed
+
     @asynccontextmanager
     async def hold(self, owner: str = NOBODY) -> AsyncIterator[None]:
         """Hold a slot; wait for it if there is a place in the queue.

@@ -8,8 +8,8 @@ from uncrop.geometry.notations import parse_ratio, placement_of_canvas, placemen
 from uncrop.geometry.output import output_size
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import parse_size, placement_of_size
-from uncrop.imaging.header import read_header
-from uncrop.imaging.mask import check_mask_header
+from uncrop.imaging.header import open_file
+from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, quality_of
 from uncrop.intake.limits import check_bytes, check_extent, check_made, check_output, check_plan
 from uncrop.model import Job
@@ -48,7 +48,8 @@ def parse(
     """
     check_fields(request, facts)
     check_bytes(request.image, facts)
-    header = read_header(request.image)
+    photo_file, mask_file = open_file(request.image), None
+    header = photo_file.header
     check_extent(header, facts)
     placement = _placement(request, header)
     sides = sides_of(placement, header.width, header.height)
@@ -60,7 +61,7 @@ def parse(
         check_made(sides, facts)
         check_plan(placement, facts)
     else:
-        check_mask_header(request.mask, header.width, header.height)
+        mask_file = open_mask(request.mask, header.width, header.height)
     row = facts.field("seed")
     seed = request.seed
     if seed is None and row is not None and row.maximum is not None:
@@ -68,7 +69,8 @@ def parse(
     return Job(
         request=request,
         provider=facts,
-        header=header,
+        photo_file=photo_file,
+        mask_file=mask_file,
         placement=placement,
         sides=sides,
         output_size=finished,

@@ -15,6 +15,7 @@ from uncrop.model.pictures import (
     ImageHeader,
     JpegFacts,
     Metadata,
+    OpenedFile,
     Progress,
     Quality,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "JpegFacts",
     "Mask",
     "Metadata",
+    "OpenedFile",
     "Picture",
     "PictureFacts",
     "Pixels",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, Pixels, Quality
+    from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, OpenedFile, Pixels, Quality
     from uncrop.model.provider_facts import ProviderFacts
     from uncrop.model.requests import UncropRequest
     from uncrop.model.shapes import Placement
@@ -29,13 +29,19 @@ class Job:
 
     request: UncropRequest
     provider: ProviderFacts
-    header: ImageHeader
+    photo_file: OpenedFile
+    mask_file: OpenedFile | None = None
     placement: Placement
     sides: Sides  # that make the placement; negative where the photo is cropped
     output_size: tuple[int, int]  # width and height of the finished picture
     seed: int | None
     quality: Quality
     answer_format: ImageFormat
+
+    @property
+    def header(self) -> ImageHeader:
+        """What the photo's file says about itself."""
+        return self.photo_file.header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidRequest, ProviderInvalidResponse
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.imaging.upload import encode_anew, upload_bytes
 from uncrop.model import MEDIA_TYPES, Metadata
 from uncrop.placement.frames import draw_photo, fills, visible_part
@@ -59,7 +59,7 @@ def opaque_file(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
 
 def _whole(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
     job = task.job
-    file = upload_bytes(job.request.image, job.header, task.photo, formats=upload.formats)
+    file = upload_bytes(job.photo_file, task.photo, formats=upload.formats)
     return _within(file, task.photo, task, upload)
 
 
@@ -101,16 +101,16 @@ def read_picture(data: bytes, width: int, height: int) -> Pixels:
         It is no whole picture, far too large, or of another shape. Checked before its pixels are decoded.
     """
     try:
-        header = read_header(data)
+        file = open_file(data)
+        header = file.header
         if header.width * header.height > max(MAX_AREA_FACTOR * width * height, MIN_AREA_CAP):
             raise _unusable(f"{header.width}x{header.height}, far larger than {width}x{height}")
         wanted = width * header.height
         if abs(header.width * height - wanted) > SHAPE_TOLERANCE * wanted:
             raise _unusable(f"{header.width}x{header.height}, another shape than {width}x{height}")
-        pixels, _ = codec.decode_answer(data)
+        return codec.decode_8bit(file)
     except InvalidRequest as error:
         raise ProviderInvalidResponse(system_message="The provider's answer is not a whole picture") from error
-    return pixels
 
 
 def _unusable(what: str) -> ProviderInvalidResponse:

@@ -57,6 +57,7 @@ def create_app(service: Service, *, limits: BodyLimits | None = None) -> Starlet
         exception_handlers={UncropError: _refuse, HTTPException: _refuse_for_framework},  # type: ignore[dict-item]
         lifespan=partial(_lifespan, service),
     )
+    app.state.service = service  # for the server, which tells it to stop
     app.router.redirect_slashes = False  # a redirect would repeat whatever Host the client made up
     return app
 

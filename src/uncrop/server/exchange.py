@@ -24,6 +24,7 @@ ARRIVED = "uncrop.arrived"
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:~-]{1,128}")
 CLIENT_LEFT = "CLIENT_LEFT"
+STOPPED = "STOPPED"
 CLIENT_LEFT_STATUS = 499
 
 
@@ -38,7 +39,8 @@ class Exchange:
     request_id
         The client's own id when it sent a sane one, else the trace id.
     outcome
-        ``"OK"``, or the code of the error that was answered.
+        ``"OK"``, the code of the error that was answered, ``"CLIENT_LEFT"``, or ``"STOPPED"`` for what was cut off when
+        the server stopped.
     run
         What the service knows about the picture and who asked.
     holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from starlette.requests import ClientDisconnect
 
 from uncrop.errors import InternalError
 from uncrop.server.errors import error_response
-from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, attach, begin_exchange
+from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, STOPPED, attach, begin_exchange
 from uncrop.server.wire import rate_headers
+from uncrop.service.service import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +71,13 @@ class ExchangeMiddleware:
             await answer(scope, receive, send)
         except ClientDisconnect:
             exchange.outcome = CLIENT_LEFT
+        except asyncio.CancelledError:
+            # The server's time for stopping is over. It alone cancels this task, and waits for nothing that it does.
+            refusal = stopping()
+            exchange.fail(refusal)
+            exchange.outcome = STOPPED
+            if exchange.status is None:
+                await error_response(refusal, trace_id=exchange.trace_id)(scope, receive, send)
         except Exception as error:  # noqa: BLE001 (this is the one top handler)
             await _log.aexception("unexpected error", exc_info=error)
             failure = InternalError()
@@ -78,7 +87,7 @@ class ExchangeMiddleware:
 
     def _report(self, scope: Scope, exchange: Exchange) -> None:
         if exchange.status is None:
-            # Nothing was answered: the client left, or the server is being stopped.
+            # Nothing was answered: the client left.
             exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
         seconds = time.monotonic() - exchange.run.arrived
         route = getattr(scope.get("route"), "path", "unmatched")

@@ -74,6 +74,8 @@ class Routes:
 
     async def readyz(self, _request: Request) -> Response:
         """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
+        if self._service.stopping:
+            raise NotReady("The server is stopping")
         checks = (await self._service.readiness()).checks()
         if not all(checks.values()):
             raise NotReady(details={"checks": checks})

@@ -10,7 +10,7 @@ import anyio
 import structlog
 
 from uncrop.capacity.fair_queue import NOBODY
-from uncrop.errors import UncropError
+from uncrop.errors import ServerBusy, UncropError
 from uncrop.providers.commitment import Commitment
 from uncrop.service.provider_list import ProviderEntry, entry_of
 from uncrop.service.readiness import Readiness, ReadinessChecks
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from uncrop.workers.engine_runner import ProcessRunner
 
 _log = structlog.stdlib.get_logger("uncrop.service")
+
+
+RETRY_AFTER_S = 5
+
+
+def stopping() -> ServerBusy:
+    """Return what is told to those who are not served any more."""
+    return ServerBusy("The server is stopping; try again later", retry_after=RETRY_AFTER_S)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +106,19 @@ class Service:
         """Return what can be told to anybody about each provider; never a secret."""
         return [entry_of(self.registry.get(name)) for name in self.registry.names()]
 
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` has been called."""
+        return self.capacity.closed
+
+    def stop(self) -> None:
+        """Begin to stop: who waits for a turn, and who comes, is refused; what is worked on goes on."""
+        self.capacity.close(stopping)
+
+    def abandon(self) -> None:
+        """End all work at once, billed or not."""
+        self.tasks.cancel()
+
     async def drain(self) -> None:
         """Wait for the work that goes on without anybody who waits."""
         await self.tasks.drain()
@@ -133,4 +154,5 @@ class Service:
             report.billed_calls = commitment.billed_calls
             finished(report, outcome)
             if commitment.abandoned:
-                _log.info("the client left", provider=report.provider, outcome=outcome, sent=commitment.sent)
+                why = "the server is stopping" if self.stopping else "the client left"
+                _log.info(why, provider=report.provider, outcome=outcome, sent=commitment.sent)

@@ -13,7 +13,7 @@ import numpy as np
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.testing.emulator import Emulator, Refusal, Reply
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ClipdropEmulator(Emulator):
             or header.height + min(up, 0) + min(down, 0) < 1
         ):
             raise Refusal(400, "Nothing of the image is left")
-        picture = self._picture(data, header, (left, right, up, down), seed, outcome.size)
+        picture = self._picture(data, (left, right, up, down), seed, outcome.size)
         with self._account:
             if self.credits < 1:
                 raise Refusal(402, TEXTS[402])
@@ -150,7 +150,6 @@ class ClipdropEmulator(Emulator):
     def _picture(
         self,
         data: bytes,
-        header: ImageHeader,
         sides: tuple[int, int, int, int],
         seed: int,
         size: tuple[int, int] | None,
@@ -161,7 +160,7 @@ class ClipdropEmulator(Emulator):
             known = self._made.get(name)
         if known is not None:
             return known
-        pixels = _extend(arrays.to_rgb8(_decode(data, header)), sides, seed)
+        pixels = _extend(arrays.to_rgb8(_decode(data)), sides, seed)
         if size is not None:
             pixels = arrays.to_8bit(codec.resize(pixels, *size))
         made = codec.encode(pixels, "JPEG")
@@ -192,9 +191,9 @@ def _header_of(data: bytes) -> ImageHeader:
     return header
 
 
-def _decode(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+def _decode(data: bytes) -> NDArray[np.uint8]:
     try:
-        return arrays.to_8bit(codec.decode(data, header))
+        return codec.decode_8bit(open_file(data))
     except InvalidRequest:
         raise Refusal(400, "Input image format is not valid") from None
 

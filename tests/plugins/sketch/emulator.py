@@ -15,7 +15,7 @@ import numpy as np
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Emulator, Refusal, Reply
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from uncrop.model import ImageHeader
     from uncrop.testing.emulator import ReceivedCall
     from uncrop.testing.outcomes import Outcome
 
@@ -219,8 +218,7 @@ def decoded(text: object) -> NDArray[np.uint8]:
     """
     try:
         data = base64.b64decode(str(text), validate=True)
-        header: ImageHeader = read_header(data)
-        return arrays.to_rgb8(codec.decode(data, header))
+        return arrays.to_rgb8(codec.decode(open_file(data)))
     except (binascii.Error, InvalidRequest):
         raise Refusal(422, "image is no picture") from None
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -123,9 +124,14 @@ def test_nothing_leaks_whenever_anyone_is_cancelled(plan: list[tuple[int, int]])
     asyncio.run(run())
 
 
+def with_header(job: Job, **changes: Any) -> Job:
+    """The same job for a photo whose header says something else."""
+    return replace(job, photo_file=replace(job.photo_file, header=replace(job.header, **changes)))
+
+
 def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
     assert pixel_bytes(job) == 16 * 16 * 3
-    masked = replace(job, request=replace(job.request, mask=b"mask"), header=replace(job.header, bits=16, channels=4))
+    masked = replace(with_header(job, bits=16, channels=4), request=replace(job.request, mask=b"mask"))
     assert pixel_bytes(masked) == 16 * 16 * (4 * 2 + 4)
 
 
@@ -136,10 +142,9 @@ def test_what_works_on_this_machine_takes_memory_for_it(job: Job) -> None:
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:
     large = replace(
-        job,
+        with_header(job, width=3872, height=2592),
         provider=LOCAL,
         sides=Sides(left=580, right=580, up=390, down=390),
-        header=replace(job.header, width=3872, height=2592),
     )
     memory = PixelMemory(400_000_000)
     admission = Admission(capacity=Capacity(slots=Slots(9, 0), memory=memory))

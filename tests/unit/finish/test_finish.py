@@ -16,6 +16,7 @@ from uncrop.model import (
     ImageHeader,
     Job,
     Metadata,
+    OpenedFile,
     PictureFacts,
     Placement,
     ProviderFacts,
@@ -43,7 +44,7 @@ def task_of(photo: np.ndarray, canvas: Placement, mask: np.ndarray | None = None
     job = Job(
         request=UncropRequest(provider=of.name, image=b""),
         provider=of,
-        header=header,
+        photo_file=OpenedFile(data=b"", header=header, layout=None),
         placement=canvas,
         sides=sides_of(canvas, width, height),
         output_size=(canvas.width, canvas.height),

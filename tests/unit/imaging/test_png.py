@@ -12,9 +12,12 @@ from fixtures_imaging import ihdr, opened, pillow, png
 from PIL import Image
 
 from uncrop.errors import InvalidImage
-from uncrop.imaging import codec, png_read, png_write, unfilter
-from uncrop.imaging.header import read_header
-from uncrop.imaging.png import SIGNATURE, chunk, read_layout
+from uncrop.imaging import codec
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.png import read as png_read
+from uncrop.imaging.png import unfilter
+from uncrop.imaging.png import write as png_write
+from uncrop.imaging.png.layout import SIGNATURE, chunk, read_layout
 from uncrop.model import Metadata
 from uncrop.testing import pictures
 
@@ -23,7 +26,7 @@ IDAT = (b"IDAT", BLACK)
 
 
 def decoded(data: bytes) -> np.ndarray:
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 # --- writing and reading back ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from uncrop.errors import (
 from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.intake.parse import parse
 from uncrop.model import Job, ProviderFacts, Sides, UncropRequest
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
@@ -67,7 +67,7 @@ def test_a_job_for_sides() -> None:
     assert parsed(request) == Job(
         request=request,
         provider=SIDES,
-        header=read_header(PHOTO),
+        photo_file=open_file(PHOTO),
         placement=placement_of_sides(40, 30, Sides(left=10, down=-5)),
         sides=Sides(left=10, down=-5),
         output_size=(50, 25),
@@ -83,7 +83,8 @@ def test_a_job_for_a_mask(size: str | None, extent: tuple[int, int] | None) -> N
     assert parsed(request, MASKS) == Job(
         request=request,
         provider=MASKS,
-        header=read_header(PHOTO),
+        photo_file=open_file(PHOTO),
+        mask_file=open_file(MASK),
         placement=placement_of_size(40, 30, extent),
         sides=sides_of(placement_of_size(40, 30, extent), 40, 30),
         output_size=extent or (40, 30),

@@ -13,7 +13,7 @@ import pytest
 from uncrop import errors
 from uncrop.imaging import codec
 from uncrop.imaging.compare import drift
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.imaging.mask import decode_mask, encode_mask
 from uncrop.model import Fill, Rect, Task, TokenUsage, UncropRequest, UploadFacts
 from uncrop.providers.conversation import Answer, Call, Part
@@ -56,13 +56,13 @@ def fields(call: Call) -> dict[str, str]:
 def image_of(call: Call) -> Pixels:
     data = parts(call)["image"].value
     assert isinstance(data, bytes)
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def mask_of(call: Call) -> Mask:
     data = parts(call)["mask"].value
     assert isinstance(data, bytes)
-    return decode_mask(data)
+    return decode_mask(open_file(data))
 
 
 def answer(pixels: Pixels, **more: object) -> Answer:

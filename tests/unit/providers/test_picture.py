@@ -8,7 +8,7 @@ import pytest
 from uncrop.errors import ProviderInvalidResponse
 from uncrop.imaging import codec
 from uncrop.imaging.compare import drift
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.model import Sides, Task, UncropRequest, UploadFacts
 from uncrop.providers.clipdrop.facts import FACTS
 from uncrop.providers.picture import opaque_file, photo_part, read_picture, used_file
@@ -31,7 +31,7 @@ def test_where_nothing_is_cropped_the_file_is_the_whole_photos() -> None:
 def test_a_cropped_png_is_exact(channels: int) -> None:
     image = photo_png(60, 40, channels=channels)  # type: ignore[arg-type]
     data, image_format = used_file(task(image, left=-7, right=9, up=-3, down=-4), ROOMY)
-    pixels = codec.decode(data, read_header(data))
+    pixels = codec.decode(open_file(data))
     expected = photo(60, 40, channels=channels)[3:36, 7:]  # type: ignore[arg-type]
     assert image_format == "PNG"
     assert np.array_equal(pixels, np.repeat(expected, 3, axis=2) if channels == 1 else expected)
@@ -41,7 +41,7 @@ def test_a_cropped_jpeg_stays_one_and_loses_next_to_nothing() -> None:
     cropped = task(rotated("JPEG", 6, width=60, height=40), left=-7, down=5)
     data, image_format = used_file(cropped, ROOMY)
     assert image_format == "JPEG"
-    assert drift(codec.decode(data, read_header(data)), cropped.photo[:, 7:]) < 2
+    assert drift(codec.decode(open_file(data)), cropped.photo[:, 7:]) < 2
 
 
 @pytest.mark.parametrize("image", [photo_jpeg(60, 40), photo_png(60, 40, channels=1), photo_png(60, 40)])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.testing.openai.emulator import DRIFT, OpenAIEmulator
 from uncrop.testing.pictures import mask_png, noise, photo, photo_jpeg, photo_png, photo_webp, truncated
 
@@ -47,7 +47,7 @@ def post(
 
 def picture(response: httpx2.Response) -> np.ndarray:
     data = base64.b64decode(response.json()["data"][0]["b64_json"])
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def test_a_good_call_gets_a_picture_of_the_size_asked_for(openai: OpenAIEmulator) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from uncrop.errors import InvalidRequest
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging import arrays, codec
+from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Emulator, Refusal, Reply
 from uncrop.testing.openai.rules import check_fields, check_image, check_mask
 
@@ -68,7 +69,7 @@ class OpenAIEmulator(Emulator):
         size = fields.get("size", "auto")
         width, height = outcome.size or (_nearest(header) if size == "auto" else parse_size(size))
         picture_format = fields.get("output_format", "png")
-        picture = self._picture(image.data, header, (width, height), FORMATS[picture_format])
+        picture = self._picture(image.data, (width, height), FORMATS[picture_format])
         text = base64.b64encode(picture[: len(picture) // 2] if outcome.corrupt else picture).decode()
         body = {
             "created": 1_760_000_000,
@@ -106,7 +107,7 @@ class OpenAIEmulator(Emulator):
         if call.malformed is not None:
             raise Refusal(400, "Could not parse multipart form.", code="invalid_multipart")
 
-    def _picture(self, data: bytes, header: ImageHeader, size: tuple[int, int], picture_format: ImageFormat) -> bytes:
+    def _picture(self, data: bytes, size: tuple[int, int], picture_format: ImageFormat) -> bytes:
         """Make the picture, or take it from the last few made: a benchmark asks for the same one again and again."""
         name = hashlib.sha256(data + repr((size, picture_format)).encode()).hexdigest()
         with self._lock:
@@ -114,7 +115,7 @@ class OpenAIEmulator(Emulator):
         if known is not None:
             return known
         try:
-            photo = codec.decode(data, header)
+            photo = codec.decode(open_file(data))
         except InvalidRequest:
             message = "Invalid image file or mode for image 1, please check your image file."
             raise Refusal(400, message, code="image_generation_user_error", param="image") from None

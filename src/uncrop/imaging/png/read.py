@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.errors import InvalidImage
-from uncrop.imaging import png, png_write
-from uncrop.imaging.inflate import BrokenStream, inflate, inflate_rows
 from uncrop.imaging.limits import MAX_PADDING
+from uncrop.imaging.png.inflate import BrokenStream, inflate, inflate_rows
+from uncrop.imaging.png.layout import PALETTE, RGBA, SAMPLES, read_layout
+from uncrop.imaging.png.write import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from uncrop.imaging.png import PngLayout
+    from uncrop.imaging.png.layout import PngLayout
     from uncrop.model import Pixels
 
 # First column and row, and distance between columns and rows, of Adam7's passes (section 8.1).
@@ -42,7 +43,7 @@ def read_pixels(data: bytes, layout: PngLayout) -> Pixels:
         When the picture data is broken, too short or too long, or its checksum is wrong.
     """
     samples = _samples(data, layout)
-    if layout.colour == png.PALETTE:
+    if layout.colour == PALETTE:
         return _look_up(data, layout, samples[:, :, 0])
     pixels = samples if layout.depth >= 8 else samples * np.uint8(255 // ((1 << layout.depth) - 1))
     if not layout.transparent:
@@ -59,7 +60,7 @@ def read_opacity(data: bytes, layout: PngLayout) -> NDArray[np.bool_] | None:
 
     ``None`` for kinds of pixels whose alpha cannot be seen in passing; the picture was not looked at then.
     """
-    if (layout.colour, layout.depth, layout.interlaced) != (png.RGBA, 8, False):
+    if (layout.colour, layout.depth, layout.interlaced) != (RGBA, 8, False):
         return None
     opaque = np.empty((layout.height, layout.width), np.bool_)
     for top, rows in _bands(data, layout):
@@ -70,8 +71,8 @@ def read_opacity(data: bytes, layout: PngLayout) -> NDArray[np.bool_] | None:
 
 def warm_up() -> None:
     """Compile the kernel ahead of the first picture, which otherwise waits some seconds for it."""
-    data = png_write.write(np.zeros((1, 1, 1), np.uint8))
-    read_pixels(data, png.read_layout(data))
+    data = write(np.zeros((1, 1, 1), np.uint8))
+    read_pixels(data, read_layout(data))
 
 
 def _samples(data: bytes, layout: PngLayout) -> Pixels:
@@ -79,7 +80,7 @@ def _samples(data: bytes, layout: PngLayout) -> Pixels:
     if layout.interlaced:
         return _interlaced(data, layout)
     kind = np.uint16 if layout.depth == 16 else np.uint8
-    picture = np.empty((layout.height, layout.width, png.SAMPLES[layout.colour]), kind)
+    picture = np.empty((layout.height, layout.width, SAMPLES[layout.colour]), kind)
     if layout.depth == 8:
         for _ in _bands(data, layout, picture.reshape(layout.height, -1)):
             pass
@@ -121,7 +122,7 @@ def _interlaced(data: bytes, layout: PngLayout) -> Pixels:
     if raw is None or len(raw) != expected:
         raise _broken()
     kind = np.uint16 if layout.depth == 16 else np.uint8
-    picture = np.empty((layout.height, layout.width, png.SAMPLES[layout.colour]), kind)
+    picture = np.empty((layout.height, layout.width, SAMPLES[layout.colour]), kind)
     at = 0
     for x, y, step_x, step_y, width, height in passes:
         length = _row_bytes(layout, width)
@@ -143,15 +144,15 @@ def _passes(layout: PngLayout) -> Iterator[tuple[int, int, int, int, int, int]]:
 
 
 def _row_bytes(layout: PngLayout, width: int) -> int:
-    return (width * layout.depth * png.SAMPLES[layout.colour] + 7) // 8
+    return (width * layout.depth * SAMPLES[layout.colour] + 7) // 8
 
 
 def _unfilter(
     filtered: NDArray[np.uint8], layout: PngLayout, before: NDArray[np.uint8], rows: NDArray[np.uint8]
 ) -> None:
-    from uncrop.imaging.unfilter import unfilter
+    from uncrop.imaging.png.unfilter import unfilter
 
-    step = max(1, layout.depth * png.SAMPLES[layout.colour] // 8)
+    step = max(1, layout.depth * SAMPLES[layout.colour] // 8)
     if not unfilter(filtered, step, before, rows):
         raise InvalidImage(system_message="the PNG has an unknown filter")
 
@@ -161,7 +162,7 @@ def _broken() -> InvalidImage:
 
 
 def _unpack(rows: NDArray[np.uint8], layout: PngLayout, width: int) -> Pixels:
-    height, count = len(rows), png.SAMPLES[layout.colour]
+    height, count = len(rows), SAMPLES[layout.colour]
     if layout.depth == 16:
         return rows.view(">u2").astype(np.uint16).reshape(height, width, count)
     if layout.depth == 8:

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import simplejpeg
 
 from uncrop.errors import InvalidImage, InvalidRequest, UnsupportedImageFormat
-from uncrop.imaging import jpeg
-from uncrop.imaging.jpeg import read_layout
+from uncrop.imaging.jpeg.layout import APP0, APP2, APP14, SOS
 from uncrop.imaging.limits import MAX_PADDING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from uncrop.imaging.jpeg import JpegLayout
+    from uncrop.imaging.jpeg.layout import JpegLayout
     from uncrop.model import ImageHeader, JpegFacts
 
 # libjpeg's warnings that say nothing about the entropy-coded data. It tells the first warning only, so what follows
@@ -41,8 +40,13 @@ MIN_QUALITY = 90
 COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
-def decode(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+def decode(data: bytes, header: ImageHeader, layout: JpegLayout) -> NDArray[np.uint8]:
     """Decode the first image, whole, as it lies in the file.
+
+    Parameters
+    ----------
+    data, header, layout
+        The file, as it was opened.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def decode(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
         if not BENIGN.search(str(error)):
             raise _refusal(error) from error
     try:
-        return _strictly(mended(data, read_layout(data)), colours)
+        return _strictly(mended(data, layout), colours)
     except ValueError as error:
         raise _refusal(error) from error
 
@@ -86,14 +90,14 @@ def mended(data: bytes, layout: JpegLayout) -> bytes:
     """Copy the file without what lies between its segments, and with the harmless mistakes put right."""
     parts = [b"\xff\xd8"]
     for segment in layout.segments:
-        if segment.marker == jpeg.APP2:  # a broken profile; nothing there touches the picture
+        if segment.marker == APP2:  # a broken profile; nothing there touches the picture
             continue
         part = bytearray(data[segment.start : segment.end])
-        if segment.marker == jpeg.APP0 and part[4:9] == b"JFIF\0":
+        if segment.marker == APP0 and part[4:9] == b"JFIF\0":
             part[9:11] = b"\x01\x02"
-        elif segment.marker == jpeg.APP14 and part[4:9] == b"Adobe" and len(part) > 15 and part[15] > 2:
+        elif segment.marker == APP14 and part[4:9] == b"Adobe" and len(part) > 15 and part[15] > 2:
             part[15] = 1 if layout.components == 3 else 2
-        elif segment.marker == jpeg.SOS and not layout.facts.progressive:
+        elif segment.marker == SOS and not layout.facts.progressive:
             spectral = 4 + 1 + 2 * part[4]
             part[spectral : spectral + 3] = b"\x00\x3f\x00"
         parts.append(bytes(part))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncrop.imaging import jpeg, png, webp
+from uncrop.imaging.jpeg import layout as jpeg
+from uncrop.imaging.png import layout as png
+from uncrop.imaging.webp import layout as webp
 
 if TYPE_CHECKING:
-    from uncrop.imaging.jpeg import Segment
-    from uncrop.model import ImageHeader
+    from uncrop.imaging.jpeg.layout import JpegLayout, Segment
+    from uncrop.imaging.png.layout import PngLayout
+    from uncrop.imaging.webp.layout import WebpLayout
+    from uncrop.model import OpenedFile
 
 # Everything that T.81 needs to decode, the JFIF and Adobe markers that say which colours are meant.
 JPEG_KEPT = {jpeg.SOS, jpeg.DQT, jpeg.DHT, jpeg.DRI, jpeg.DNL, jpeg.APP14, *jpeg.KNOWN_FRAMES}
@@ -22,19 +26,20 @@ PNG_KEPT = {*png.CRITICAL, b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT",
 WEBP_PICTURE = {b"VP8 ", b"VP8L", b"ALPH"}
 
 
-def strip(data: bytes, header: ImageHeader) -> bytes:
-    """Return the same picture, bit for bit, with nothing else in the file.
+def strip(file: OpenedFile) -> bytes:
+    """Return the same picture, bit for bit, with nothing else in the file."""
+    match file.layout:
+        case jpeg.JpegLayout() as layout:
+            return _jpeg(file.data, layout)
+        case png.PngLayout() as layout:
+            return _png(file.data, layout)
+        case webp.WebpLayout() as layout:
+            return _webp(file.data, layout)
+        case other:
+            raise TypeError(f"no layout of a file: {type(other).__name__}")
 
-    Raises
-    ------
-    InvalidImage
-        When the structure is broken, which ``read_header`` would have told.
-    """
-    return {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}[header.format](data)
 
-
-def _jpeg(data: bytes) -> bytes:
-    layout = jpeg.read_layout(data)
+def _jpeg(data: bytes, layout: JpegLayout) -> bytes:
     parts = [part for segment in layout.segments for part in _jpeg_parts(data, segment)]
     return jpeg.with_metadata(
         b"".join((b"\xff\xd8", *parts, b"\xff\xd9")), icc=jpeg.icc_of(data, layout), exif=None, xmp=None
@@ -52,15 +57,13 @@ def _jpeg_parts(data: bytes, segment: Segment) -> list[bytes]:
     return [data[segment.start : segment.end]] if segment.marker in JPEG_KEPT else []
 
 
-def _png(data: bytes) -> bytes:
-    layout = png.read_layout(data)
+def _png(data: bytes, layout: PngLayout) -> bytes:
     # Length and name stand in the 8 bytes before a payload, the checksum in the 4 behind it.
     kept = [data[chunk.start - 8 : chunk.end + 4] for chunk in layout.chunks if chunk.name in PNG_KEPT]
     return b"".join((png.SIGNATURE, *kept))
 
 
-def _webp(data: bytes) -> bytes:
-    layout = webp.read_layout(data)
+def _webp(data: bytes, layout: WebpLayout) -> bytes:
     return webp.build(
         [(name, data[start:end]) for name, start, end in layout.chunks if name in WEBP_PICTURE],
         width=layout.width,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from isal import isal_zlib
 
 from uncrop.errors import InvalidImage
-from uncrop.imaging.inflate import inflate
 from uncrop.imaging.limits import MAX_EXIF_BYTES, MAX_ICC_BYTES, MAX_SEGMENTS, MAX_XMP_BYTES
+from uncrop.imaging.png.inflate import inflate
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from isal import isal_zlib
 
-from uncrop.imaging import png
-from uncrop.imaging.metadata import NO_METADATA
+from uncrop.imaging.metadata.kept import NO_METADATA
+from uncrop.imaging.png.layout import GREY, GREY_ALPHA, RGB, RGBA, SIGNATURE, XMP_KEYWORD, chunk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uncrop.model import Metadata, Pixels
 
 SUB, UP = 1, 2
-COLOURS = {1: png.GREY, 2: png.GREY_ALPHA, 3: png.RGB, 4: png.RGBA}
+COLOURS = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGBA}
 # A band fits the caches; what is compressed is then still there.
 BAND_BYTES = 1 << 20
 SAMPLE_ROWS = 24
@@ -46,11 +46,11 @@ def write(pixels: Pixels, metadata: Metadata = NO_METADATA, *, level: Literal[0,
     header = struct.pack(">IIBBBBB", width, height, depth, COLOURS[channels], 0, 0, 0)
     return b"".join(
         (
-            png.SIGNATURE,
-            png.chunk(b"IHDR", header),
+            SIGNATURE,
+            chunk(b"IHDR", header),
             *_metadata_chunks(metadata),
             *_picture_chunks(rows, channels * depth // 8, level),
-            png.chunk(b"IEND", b""),
+            chunk(b"IEND", b""),
         )
     )
 
@@ -58,11 +58,11 @@ def write(pixels: Pixels, metadata: Metadata = NO_METADATA, *, level: Literal[0,
 def _metadata_chunks(metadata: Metadata) -> list[bytes]:
     chunks = []
     if metadata.icc:
-        chunks.append(png.chunk(b"iCCP", b"ICC profile\0\0" + isal_zlib.compress(metadata.icc)))
+        chunks.append(chunk(b"iCCP", b"ICC profile\0\0" + isal_zlib.compress(metadata.icc)))
     if metadata.exif:
-        chunks.append(png.chunk(b"eXIf", metadata.exif))
+        chunks.append(chunk(b"eXIf", metadata.exif))
     if metadata.xmp:
-        chunks.append(png.chunk(b"iTXt", png.XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
+        chunks.append(chunk(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
     return chunks
 
 
@@ -78,7 +78,7 @@ def _picture_chunks(rows: NDArray[np.uint8], step: int, level: int) -> list[byte
         _filter(rows, top, top + count, step, kind, buffer[:count])
         parts.append(packer.compress(buffer[:count]))
     parts.append(packer.flush())
-    return [png.chunk(b"IDAT", part) for part in parts if part]
+    return [chunk(b"IDAT", part) for part in parts if part]
 
 
 def _best_filter(rows: NDArray[np.uint8], step: int) -> int:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
-from uncrop.imaging.exif import PREFIX as EXIF_PREFIX
-from uncrop.imaging.jpeg_scans import check_complete
-from uncrop.imaging.jpeg_tables import estimate_quality
+from uncrop.imaging.jpeg.scans import check_complete
+from uncrop.imaging.jpeg.tables import estimate_quality
 from uncrop.imaging.limits import MAX_ICC_BYTES, MAX_SCANS, MAX_SEGMENTS
+from uncrop.imaging.metadata.exif import PREFIX as EXIF_PREFIX
 from uncrop.model import JpegFacts
 
 if TYPE_CHECKING:

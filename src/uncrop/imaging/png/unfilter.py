@@ -1,6 +1,6 @@
 """Undoing PNG's row filters, compiled: a byte depends on the one before it, so that numpy cannot do many at once.
 
-Imported by ``png_read`` on its first use, because Numba takes a while to load.
+Imported by ``read`` on its first use, because Numba takes a while to load.
 """
 
 from __future__ import annotations
