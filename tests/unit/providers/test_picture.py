@@ -57,7 +57,7 @@ def test_alpha_is_left_away_and_colour_lies_under_what_was_transparent(channels:
     pixels[:, 30:] = 0  # transparent black
     pixels[:, 28:30, -1] = 7  # nearly transparent, still the photo's own
     data, image_format = opaque_file(task(codec.encode(pixels, "PNG"), left=-7, down=5), ROOMY)
-    sent = codec.decode(data, read_header(data))
+    sent = codec.decode(open_file(data))
     assert (image_format, sent.shape) == ("PNG", (40, 53, 3))
     assert (sent == 90).all()
 

@@ -12,7 +12,7 @@ import pytest
 
 from uncrop import errors
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.model import Sides, Task, UncropRequest
 from uncrop.providers.conversation import Answer, Call, Part
 from uncrop.providers.stability.facts import FACTS
@@ -54,7 +54,7 @@ def parts(call: Call) -> tuple[Part, ...]:
 def photo_of(call: Call) -> np.ndarray:
     data = parts(call)[0].value
     assert isinstance(data, bytes)
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def test_the_call_is_what_the_specification_says(stability: Stability) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Refusal
 
 if TYPE_CHECKING:
@@ -149,6 +149,6 @@ def _photo(text: object) -> NDArray[np.uint8]:
         raise BadField(("body", "input_image"), "Input should be a valid string", "string_type")
     try:
         data = base64.b64decode(text, validate=True)
-        return arrays.to_rgb8(codec.decode(data, read_header(data)))
+        return arrays.to_rgb8(codec.decode(open_file(data)))
     except (binascii.Error, ValueError, InvalidRequest):
         raise Refusal(400, "The input image could not be read.") from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Refusal
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _photo(text: object) -> Pixels:
         raise Refusal(460, "The image could not be downloaded")
     try:
         data = base64.b64decode(text, validate=True)
-        return codec.decode(data, read_header(data))
+        return codec.decode(open_file(data))
     except (binascii.Error, ValueError, InvalidRequest):
         raise Refusal(400, "image is neither a JPEG, PNG or WebP in base64 nor an address") from None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Refusal
 
 if TYPE_CHECKING:
@@ -148,15 +148,15 @@ def read_image(call: ReceivedCall) -> NDArray[np.uint8]:
     if image.media_type not in TYPES:
         raise _bad("image: must be a jpeg, png or webp")
     try:
-        header = read_header(image.data)
-        width, height = header.width, header.height
+        file = open_file(image.data)
+        width, height = file.header.width, file.header.height
         if min(width, height) < MIN_EDGE:
             raise _bad(f"image: width and height must be at least {MIN_EDGE}")
         if width * height > MAX_PIXELS:
             raise _bad(f"image: must have at most {MAX_PIXELS} pixels")
         if max(width, height) > MAX_RATIO * min(width, height):
             raise _bad("image: aspect ratio must be between 1:2.5 and 2.5:1")
-        return arrays.to_rgb8(codec.decode(image.data, header))
+        return arrays.to_rgb8(codec.decode(file))
     except InvalidRequest:
         raise _bad("image: is not a valid image") from None
 
