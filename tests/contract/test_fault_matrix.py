@@ -17,6 +17,7 @@ from fixtures_plugin import sketch_row
 from uncrop import errors
 from uncrop.model import Sides, Task, UncropRequest
 from uncrop.providers.commitment import Commitment
+from uncrop.providers.maker import Maker
 from uncrop.providers.registry import Registry, load_rows
 from uncrop.providers.transport.sender import Sender
 from uncrop.testing import Emulator, Outcome, emulator_of, outcomes
@@ -203,10 +204,14 @@ async def do_not_wait(_seconds: float) -> None:
 
 
 def task_for(name: str, registry: Registry) -> Task:
-    mask = mask_png(96, 64) if ROWS[name].takes("mask_file") else None
+    return task_for_maker(registry.get(name))
+
+
+def task_for_maker(maker: Maker) -> Task:
+    facts = maker.facts
+    mask = mask_png(96, 64) if facts.takes("mask_file") else None
     sides = Sides() if mask else Sides(left=4)
-    request = UncropRequest(provider=name, image=photo_jpeg(96, 64), mask=mask, sides=sides)
-    return make_task(request, registry.get(name).facts)
+    return make_task(UncropRequest(provider=facts.name, image=photo_jpeg(96, 64), mask=mask, sides=sides), facts)
 
 
 def submits(emulator: Emulator) -> int:
@@ -261,15 +266,38 @@ async def test_a_providers_retry_after_is_passed_on(
 async def test_an_answer_beyond_the_deadline_is_a_timeout(
     name: str, outcome: Callable[[], Outcome], emulators: dict[str, Emulator]
 ) -> None:
-    before = len(emulators[name].calls)
+    emulator = emulators[name]
+
+    def script() -> None:
+        emulator.calls.clear()
+        emulator.script(outcome())
+
     async with Sender() as send:
-        registry = registry_over(send, emulators, timeout_s=0.5)
-        task = task_for(name, registry)
-        emulators[name].script(outcome())
+        error = await runs_out_of_time(
+            lambda timeout_s: registry_over(send, emulators, timeout_s=timeout_s).get(name), script, emulator
+        )
+    assert error.details == {"provider": name}
+    assert len(emulator.calls) == 1
+
+
+# Deadlines: the first that this machine is quick enough for counts.
+DEADLINES_S = (0.5, 2, 8, 32)
+
+
+async def runs_out_of_time(
+    maker_of: Callable[[float], Maker], script: Callable[[], None], *emulators: Emulator
+) -> errors.ProviderTimeout:
+    """Let a picture run out of time once the whole script has been played."""
+    for timeout_s in DEADLINES_S:
+        for emulator in emulators:
+            emulator._script.clear()
+        script()
+        maker = maker_of(timeout_s)
         with pytest.raises(errors.ProviderTimeout) as failed:
-            await registry.get(name).fill(task, Commitment())
-    assert failed.value.details == {"provider": name}
-    assert len(emulators[name].calls) == before + 1
+            await maker.fill(task_for_maker(maker), Commitment())
+        if not any(emulator._script for emulator in emulators):
+            return failed.value
+    pytest.fail("the machine is too slow")
 
 
 @pytest.mark.parametrize("name", REMOTE)

@@ -24,6 +24,7 @@ from test_fault_matrix import (
     Spent,
     check,
     do_not_wait,
+    runs_out_of_time,
     says,
     submits,
 )
@@ -352,52 +353,53 @@ async def test_no_download_carries_a_credential(maker: Maker, emulator: Any, tas
 # --- the deadline ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_job_that_never_ends_meets_the_deadline_and_is_cancelled(emulator: Any, name: str, task: Task) -> None:
-    before, ended = submits(emulator), cancelled(emulator)
+async def test_a_job_that_never_ends_meets_the_deadline_and_is_cancelled(emulator: Any, name: str) -> None:
     emulator.endless = True
     try:
         async with Sender() as send:
-            maker = maker_over(send, name, emulator, waits=True, timeout_s=1)
-            with pytest.raises(errors.ProviderTimeout) as failed:
-                await maker.fill(task, Commitment())
+            error = await runs_out_of_time(
+                lambda timeout_s: maker_over(send, name, emulator, waits=True, timeout_s=timeout_s),
+                lambda: played(emulator, outcomes.as_real(), outcomes.as_real()),
+                emulator,
+            )
     finally:
         emulator.endless = False
-    check(failed.value, name, errors.ProviderTimeout, emulator.origin)
-    assert submits(emulator) == before + 1
-    assert cancelled(emulator) == ended + JOBS[name].cancels
+    check(error, name, errors.ProviderTimeout, emulator.origin)
+    assert submits(emulator) == 1
+    assert cancelled(emulator) == JOBS[name].cancels
     assert (emulator.calls[-1].method == "DELETE") is JOBS[name].cancels
 
 
-async def test_a_poll_that_is_never_answered_meets_it_too(emulator: Any, name: str, task: Task) -> None:
-    ended = cancelled(emulator)
-    emulator.script(outcomes.as_real(), outcomes.hold(threading.Event()))
+@pytest.mark.parametrize("outcome", [outcomes.hold(threading.Event()), says(429, Retry_After="3600")])
+async def test_a_poll_that_is_not_answered_in_time_meets_it_too(emulator: Any, name: str, outcome: Outcome) -> None:
     async with Sender() as send:
-        maker = maker_over(send, name, emulator, timeout_s=1)
-        with pytest.raises(errors.ProviderTimeout) as failed:
-            await maker.fill(task, Commitment())
-    check(failed.value, name, errors.ProviderTimeout, emulator.origin)
-    assert cancelled(emulator) == ended + JOBS[name].cancels
+        error = await runs_out_of_time(
+            lambda timeout_s: maker_over(send, name, emulator, timeout_s=timeout_s),
+            lambda: played(emulator, outcomes.as_real(), outcome),
+            emulator,
+        )
+    check(error, name, errors.ProviderTimeout, emulator.origin)
+    assert submits(emulator) == 1
+    assert cancelled(emulator) == JOBS[name].cancels
 
 
 @pytest.mark.parametrize("outcome", [outcomes.hold(threading.Event()), outcomes.drip(0.01)])
 async def test_a_picture_that_never_comes_meets_it_and_nothing_is_cancelled(
-    emulator: Any, name: str, task: Task, outcome: Outcome
+    emulator: Any, name: str, outcome: Outcome
 ) -> None:
-    before, ended = submits(emulator), cancelled(emulator)
-    emulator.files.script(outcome)
     async with Sender(sleep=do_not_wait) as send:
-        maker = maker_over(send, name, emulator, timeout_s=2)
-        with pytest.raises(errors.ProviderTimeout) as failed:
-            await maker.fill(task, Commitment())
-    check(failed.value, name, errors.ProviderTimeout, emulator.files.origin)
-    assert (submits(emulator), cancelled(emulator)) == (before + 1, ended)
+        error = await runs_out_of_time(
+            lambda timeout_s: maker_over(send, name, emulator, timeout_s=timeout_s),
+            lambda: played(emulator.files, outcome, jobs=emulator),
+            emulator.files,
+        )
+    check(error, name, errors.ProviderTimeout, emulator.files.origin)
+    assert (submits(emulator), cancelled(emulator)) == (1, 0)
 
 
-async def test_a_retry_after_beyond_the_deadline_meets_the_deadline(emulator: Any, name: str, task: Task) -> None:
-    ended = cancelled(emulator)
-    emulator.script(outcomes.as_real(), says(429, Retry_After="3600"))
-    async with Sender() as send:
-        maker = maker_over(send, name, emulator, timeout_s=1)
-        with pytest.raises(errors.ProviderTimeout):
-            await maker.fill(task, Commitment())
-    assert cancelled(emulator) == ended + JOBS[name].cancels
+def played(emulator: Any, *script: Outcome, jobs: Any = None) -> None:
+    """Forget what came, and play a script."""
+    jobs = jobs or emulator
+    jobs.calls.clear()
+    getattr(jobs, "cancelled", []).clear()
+    emulator.script(*script)
