@@ -58,7 +58,7 @@ class ReadinessChecks:
     """
 
     def __init__(
-        self, *, limit_s: float = 1.0, keep_s: float = 0.5, clock: Callable[[], float] = time.monotonic
+        self, *, limit_s: float = 1.0, keep_s: float = 0.1, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._limit_s = limit_s
         self._keep_s = keep_s
