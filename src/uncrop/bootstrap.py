@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from uncrop.settings import Settings
     from uncrop.store.database import Store
 
+# For how long the database is waited for when somebody else holds what is needed. Requests are many, and better told
+# soon; a command is alone, and better patient.
+REQUESTS_LOCK_TIMEOUT_MS = 1000
+COMMANDS_LOCK_TIMEOUT_MS = 5000
+
 
 @asynccontextmanager
 async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncropper]:
@@ -86,7 +91,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         workers=settings.engine_workers, cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s
     )
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store_from(settings))
+        store = await stack.enter_async_context(open_store_from(settings, lock_timeout_ms=REQUESTS_LOCK_TIMEOUT_MS))
         registry = await stack.enter_async_context(_registry(settings, runner))
         capacity = Capacity(
             slots=Slots(settings.max_running, settings.max_waiting),
@@ -119,14 +124,16 @@ def list_providers(settings: Settings) -> list[ProviderEntry]:
     return [entry_of(registry.get(name)) for name in registry.names()]
 
 
-def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
+def open_store_from(
+    settings: Settings, *, lock_timeout_ms: int = COMMANDS_LOCK_TIMEOUT_MS
+) -> AbstractAsyncContextManager[Store]:
     """Open the database that the settings name, with the pepper of its keys."""
     from uncrop.store.database import open_store
     from uncrop.store.pepper import load_pepper
 
     pepper = settings.key_pepper
     secret = load_pepper(settings.data_dir) if pepper is None else pepper.get_secret_value().encode()
-    return open_store(settings.database, pepper=secret)
+    return open_store(settings.database, pepper=secret, lock_timeout_ms=lock_timeout_ms)
 
 
 @asynccontextmanager

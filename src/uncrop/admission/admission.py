@@ -121,11 +121,9 @@ class Admission:
         OrganizationAccessDenied
             The request names an organization that is not the caller's.
         ServerBusy
-            All slots and all places to wait are taken, or the turn did not come in time.
+            All slots and all places to wait are taken, the turn did not come in time, or the database cannot be used.
         UsageLimitExceeded
             The organization has had its pictures for today.
-        InternalError
-            The database cannot be used.
         """
         self.check(job, caller)
         async with AsyncExitStack() as stack:

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from uncrop.errors import InternalError, SettingsError
-from uncrop.store.engine import VARIABLE, make_engine, parse_url
+from uncrop.store.engine import VARIABLE, make_engine, parse_url, wait_for_locks, wait_for_writers
 from uncrop.store.keys import ApiKeys, NewKey
 from uncrop.store.migration import latest_revision, upgrade
 from uncrop.store.organizations import Organizations
 from uncrop.store.pepper import fingerprint
+from uncrop.store.sqlite import BUSY_TIMEOUT_MS
 from uncrop.store.tables import api_keys, pepper_fingerprint
 from uncrop.store.transactions import Transactions, begin, lock_database
 from uncrop.store.usage import Usage
@@ -47,14 +48,16 @@ class Store:
         self.usage = Usage(self._transactions, clock)
 
     async def ping(self) -> None:
-        """Show that the database answers and has the tables of this version.
+        """Show that the database has the tables of this version and can be written, by writing something.
 
         Raises
         ------
+        ServerBusy
+            It cannot be used now.
         InternalError
-            It does not.
+            It is another one.
         """
-        revision = await self._transactions.read(_revision)
+        revision = await self._transactions.write(_write_something)
         if revision != latest_revision():
             raise InternalError(system_message="The database has the tables of another version")
 
@@ -64,7 +67,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, pepper: bytes, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Store]:
+async def open_store(
+    url: str,
+    *,
+    pepper: bytes,
+    clock: Callable[[], datetime] = utc_now,
+    lock_timeout_ms: int = BUSY_TIMEOUT_MS,
+) -> AsyncIterator[Store]:
     """Open the database, bring its tables up to date, and close it at the end.
 
     Parameters
@@ -75,6 +84,8 @@ async def open_store(url: str, *, pepper: bytes, clock: Callable[[], datetime] =
         The secret under which keys are hashed, see ``uncrop.store.pepper``.
     clock
         The present moment, aware.
+    lock_timeout_ms
+        For how long a transaction waits for others to let go of what it needs.
 
     Raises
     ------
@@ -82,9 +93,10 @@ async def open_store(url: str, *, pepper: bytes, clock: Callable[[], datetime] =
         One line that names ``UNCROP_DATABASE_URL``: the address is wrong, nothing answers there, the database was made
         by a newer uncrop, or its keys were hashed under another pepper.
     """
-    engine = make_engine(parse_url(url))
+    engine = make_engine(parse_url(url), lock_timeout_ms=lock_timeout_ms)
     try:
         await _prepare(engine, pepper)
+        await wait_for_writers(engine, lock_timeout_ms)
         store = Store(engine, pepper=pepper, clock=clock)
         try:
             await store.usage.release_abandoned()
@@ -105,7 +117,9 @@ async def ensure_first_key(store: Store) -> NewKey | None:
 
 async def _prepare(engine: AsyncEngine, pepper: bytes) -> None:
     try:
+        await wait_for_writers(engine, BUSY_TIMEOUT_MS)
         async with begin(engine, writes=True) as connection:
+            await wait_for_locks(connection)
             await lock_database(connection)
             await connection.run_sync(upgrade)
             await _check_pepper(connection, pepper)
@@ -118,8 +132,16 @@ def _reason(error: SQLAlchemyError | OSError) -> str:
     return type(getattr(error, "orig", None) or error).__name__
 
 
-async def _revision(connection: AsyncConnection) -> str:
+async def _write_something(connection: AsyncConnection) -> str:
+    """Change a row, change it back, and return the tables' version.
+
+    SQLite writes nothing for a change that changes nothing.
+    """
     found = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+    noted = (await connection.execute(sa.select(pepper_fingerprint.c.fingerprint))).scalar_one_or_none()
+    for value in (bytes(32), noted):
+        if noted is not None:
+            await connection.execute(sa.update(pepper_fingerprint).values(fingerprint=value))
     return str(found.scalar_one())
 
 
