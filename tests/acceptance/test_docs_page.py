@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -14,8 +15,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 import pytest
 
-from fixtures_server import Real, real
+from fixtures_server import PROVIDER_KEY, Real, real
 from uncrop.imaging.header import read_header
+from uncrop.testing.emulators import emulated, emulator_of
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png
 
 if TYPE_CHECKING:
@@ -32,8 +34,12 @@ POLICY = (
 def house(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Real]:
     folder = tmp_path_factory.mktemp("docs")
     (folder / "kernels").symlink_to(kernels)
-    with real(folder) as running:
-        yield running
+    with ExitStack() as stack:
+        settings = {}
+        for name, row in emulated().items():
+            emulator = stack.enter_context(emulator_of(row)(api_key=PROVIDER_KEY))
+            settings |= {f"{name}_api_key": PROVIDER_KEY, f"{name}_base_url": emulator.url}
+        yield stack.enter_context(real(folder, settings=settings))
 
 
 @pytest.fixture(scope="module")
