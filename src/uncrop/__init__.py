@@ -15,22 +15,23 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from uncrop._version import __version__
 from uncrop.errors import UncropError
-from uncrop.model import Caller, Sides, UncropRequest, UncropResult
+from uncrop.model import Caller, Options, Sides, UncropRequest, UncropResult, form_values
 
 if TYPE_CHECKING:
     import os
 
     from uncrop.bootstrap import open_uncropper
-    from uncrop.model import ImageFormat, Progress
+    from uncrop.model import Progress
     from uncrop.settings import Settings
     from uncrop.uncropper import Uncropper
 
 __all__ = [
     "Caller",
+    "Options",
     "Settings",
     "Sides",
     "UncropError",
@@ -58,21 +59,10 @@ def extend(
     up: int = 0,
     down: int = 0,
     provider: str = "local",
-    seed: int | None = None,
-    quality: str | None = None,
     mask: bytes | None = None,
-    prompt: str | None = None,
-    size: str | None = None,
-    aspect_ratio: str | None = None,
-    canvas: tuple[int, int] | None = None,
-    position: tuple[int, int] | None = None,
-    zoom_out: int | None = None,
-    anchor: str | None = None,
-    output_size: str | None = None,
-    output_format: ImageFormat | None = None,
-    confidence_map: bool = False,
     progress: Progress | None = None,
     settings: Settings | None = None,
+    **options: Unpack[Options],
 ) -> UncropResult:
     """Extend one photo and wait for it.
 
@@ -82,24 +72,17 @@ def extend(
         The file's bytes, or its path: JPEG, PNG or WebP.
     left, right, up, down
         Pixels to add on each side, -2000..2000; a negative number crops.
-    provider, seed
+    provider
         Who makes the pixels: one of those that ``uncrop providers`` lists; remote ones need their key in the settings.
-        The same seed gives the same picture; drawn when absent and returned in the result.
-    quality, confidence_map, mask, prompt, size
-        Where the provider takes them: ``fast``, ``standard`` or ``best``; whether the result has a grey PNG, the
-        lighter the surer; in place of sides, a PNG that is transparent where pixels are to be made; what to continue
-        with; with a mask, the output size.
-    aspect_ratio, canvas, position, zoom_out, anchor
-        In place of sides: a ratio such as ``"16:9"``; the canvas's width and height, and where the photo's top left
-        corner lies on it; per cent to zoom out, 1..90; where the photo lies, such as ``"left"`` or ``"top-right"``.
-    output_size, output_format
-        The finished picture's size, such as ``"1920x1080"``, of the canvas's shape; ``"JPEG"``, ``"PNG"`` or
-        ``"WEBP"``.
+    mask
+        In place of sides, where the provider takes one: a PNG that is transparent where pixels are to be made.
     progress
         Called, as far as the provider tells, as ``progress(fraction, step)`` in another thread; what it raises ends the
         work.
     settings
         Read from the environment when absent.
+    options
+        ``seed``, ``quality``, ``aspect_ratio`` and others: see ``uncrop.Options``.
 
     Raises
     ------
@@ -111,25 +94,14 @@ def extend(
     from uncrop import settings as configuration
     from uncrop.bootstrap import extend_once
 
+    values = form_values(options)
     request = UncropRequest(
         provider=provider,
         image=photo if isinstance(photo, bytes) else Path(photo).read_bytes(),
         sides=Sides(left=left, right=right, up=up, down=down),
-        seed=seed,
-        quality=quality,
         mask=mask,
-        prompt=prompt,
-        size=size,
-        aspect_ratio=aspect_ratio,
-        canvas_width=None if canvas is None else canvas[0],
-        canvas_height=None if canvas is None else canvas[1],
-        canvas_x=None if position is None else position[0],
-        canvas_y=None if position is None else position[1],
-        zoom_out=zoom_out,
-        anchor=anchor,
-        output_size=output_size,
-        answer_format=output_format,
-        confidence_map=confidence_map,
+        answer_format=values.pop("output_format", None),
+        **values,
     )
     return extend_once(request, settings or configuration.load(), progress=progress)
 

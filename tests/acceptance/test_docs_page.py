@@ -113,9 +113,9 @@ def test_what_each_provider_takes_is_shown(house: Real, shown: dict[str, Any]) -
 
 
 def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").write_bytes(photo_jpeg(64, 48))
-    (tmp_path / "photo.png").write_bytes(photo_png(64, 48))
-    (tmp_path / "mask.png").write_bytes(mask_png(64, 48))
+    (tmp_path / "photo.jpg").write_bytes(photo_jpeg(160, 120))
+    (tmp_path / "photo.png").write_bytes(photo_png(160, 120))
+    (tmp_path / "mask.png").write_bytes(mask_png(160, 120))
     commands = [block for block in shown["blocks"] if block.startswith("curl ")]
     providers = {found[1] for command in commands if (found := re.search(r"-F provider=(\w+)", command))}
     assert providers == set(house.server.service.registry.names())

@@ -18,6 +18,7 @@ from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
     from uncrop.model import UncropResult
+    from uncrop.settings import Settings
 
 _CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,6}))?")
 
@@ -53,7 +54,6 @@ def extend(
 
     data = files.read_file(photo)
     answer_format = files.format_of(output)
-    mask_data = None if mask is None else files.read_file(mask)
     write = files.prepare_output(output)
     write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
     started = time.perf_counter()
@@ -64,7 +64,7 @@ def extend(
             sides=Sides(left=left, right=right, up=up, down=down),
             seed=seed,
             quality=quality,
-            mask=mask_data,
+            mask=None if mask is None else files.read_file(mask),
             prompt=prompt,
             size=size,
             confidence_map=confidence_map is not None,
@@ -76,20 +76,28 @@ def extend(
             answer_format=answer_format,
         )
         configured = settings.load()
-        row = configured.rows.get(provider)
-        if row is not None and row.computes_here:
-            compile_once(configured)
+        _compile_for(provider, configured)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
-    write(result.image)
-    if write_map is not None and result.confidence_map is not None:
-        write_map(result.confidence_map)
+    for put, content in ((write, result.image), (write_map, result.confidence_map)):
+        if put is not None and content is not None:
+            put(content)
+    _report(result, output, time.perf_counter() - started)
+
+
+def _compile_for(provider: str, configured: Settings) -> None:
+    row = configured.rows.get(provider)
+    if row is not None and row.computes_here:
+        compile_once(configured)
+
+
+def _report(result: UncropResult, output: Path, seconds: float) -> None:
+    """Print the one line, and a remark for each thing that was odd."""
     facts = [f"{result.width}x{result.height}", result.facts.provider]
     facts += [f"seed {result.seed}"] if result.seed is not None else []
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
     facts += [f"repainted by {result.drift:.1f} levels"] if result.drift is not None else []
-    facts += [f"{time.perf_counter() - started:.1f} s"]
-    typer.echo(f"{output}: {', '.join(facts)}")
+    typer.echo(f"{output}: {', '.join([*facts, f'{seconds:.1f} s'])}")
     beyond = _overreach(result)
     for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):
         typer.echo(f"uncrop: {remark}", err=True)

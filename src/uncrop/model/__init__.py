@@ -32,7 +32,9 @@ from uncrop.model.requests import (
     ORGANIZATION_ID,
     ORGANIZATION_ID_RULE,
     Caller,
+    Options,
     UncropRequest,
+    form_values,
 )
 from uncrop.model.shapes import Frame, Placement, Rect, Sides
 from uncrop.model.stages import (
@@ -69,6 +71,7 @@ __all__ = [
     "Mask",
     "Metadata",
     "OpenedFile",
+    "Options",
     "Picture",
     "PictureFacts",
     "Pixels",
@@ -86,4 +89,5 @@ __all__ = [
     "UncropRequest",
     "UncropResult",
     "UploadFacts",
+    "form_values",
 ]
