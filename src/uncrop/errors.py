@@ -16,6 +16,7 @@
     │   ├── MethodNotAllowed           405 METHOD_NOT_ALLOWED
     │   ├── RequestTimeout             408 REQUEST_TIMEOUT
     │   ├── RequestTooLarge            413 REQUEST_TOO_LARGE
+    │   ├── ExpectationFailed          417 EXPECTATION_FAILED
     │   ├── InvalidRequest             422; also a ValueError
     │   │   ├── ValidationError            VALIDATION_ERROR
     │   │   ├── InvalidFieldValue          INVALID_FIELD_VALUE
@@ -38,6 +39,7 @@
     │   ├── ProviderQuotaExhausted     503 PROVIDER_QUOTA_EXHAUSTED
     │   ├── ServerBusy                 503 SERVER_BUSY
     │   ├── NotReady                   503 NOT_READY
+    │   ├── HttpVersionNotSupported    505 HTTP_VERSION_NOT_SUPPORTED
     │   └── SettingsError              the start is refused; never reaches the wire
     └── ProviderFault                  the provider must act; trying again later may help
         ├── ProviderError              502 PROVIDER_ERROR
@@ -208,6 +210,14 @@ class RequestTooLarge(CallerError):
     status = 413
     code = "REQUEST_TOO_LARGE"
     default_message = "The request body is too large"
+
+
+class ExpectationFailed(CallerError):
+    """The request's Expect header asks for something else than 100-continue."""
+
+    status = 417
+    code = "EXPECTATION_FAILED"
+    default_message = "Of expectations, the server knows 100-continue alone"
 
 
 class InvalidRequest(CallerError, ValueError):
@@ -395,6 +405,14 @@ class NotReady(OperatorError):
     code = "NOT_READY"
     retryable = True
     default_message = "The server is not ready"
+
+
+class HttpVersionNotSupported(OperatorError):
+    """The request line names a version of HTTP that is not spoken here."""
+
+    status = 505
+    code = "HTTP_VERSION_NOT_SUPPORTED"
+    default_message = "The server speaks HTTP/1.1"
 
 
 class SettingsError(OperatorError):
