@@ -425,7 +425,14 @@ def test_a_fault_of_our_own_tells_nothing(house: Real) -> None:
 # --- the table is complete -------------------------------------------------------------------------------------------
 
 # Provoked in other files: broken framing, oversize heads and slow bodies need raw sockets, /readyz is another route.
-ELSEWHERE = {"MALFORMED_REQUEST", "REQUEST_HEADERS_TOO_LARGE", "REQUEST_TIMEOUT", "NOT_READY"}
+ELSEWHERE = {
+    "MALFORMED_REQUEST",
+    "REQUEST_HEADERS_TOO_LARGE",
+    "REQUEST_TIMEOUT",
+    "EXPECTATION_FAILED",
+    "HTTP_VERSION_NOT_SUPPORTED",
+    "NOT_READY",
+}
 ALONE = {
     "AUTHENTICATION_REQUIRED",
     "INVALID_API_KEY",

@@ -36,6 +36,16 @@ def malformed(system_message: str = "Invalid HTTP request received.") -> Refusal
 
 NO_HOST = malformed("A request needs one valid Host header")
 
+NOT_CHUNKED = malformed("Of transfer codings, chunked alone is understood, in HTTP/1.1")
+
+OTHER_VERSION = Refusal(
+    status=505, code="HTTP_VERSION_NOT_SUPPORTED", message="The server speaks HTTP/1.1", type="server_error"
+)
+
+NOT_EXPECTED = Refusal(
+    status=417, code="EXPECTATION_FAILED", message="Of expectations, the server knows 100-continue alone"
+)
+
 NO_SUCH_METHOD = Refusal(status=405, code="METHOD_NOT_ALLOWED", message="This address does not take that method")
 
 # --- broken framing --------------------------------------------------------------------------------------------------
@@ -51,6 +61,24 @@ BROKEN: dict[str, tuple[bytes, Refusal]] = {
     "length list": (head(FORM_TYPE, "Content-Length: 5, 5") + b"12345", malformed()),
     "another coding": (head(FORM_TYPE, "Transfer-Encoding: xchunked") + chunked(form()), malformed()),
     "coding not last": (head(FORM_TYPE, "Transfer-Encoding: chunked, gzip") + chunked(form()), malformed()),
+    "a coding before chunked": (head(FORM_TYPE, "Transfer-Encoding: gzip, chunked") + chunked(form()), NOT_CHUNKED),
+    "a coding on a line before": (head(FORM_TYPE, "Transfer-Encoding: gzip", TE) + chunked(form()), NOT_CHUNKED),
+    "chunked in another spelling": (
+        head(FORM_TYPE, "Transfer-Encoding: gzip,\tCHUNKED") + chunked(form()),
+        NOT_CHUNKED,
+    ),
+    "chunked twice": (head(FORM_TYPE, "Transfer-Encoding: chunked, chunked") + chunked(form()), malformed()),
+    "chunked in the old version": (
+        head(FORM_TYPE, TE).replace(b"HTTP/1.1", b"HTTP/1.0") + chunked(form()),
+        NOT_CHUNKED,
+    ),
+    "the next version": (head("Content-Length: 0").replace(b"HTTP/1.1", b"HTTP/2.0"), OTHER_VERSION),
+    "the first version": (head("Content-Length: 0").replace(b"HTTP/1.1", b"HTTP/0.9"), OTHER_VERSION),
+    "unknown expectation": (head(FORM_TYPE, "Content-Length: 5", "Expect: 200-ok") + b"12345", NOT_EXPECTED),
+    "one expectation too many": (
+        head(FORM_TYPE, "Content-Length: 5", "Expect: 100-continue, x") + b"12345",
+        NOT_EXPECTED,
+    ),
     "space before colon": (head(FORM_TYPE, "Transfer-Encoding : chunked") + chunked(form()), malformed()),
     "bad chunk size": (head(FORM_TYPE, TE) + b"zz\r\nabc\r\n0\r\n\r\n", malformed()),
     "bad chunk end": (head(FORM_TYPE, TE) + b"3\r\nabcX\r\n0\r\n\r\n", malformed()),
@@ -241,6 +269,22 @@ def test_odd_but_legal_requests_are_routed_by_their_path_alone(server: Running, 
     with Wire(server) as wire:
         wire.send(first)
         assert wire.answer().status == status
+
+
+def test_http_1_0_has_no_expectations(server: Running) -> None:
+    for wish in ("100-continue", "nonsense"):
+        with Wire(server) as wire:
+            wire.send(whole(form(), f"Expect: {wish}").replace(b"HTTP/1.1", b"HTTP/1.0"))
+            assert wire.answer().status == 200
+
+
+def test_an_expectation_may_be_spelled_in_any_way(server: Running) -> None:
+    with Wire(server) as wire:
+        wire.send(head(FORM_TYPE, f"Content-Length: {len(form())}", "EXPECT:  100-Continue "))
+        assert wire.line() == b"HTTP/1.1 100 Continue\r\n"
+        assert wire.line() == b"\r\n"
+        wire.send(form())
+        assert wire.answer().status == 200
 
 
 def test_http_1_0_needs_no_host_and_is_closed(server: Running) -> None:

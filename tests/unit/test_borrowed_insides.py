@@ -210,6 +210,7 @@ IN_INSTANCES = {
         "max_part_size",
     ),
     *("_cache", "_thread", "params"),
+    *("connections", "pipeline"),
     *("body", "raw_headers", "scope", "status_code"),
 }
 
@@ -263,6 +264,8 @@ async def test_uvicorns_protocol_keeps_its_notes_where_ours_reads_them() -> None
     assert protocol.loop is asyncio.get_running_loop()
     assert protocol.transport is transport
     assert protocol.server_state.default_headers == []
+    assert protocol.connections == {protocol}
+    assert len(protocol.pipeline) == 0
     assert (protocol.flow.read_paused, protocol.flow.write_paused) == (False, False)
     cycle = protocol.cycle
     assert (cycle.more_body, cycle.keep_alive, cycle.disconnected) == (True, True, False)

@@ -8,9 +8,11 @@
     ├── MethodNotAllowed               405 METHOD_NOT_ALLOWED
     ├── RequestTimeout                 408 REQUEST_TIMEOUT
     ├── RequestTooLarge                413 REQUEST_TOO_LARGE
+    ├── ExpectationFailed              417 EXPECTATION_FAILED
     └── HeadersTooLarge                431 REQUEST_HEADERS_TOO_LARGE
     OperatorError
-    └── NotReady                       503 NOT_READY
+    ├── NotReady                       503 NOT_READY
+    └── HttpVersionNotSupported        505 HTTP_VERSION_NOT_SUPPORTED
 """
 
 from __future__ import annotations
@@ -74,3 +76,19 @@ class NotReady(OperatorError):
     code = "NOT_READY"
     retryable = True
     default_message = "The server is not ready"
+
+
+class ExpectationFailed(CallerError):
+    """The request's Expect header asks for something else than 100-continue."""
+
+    status = 417
+    code = "EXPECTATION_FAILED"
+    default_message = "Of expectations, the server knows 100-continue alone"
+
+
+class HttpVersionNotSupported(OperatorError):
+    """The request line names a version of HTTP that is not spoken here."""
+
+    status = 505
+    code = "HTTP_VERSION_NOT_SUPPORTED"
+    default_message = "The server speaks HTTP/1.1"

@@ -15,9 +15,10 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from uncrop.errors import UncropError
-from uncrop.server.errors import MEDIA_TYPE, error_body
+from uncrop.errors import ServerBusy, UncropError
+from uncrop.server.errors import MEDIA_TYPE, error_body, error_headers
 from uncrop.server.exchange import ARRIVED, Exchange
+from uncrop.server.heads import OLD, fault_of, waits_for_continue
 from uncrop.server.http_errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout
 from uncrop.server.middleware import SAFE_HEADERS
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 _log = structlog.stdlib.get_logger("uncrop.server")
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[A-Za-z0-9!#$%&'*+.^_`|~-]+ [!-~]+ HTTP/1\.[01]\r?\n")
+RETRY_AFTER_S = 5
 _METHODS = "GET, HEAD, POST"
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class _Refused(Exception):
@@ -52,6 +54,12 @@ class BoundedProtocol(HttpToolsProtocol):
         A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped.
     write_rate, write_grace_s
         So is one that, after ``write_grace_s`` seconds, has not taken ``write_rate`` bytes for each further second.
+    most_connections
+        Beyond so many, the connection that has been idle for longest is closed for each new one. Where none is idle,
+        the new one is refused.
+    first_probe_s, probe_s, longest_probe_s
+        Seconds until a client that has stopped sending is first asked whether it is still there, and from there to the
+        second time; each further pause is twice as long, up to the longest.
     unsent_bytes
         How much of an answer the kernel takes beyond what is on its way to the client. By itself it takes up to 4 MB,
         which no budget counts, and of which nobody knows whether the client takes it.
@@ -67,6 +75,10 @@ class BoundedProtocol(HttpToolsProtocol):
     write_rate = 16_384
     write_grace_s = 60.0
     unsent_bytes = 131_072
+    most_connections = 900
+    first_probe_s = 1.0
+    probe_s = 0.1
+    longest_probe_s = 5.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,6 +96,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
+        self._probe_timer: asyncio.TimerHandle | None = None
+        self.idle_since = self.loop.time()
         self._written = 0
         self._taken_at_look = 0
         self._watch_begun = (0.0, 0)
@@ -96,13 +110,44 @@ class BoundedProtocol(HttpToolsProtocol):
         # Writing is paused until the kernel has taken everything: whoever writes knows then that nothing is left here.
         transport.set_write_buffer_limits(high=0)
         _bound_unsent(transport, self.unsent_bytes)
+        if len(self.connections) > self.most_connections and not self._make_room():
+            self._answer(ServerBusy(system_message="Too many connections are open", retry_after=RETRY_AFTER_S))
+            return
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all timers."""
-        for timer in (self._head_timer, self._write_timer, self._linger_timer, self.timeout_keep_alive_task):
+        timers = (self._head_timer, self._write_timer, self._linger_timer, self._probe_timer)
+        for timer in (*timers, self.timeout_keep_alive_task):
             _cancel(timer)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Go on with a request that has arrived whole; without one, the end of sending is the end of the connection.
+
+        A client that has only stopped sending still gets its answer. One that has closed looks the same, until
+        something is sent to it: so an interim response is, which every client of HTTP/1.1 ignores. HTTP/1.0 has none,
+        and there the end of sending is taken for leaving.
+        """
+        if not self._is_working() or self.cycle.scope["http_version"] == OLD:
+            return False
+        self.cycle.keep_alive = False
+        self._probe_timer = self.loop.call_later(self.first_probe_s, self._probe, self.probe_s)
+        return True
+
+    def _probe(self, pause_s: float) -> None:
+        """Send something that a client which is still there ignores, and that the kernel of another one refuses."""
+        if not self._is_working() or self.cycle.response_started:
+            return
+        # While an earlier answer is being sent, that will find out.
+        if not self.pipeline:
+            self.transport.write(_CONTINUE)
+        self._probe_timer = self.loop.call_later(pause_s, self._probe, min(2 * pause_s, self.longest_probe_s))
+
+    def _is_working(self) -> bool:
+        """Tell whether the latest request has arrived whole and is not answered yet."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and refuse what grows without getting anywhere."""
@@ -190,7 +235,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._wants_upgrade = True
             return
-        self._check_host()
+        version = self.parser.get_http_version()
+        if (fault := fault_of(version, self.headers)) is not None:
+            self._refuse(fault)
+        self.expect_100_continue = waits_for_continue(version, self.headers)
         self._in_head = self._begun = False
         self._padding = 0
         self._stop_head_timer()
@@ -233,12 +281,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_parsed > self.head_bytes or self._lines > self.head_lines:
             self._refuse(HeadersTooLarge(details={"max_bytes": self.head_bytes, "max_headers": self.head_lines}))
 
-    def _check_host(self) -> None:
-        hosts = [value for name, value in self.headers if name == b"host"]
-        needed = 0 if self.parser.get_http_version() == "1.0" else 1
-        if not needed <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
-            self._refuse(MalformedRequest(system_message="A request needs one valid Host header"))
-
     def _refuse(self, refusal: UncropError) -> None:
         self._refusal = refusal
         raise _Refused
@@ -264,8 +306,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def linger(self) -> None:
         """Say that nothing more will be sent, and give the client a moment to take it."""
         self._deaf = True
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        if self.transport.is_closing():
+            return
+        try:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        except (OSError, RuntimeError):
+            # The client has gone, which nobody had noticed before.
+            self.transport.abort()
+            return
         self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
 
@@ -275,6 +324,22 @@ class BoundedProtocol(HttpToolsProtocol):
             super().shutdown()
         else:
             self.transport.close()
+
+    # --- too many clients ---
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle for longest; ``False`` if there is none."""
+        others = [each for each in self.connections if isinstance(each, BoundedProtocol) and each is not self]
+        idle = [each for each in others if each.is_idle()]
+        if idle:
+            min(idle, key=lambda each: each.idle_since).transport.abort()
+        return bool(idle)
+
+    def is_idle(self) -> bool:
+        """Tell whether nobody would miss this connection: no request has begun, or all has been said."""
+        cycle: RequestResponseCycle | None = self.cycle
+        answered = cycle is None or cycle.response_complete
+        return self._linger_timer is not None or (answered and not self._begun and not self.flow.write_paused)
 
     # --- slow clients ---
 
@@ -314,6 +379,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Stop watching if the client has taken all of it already."""
+        self.idle_since = self.loop.time()
         self._stop_watching_if_done()
         super().on_response_complete()
 
@@ -381,6 +447,7 @@ def _refusal_message(refusal: UncropError, default_headers: list[tuple[bytes, by
         "Content-Length": str(len(body)),
         "Connection": "close",
         "X-Request-Id": exchange.request_id,
+        **error_headers(refusal),
         **SAFE_HEADERS,
     }
     if isinstance(refusal, MethodNotAllowed):

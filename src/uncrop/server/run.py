@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 KEEP_ALIVE_S = 75
 # Requests still running after this are cancelled; calls that somebody is billed for are finished all the same.
 SHUTDOWN_S = 30
+# Twice as many as there are connections of clients: each may need one to a provider.
+OPEN_FILES = 2048
 # On a second signal, between the answers that say so and the end of every connection.
 LAST_ANSWERS_S = 0.1
 _log = structlog.stdlib.get_logger("uncrop.server")
@@ -104,6 +107,7 @@ def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProt
 
 async def run_server(service: Service, listener: socket.socket) -> None:
     """Serve on a bound socket until told to stop; the engine's first worker warms up meanwhile."""
+    _allow_open_files(OPEN_FILES)
     warming = asyncio.create_task(_warm_up(service), name="warm up the engine")
     try:
         await make_server(create_app(service)).serve(sockets=[listener])
@@ -111,6 +115,18 @@ async def run_server(service: Service, listener: socket.socket) -> None:
         warming.cancel()
         with suppress(asyncio.CancelledError):
             await warming
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Let this process have so many files and connections open, where the system allows it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 async def _warm_up(service: Service) -> None:
