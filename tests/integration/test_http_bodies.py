@@ -257,7 +257,8 @@ def test_an_answer_counts_until_its_last_byte_has_been_taken(tmp_path: Path) -> 
         # What the client has not taken lies in no buffer of the server, and only a little of it in the kernel.
         (protocol,) = server.connections
         assert protocol.transport.get_write_buffer_size() <= 131_072
-        while len(taken) < HUGE * 3 // 4:
+        # The kernel's buffers hold up to ten megabytes on loopback; more than that is left here.
+        while len(taken) < HUGE // 4:
             taken += wire.socket.recv(131_072)
             assert bodies.held == HUGE
         while not taken.endswith(b'{"status":"ok"}'):

@@ -24,7 +24,7 @@ from uncrop.errors import (
 )
 from uncrop.model import UncropRequest, UncropResult
 from uncrop.providers.commitment import Commitment
-from uncrop.service.readiness import Readiness
+from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunReport
 from uncrop.service.service import Service
 from uncrop.service.tasks import CallerLeft
@@ -182,7 +182,8 @@ async def test_readiness_is_the_databases_and_the_engines(tmp_path: Path, monkey
 
     monkeypatch.setattr(engine, "is_compiled", look)
     store, runner = FakeStore(), FakeRunner(warming=True)
-    service = fake_service(tmp_path, store=store, runner=runner)
+    checks = ReadinessChecks(keep_s=0)
+    service = fake_service(tmp_path, store=store, runner=runner, readiness_checks=checks)
     assert await service.readiness() == Readiness(database=True, engine=False)
     compiled = True
     assert await service.readiness() == Readiness(database=True, engine=False)  # its first process is not warm
