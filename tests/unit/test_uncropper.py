@@ -267,3 +267,17 @@ async def test_few_answers_are_unpacked_at_once() -> None:
     await asyncio.gather(*(flow.run(request()) for _ in range(12)))
     assert provider.landed == 0
     assert 1 <= provider.most_landed <= 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "original"),
+    [
+        ({}, "exact"),
+        ({"answer_format": "JPEG"}, "recompressed"),
+        ({"answer_format": "WEBP"}, "exact"),  # a PNG becomes a WebP without loss
+        ({"image": codec.encode(np.full((30, 40, 3), 9000, np.uint16), "PNG")}, "resampled"),
+    ],
+)
+async def test_how_the_photos_own_pixels_stand_is_told(fields: dict[str, Any], original: str) -> None:
+    result = await uncropper(Paint(), Door()).run(request(**fields))
+    assert result.original == original

@@ -178,6 +178,31 @@ async def test_a_closed_queue_refuses_those_who_wait_and_those_who_come_and_take
     assert (house.queue.held, house.queue.waiting) == (0, 0)
 
 
+async def test_who_has_given_up_a_moment_before_is_not_refused_as_well() -> None:
+    house = House(1, max_waiting=9)
+    _holder, waiting = await house.come("a", 2)
+    waiting.task.cancel()
+    house.queue.close(lambda: NotReady("The server is stopping"))
+    await settle()
+    assert waiting.task.cancelled()
+    assert house.queue.waiting == 0
+
+
+async def test_the_place_of_who_has_given_up_a_moment_before_is_given_away() -> None:
+    house = House(1, max_waiting=2)
+    holder, first, last = await house.come("a", 3)
+    newcomer = Work(house.queue, "b", 1, house.served)
+    last.task.cancel()  # it leaves only after the newcomer has come
+    await settle()
+    assert last.task.cancelled()
+    assert not newcomer.task.done()
+    for work in (holder, first, newcomer):
+        work.leave.set()
+        await settle()
+    assert sorted(house.served) == ["a", "a", "b"]
+    assert (house.queue.held, house.queue.waiting) == (0, 0)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 3), st.integers(0, 5), st.integers(0, 2**32))
 def test_no_course_of_events_leaks_exceeds_or_leaves_something_idle(

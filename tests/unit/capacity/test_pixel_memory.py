@@ -13,6 +13,7 @@ from uncrop.admission.admission import Admission
 from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.pixel_memory import PixelMemory, pixel_bytes
 from uncrop.capacity.slots import Slots
+from uncrop.errors import ServerBusy
 from uncrop.model import Caller, Job, Sides
 from uncrop.providers.local.facts import FACTS as LOCAL
 
@@ -39,6 +40,20 @@ class Holder:
 
 async def settle() -> None:
     await anyio.wait_all_tasks_blocked()
+
+
+async def test_memory_that_is_closed_refuses_those_who_wait_and_takes_back_what_is_held() -> None:
+    memory = PixelMemory(10)
+    first, second = (Holder(memory, share) for share in (6, 6))
+    await settle()
+    memory.close(ServerBusy)
+    with pytest.raises(ServerBusy):
+        await second.task
+    with pytest.raises(ServerBusy):
+        async with memory.hold(1):
+            pytest.fail("it was closed")
+    await first.stop()
+    assert memory.held == 0
 
 
 async def test_there_is_no_more_than_there_is() -> None:

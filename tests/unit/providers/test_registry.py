@@ -132,7 +132,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "geometry: no canvas on its grid lies within its limits",
     ),
     "sizes": (
-        {"geometry": GeometryFacts(speaks="mask", grid=16, sizes=((1024, 1000),))},
+        {"geometry": GeometryFacts(speaks="mask", grid=16, sizes=((1024, 1024), (1024, 1000), (512, 512)))},
         "geometry.sizes: 1024x1000 is not on the grid of 16",
     ),
     "field twice": (

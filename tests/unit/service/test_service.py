@@ -15,7 +15,6 @@ from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.slots import Slots
 from uncrop.errors import (
     AuthenticationRequired,
-    InternalError,
     InvalidApiKey,
     ProviderError,
     RateLimitExceeded,
@@ -24,7 +23,7 @@ from uncrop.errors import (
 )
 from uncrop.model import UncropRequest, UncropResult
 from uncrop.providers.commitment import Commitment
-from uncrop.service.readiness import Readiness, ReadinessChecks
+from uncrop.service.readiness import Readiness
 from uncrop.service.report import RunReport
 from uncrop.service.service import Service
 from uncrop.service.tasks import CallerLeft
@@ -172,24 +171,52 @@ async def test_the_providers_are_told_by_name_and_without_a_secret(tmp_path: Pat
     assert all(entry.configured for entry in entries)
 
 
+async def test_a_service_that_stops_refuses_who_comes_and_finishes_what_it_began(tmp_path: Path) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
+        started.set()
+        await go_on.wait()
+        return picture()
+
+    asking = front(tmp_path, make)
+    extending = asyncio.create_task(asking.extend(KEY))
+    await started.wait()
+    assert not asking.service.stopping
+    asking.service.stop()
+    assert asking.service.stopping
+    late = Front(asking.service)
+    with pytest.raises(ServerBusy) as refused:
+        await late.extend(KEY)
+    assert (refused.value.message, refused.value.retry_after) == ("The server is stopping; try again later", 5)
+    assert late.read == 0
+    go_on.set()
+    assert await extending == picture()
+
+
+async def test_a_service_that_may_wait_no_longer_ends_billed_work_too(tmp_path: Path) -> None:
+    started = asyncio.Event()
+
+    async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
+        commitment.commit()
+        started.set()
+        await asyncio.Event().wait()
+        return picture()
+
+    asking = front(tmp_path, make)
+    extending = asyncio.create_task(asking.extend(KEY))
+    await started.wait()
+    asking.service.abandon()
+    with pytest.raises(asyncio.CancelledError):
+        await extending
+    await asking.service.drain()
+    assert (asking.outcomes, asking.report.billed_calls) == (["CANCELLED"], 1)
+
+
 async def test_readiness_is_the_databases_and_the_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[Path] = []
-    compiled = False
-
-    def look(folder: Path) -> bool:
-        looked.append(folder)
-        return compiled
-
-    monkeypatch.setattr(engine, "is_compiled", look)
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     store, runner = FakeStore(), FakeRunner(warming=True)
-    checks = ReadinessChecks(keep_s=0)
-    service = fake_service(tmp_path, store=store, runner=runner, readiness_checks=checks)
+    service = fake_service(tmp_path, store=store, runner=runner)
     assert await service.readiness() == Readiness(database=True, engine=False)
-    compiled = True
-    assert await service.readiness() == Readiness(database=True, engine=False)  # its first process is not warm
     runner.warming = False
     assert (await service.readiness()).checks() == {"database": True, "engine": True}
-    # What is compiled stays so, and is not looked for again; a database may go at any time.
-    assert looked == [service.settings.kernel_cache] * 2
-    store.failure = InternalError(system_message="no such table")
-    assert await service.readiness() == Readiness(database=False, engine=True)
