@@ -267,3 +267,9 @@ async def test_few_answers_are_unpacked_at_once() -> None:
     await asyncio.gather(*(flow.run(request()) for _ in range(12)))
     assert provider.landed == 0
     assert 1 <= provider.most_landed <= 3
+
+
+async def test_a_finished_picture_of_another_size_is_resampled_and_says_so() -> None:
+    result = await uncropper(Paint(), Door()).run(request(output_size="96x60"))
+    assert (result.width, result.height, result.original) == (96, 60, "resampled")
+    assert (await uncropper(Paint(), Door()).run(request())).original == "exact"
