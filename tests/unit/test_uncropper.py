@@ -281,3 +281,9 @@ async def test_few_answers_are_unpacked_at_once() -> None:
 async def test_how_the_photos_own_pixels_stand_is_told(fields: dict[str, Any], original: str) -> None:
     result = await uncropper(Paint(), Door()).run(request(**fields))
     assert result.original == original
+
+
+async def test_a_finished_picture_of_another_size_is_resampled_and_says_so() -> None:
+    result = await uncropper(Paint(), Door()).run(request(output_size="96x60"))
+    assert (result.width, result.height, result.original) == (96, 60, "resampled")
+    assert (await uncropper(Paint(), Door()).run(request())).original == "exact"

@@ -139,7 +139,7 @@ class FairQueue:
         waiters = [waiter for queue in self._waiting.values() for waiter in queue]
         self._waiting.clear()
         for waiter in waiters:
-            if not waiter.turn.done():
+            with suppress(asyncio.InvalidStateError):  # told to stop in the same moment
                 waiter.turn.set_exception(refusal())
 
     # --- whose turn it is ---
@@ -183,7 +183,7 @@ class FairQueue:
             raise self._busy()
         last = self._waiting[greediest][-1]
         self._forget(greediest, last)
-        if not last.turn.done():
+        with suppress(asyncio.InvalidStateError):  # told to stop in the same moment
             last.turn.set_exception(self._busy())
 
     def _greediest(self, newcomer: str, *, more: int) -> str:

@@ -12,6 +12,7 @@ from uncrop.errors import InvalidFieldValue, ProviderError, SettingsError
 from uncrop.model import FieldFacts, GeometryFacts, SettingFacts, UploadFacts
 from uncrop.providers.local.facts import FACTS as LOCAL
 from uncrop.providers.registry import GROUP, load_rows
+from uncrop.providers.rows import problems
 from uncrop.testing.workbench import make_registry
 
 MIRROR = replace(LOCAL, name="mirror")
@@ -215,3 +216,13 @@ def test_breakers_are_told_of_providers_in_use_that_have_one() -> None:
         with pytest.raises(ProviderError), clipdrop.breaker.watch():
             raise ProviderError
     assert registry.breakers() == {"clipdrop": "open"}
+
+
+def test_a_row_may_name_several_hosts() -> None:
+    hosts = ("api.example.org", "*.example.org")
+    assert list(problems(replace(MIRROR, poll_hosts=hosts, download_hosts=hosts), {})) == []
+
+
+def test_a_row_may_name_several_sizes() -> None:
+    several = GeometryFacts(speaks="mask", sizes=((1024, 1024), (512, 512)))
+    assert list(problems(replace(MIRROR, geometry=several), {})) == []
