@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import ValidationError
 from uncrop.model import Sides, UncropRequest
-from uncrop.server.form import IS_REQUIRED, REQUIRED
+from uncrop.server.fields import FIELDS, FILES, IS_NO_TEXT, IS_REQUIRED, NUMBERS, REQUIRED, SWITCHES
 from uncrop.server.sending import PiecewiseResponse
 
 if TYPE_CHECKING:
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from uncrop.errors import RateLimitState
     from uncrop.model import Placement, StageTime, UncropResult
     from uncrop.server.form import FormItem
-
-TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
-NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
-SWITCHES = ("confidence_map",)
-FILES = ("image_file", "mask_file")
-FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *SWITCHES, *FILES))
 
 _SWITCHED = {"": False, "false": False, "true": True}
 
@@ -118,7 +112,7 @@ def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
     counts = Counter(name for name, _ in known)
     for name, value in known:
         if isinstance(value, bytes) and name not in FILES:
-            yield name, "must be text, not a file"
+            yield name, IS_NO_TEXT
         elif isinstance(value, str) and name in FILES and value:
             yield name, "must be a file"
         elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):
