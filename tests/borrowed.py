@@ -87,6 +87,8 @@ BORROWED = [
     Borrowed("starlette", f"{_PARSER}.__init__", "(headers, stream, max_files=, max_fields=, max_part_size=)", _FORM),
     Borrowed("starlette", f"{_PARSER}.parse", "()", _FORM),
     Borrowed("starlette", f"{_PARSER}.on_part_data", "(data, start, end)", "a text that is too long is named"),
+    Borrowed("starlette", f"{_PARSER}.on_headers_finished", "()", "a part is what its name says"),
+    Borrowed("starlette", f"{_PARSER}.on_part_end", "()", "a file in the place of a text is named"),
     Borrowed("starlette", f"{_PARSER}.on_end", "()", "a form without its end is refused"),
     Borrowed("starlette", f"{_PARSER}.spool_max_size", "int", "files stay in memory"),
     Borrowed("starlette", "starlette.formparsers:MultiPartException", "type", "its message is the technical text"),

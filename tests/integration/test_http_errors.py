@@ -105,9 +105,17 @@ SHAPES: dict[str, tuple[Form, Refusal]] = {
             {"fields": dict.fromkeys(("extend_left", "extend_up", "seed"), "must be a whole number")},
         ),
     ),
-    "an image sent as text": (
+    "an image in the place of a text": (
+        Form(fields={"provider": "clipdrop"}, files={**CLIPDROP.files, "organization_id": PHOTO}),
+        invalid(
+            MALFORMED,
+            "organization_id must be text, not a file",
+            {"fields": {"organization_id": "must be text, not a file"}},
+        ),
+    ),
+    "an image sent as text is an image": (
         Form(fields={**CLIPDROP.fields, "image_file": "abc"}, files={"other": b"x"}),
-        invalid(MALFORMED, "image_file must be a file", {"fields": {"image_file": "must be a file"}}),
+        invalid("UNSUPPORTED_IMAGE_FORMAT", "The image is not a PNG, JPEG or WebP"),
     ),
 }
 

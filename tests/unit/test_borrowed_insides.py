@@ -331,6 +331,11 @@ async def test_starlettes_parser_keeps_its_notes_where_ours_reads_them() -> None
     seen: list[tuple[str, bool, int]] = []
 
     class Parser(MultiPartParser):
+        def on_headers_finished(self) -> None:
+            assert self._current_part.content_disposition is not None
+            assert self._current_part.content_disposition.startswith(b"form-data; name=")
+            super().on_headers_finished()
+
         def on_part_data(self, data: bytes, start: int, end: int) -> None:
             part = self._current_part
             seen.append((part.field_name, part.file is not None, len(part.data)))

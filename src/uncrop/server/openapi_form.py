@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
-from uncrop.model import ORGANIZATION_ID
-from uncrop.server import wire
-from uncrop.server.form import REQUIRED
+from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID
+from uncrop.server.fields import FILES, FORMATS, NUMBERS, REQUIRED, SIDES, SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MEDIA_TYPES: dict[ImageFormat, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _FORMAT_NAMES: dict[ImageFormat, str] = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP"}
-_SIDES = ("left", "right", "up", "down")
 # What holds for a field whoever takes it.
 _REMARKS = {"seed": "Without it one is drawn, and returned as `X-Seed`."}
 # The request of an example: the photo, and of these what the provider takes.
@@ -52,7 +49,7 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
                 "examples": ["org_123abc"],
             },
             "image_file": _file("\n\n".join(("The photo to extend: still, and whole.", *map(_limits, rows)))),
-            **{f"extend_{side}": _side(side, rows) for side in _SIDES},
+            **{name: _side(side, rows) for side, name in SIDES.items()},
             **_canvas_fields(),
             **{name: _field(name, rows) for name in names},
         },
@@ -138,7 +135,7 @@ def _canvas_fields() -> Json:
         },
         "output_format": {
             "type": "string",
-            "enum": list(wire.FORMATS),
+            "enum": list(FORMATS),
             "description": "The finished picture's format; the provider's or the photo's own when absent.",
         },
     }
@@ -149,11 +146,11 @@ def _field(name: str, rows: Sequence[ProviderFacts]) -> Json:
     takers = [(row, field) for row in rows if (field := row.field(name)) is not None]
     fields = [field for _, field in takers]
     description = " ".join(filter(None, (*_helps(takers), _REMARKS.get(name), _taken_by(takers))))
-    if name in wire.FILES:
+    if name in FILES:
         return _file(description)
-    if name in wire.SWITCHES:
+    if name in SWITCHES:
         return {"type": "boolean", "description": description}
-    schema: Json = {"type": "integer" if name in wire.NUMBERS else "string", "description": description}
+    schema: Json = {"type": "integer" if name in NUMBERS else "string", "description": description}
     if choices := list(dict.fromkeys(choice for field in fields for choice in field.choices)):
         schema["enum"] = choices
     for keyword, values in (

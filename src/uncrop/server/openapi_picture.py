@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from uncrop.server.openapi_form import MEDIA_TYPES
+from uncrop.model import MEDIA_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

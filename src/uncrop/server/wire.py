@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidFieldValue, ValidationError
 from uncrop.model import Sides, UncropRequest
-from uncrop.server.form import IS_REQUIRED, REQUIRED
+from uncrop.server.fields import (
+    CANVAS,
+    FIELDS,
+    FILES,
+    FORMATS,
+    IS_NO_TEXT,
+    IS_REQUIRED,
+    NUMBERS,
+    REQUIRED,
+    SIDES,
+    SWITCHES,
+)
 from uncrop.server.sending import PiecewiseResponse
 
 if TYPE_CHECKING:
@@ -25,19 +36,6 @@ if TYPE_CHECKING:
     from uncrop.errors import RateLimitState
     from uncrop.model import ImageFormat, Placement, StageTime, UncropResult
     from uncrop.server.form import FormItem
-
-TEXTS = (
-    *("provider", "organization_id", "prompt", "size", "quality"),
-    *("aspect_ratio", "anchor", "output_size", "output_format"),
-)
-NUMBERS = (
-    *("extend_left", "extend_right", "extend_up", "extend_down", "seed"),
-    *("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out"),
-)
-FORMATS: Mapping[str, ImageFormat] = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
-SWITCHES = ("confidence_map",)
-FILES = ("image_file", "mask_file")
-FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *SWITCHES, *FILES))
 
 _SWITCHED = {"": False, "false": False, "true": True}
 
@@ -108,12 +106,7 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         organization_id=texts["organization_id"],
         image=files["image_file"],
         mask=files.get("mask_file"),
-        sides=Sides(
-            left=numbers.get("extend_left", 0),
-            right=numbers.get("extend_right", 0),
-            up=numbers.get("extend_up", 0),
-            down=numbers.get("extend_down", 0),
-        ),
+        sides=Sides(**{side: numbers.get(name, 0) for side, name in SIDES.items()}),
         seed=numbers.get("seed"),
         prompt=texts.get("prompt"),
         size=texts.get("size"),
@@ -122,7 +115,7 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         aspect_ratio=texts.get("aspect_ratio"),
         anchor=texts.get("anchor"),
         output_size=texts.get("output_size"),
-        **{name: numbers.get(name) for name in ("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out")},
+        **{name: numbers.get(name) for name in CANVAS},
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
 
@@ -140,7 +133,7 @@ def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
     counts = Counter(name for name, _ in known)
     for name, value in known:
         if isinstance(value, bytes) and name not in FILES:
-            yield name, "must be text, not a file"
+            yield name, IS_NO_TEXT
         elif isinstance(value, str) and name in FILES and value:
             yield name, "must be a file"
         elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):

@@ -10,18 +10,19 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+import uncrop.server
 from uncrop import errors
 from uncrop.imaging.mask import MAX_MASK_BYTES
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, UploadFacts
 from uncrop.providers.registry import load_rows
-from uncrop.server import wire
-from uncrop.server.form import REQUIRED, BodyLimits
+from uncrop.server.fields import FIELDS, FILES, NUMBERS, REQUIRED, SWITCHES
+from uncrop.server.form import BodyLimits
 from uncrop.server.openapi import UNCROP_PATHS, document
 from uncrop.server.openapi_errors import raised
 from uncrop.service.provider_list import ProviderEntry
 
 ROWS = list(load_rows(()).values())
-SERVER = Path(wire.__file__).parent
+SERVER = Path(uncrop.server.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,12 @@ def spec() -> dict[str, Any]:
 
 def test_the_form_has_every_field_that_is_read_each_with_its_meaning(spec: dict[str, Any]) -> None:
     form = spec["components"]["schemas"]["UncropForm"]
-    assert set(form["properties"]) == set(wire.FIELDS)
+    assert set(form["properties"]) == set(FIELDS)
     assert form["required"] == list(REQUIRED)
     assert all(field["description"] for field in form["properties"].values())
-    assert {name for name, field in form["properties"].items() if field["type"] == "integer"} == set(wire.NUMBERS)
-    assert {name for name, field in form["properties"].items() if field.get("format") == "binary"} == set(wire.FILES)
-    assert {name for name, field in form["properties"].items() if field["type"] == "boolean"} == set(wire.SWITCHES)
+    assert {name for name, field in form["properties"].items() if field["type"] == "integer"} == set(NUMBERS)
+    assert {name for name, field in form["properties"].items() if field.get("format") == "binary"} == set(FILES)
+    assert {name for name, field in form["properties"].items() if field["type"] == "boolean"} == set(SWITCHES)
 
 
 def follow(spec: dict[str, Any], node: Any) -> Any:

@@ -14,7 +14,7 @@ from uncrop.errors import RateLimitState, ValidationError
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.model import PictureFacts, Sides, StageTime, UncropRequest
 from uncrop.server import wire
-from uncrop.server.form import REQUIRED
+from uncrop.server.fields import FIELDS, REQUIRED
 
 LEGAL = [("provider", "clipdrop"), ("organization_id", "org_123abc"), ("image_file", b"photo")]
 
@@ -198,14 +198,14 @@ def test_a_field_sent_twice_is_refused(name: str, value: str | bytes) -> None:
     )
 
 
-@given(st.lists(st.tuples(st.sampled_from([*wire.FIELDS, "foo"]), st.one_of(st.text(), st.binary()))))
+@given(st.lists(st.tuples(st.sampled_from([*FIELDS, "foo"]), st.one_of(st.text(), st.binary()))))
 def test_any_form_is_read_or_refused_by_names_of_ours(form: list[tuple[str, str | bytes]]) -> None:
     try:
         request = wire.to_request(form)
         named = [request.provider, request.organization_id or ""]
         event("read")
     except ValidationError as error:
-        named = [name for name in (error.details or {})["fields"] if name in wire.FIELDS]
+        named = [name for name in (error.details or {})["fields"] if name in FIELDS]
         event("refused")
     assert named
     assert all(named)
