@@ -32,6 +32,7 @@ import httpx2
 import litellm_proxy
 from litellm_proxy import running_proxy
 
+from uncrop.settings import load as load_settings
 from uncrop.testing import pictures
 
 UNCROP = str(Path(sys.executable).with_name("uncrop"))
@@ -229,6 +230,9 @@ def main() -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         base = {k: v for k, v in os.environ.items() if not k.startswith("UNCROP_")}
+        Path(folder, "kernels").symlink_to(
+            load_settings().kernel_cache
+        )  # compiled by set-up; an empty folder takes a minute
         clipdrop = stack.enter_context(running(["emulate", "clipdrop"], base, "/"))
         openai = stack.enter_context(running(["emulate", "openai"], base, "/"))
         environment = base | {
