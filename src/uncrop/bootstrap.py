@@ -116,12 +116,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
 def list_providers(settings: Settings) -> list[ProviderEntry]:
     """Return what can be told about the providers, without opening anything."""
-    from uncrop.service.provider_list import entry_of
+    from uncrop.service.provider_list import entries_of
 
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     context = MakerContext(send=Sender(), engine=runner, timeout_s=settings.provider_timeout_s)
-    registry = Registry(settings.rows, settings.providers, context)
-    return [entry_of(registry.get(name)) for name in registry.names()]
+    return entries_of(Registry(settings.rows, settings.providers, context))
 
 
 def open_store_from(

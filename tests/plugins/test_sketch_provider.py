@@ -196,7 +196,7 @@ def test_the_emulator_knows_keys_jobs_and_addresses(sketch: SketchEmulator) -> N
     headers = {"x-key": "k"}
     assert httpx2.get(f"{sketch.url}/v1/expand", headers=headers, trust_env=False).status_code == 405
     assert httpx2.get(address.replace("/state", "/other"), headers=headers, trust_env=False).status_code == 404
-    sample = f"{sketch.files.url}/{address.split('/')[-2]}.png"
+    sample = sketch.address_of(address.split("/")[-2])
     assert httpx2.get(sample, headers=headers, trust_env=False).status_code == 400
     assert httpx2.get(sample, trust_env=False).status_code == 200
     assert httpx2.delete(address, headers=headers, trust_env=False).json() == {"status": "Cancelled"}

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from uncrop.capacity.capacity import Capacity
     from uncrop.model import Caller, Job, PictureFacts, ProviderFacts
 
-RETRY_AFTER_S = 5
-
 
 class Granted:
     """Permission to work on one job, for as long as the context that gave it lasts.
@@ -130,7 +128,7 @@ class Admission:
             with anyio.CancelScope(deadline=admit_by) as waiting:
                 await self._hold_capacity(stack, job, caller.organization_id or NOBODY)
             if waiting.cancelled_caught:
-                raise ServerBusy(system_message="The request's turn did not come in time", retry_after=RETRY_AFTER_S)
+                raise ServerBusy(system_message="The request's turn did not come in time")
             granted = await self._reserve(job, caller)
             try:
                 yield granted

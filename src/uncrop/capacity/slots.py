@@ -69,11 +69,8 @@ class Slots:
             At once, when all slots and all places are taken and no organization has more places than this one; later,
             when its place was needed for an organization that has fewer.
         """
-        await self._take(owner)
-        try:
+        async with self._queue.hold(owner, 1):
             yield
-        finally:
-            self._queue.give_back(owner, 1)
 
     def check(self, owner: str) -> None:
         """Refuse an organization whose next request would find neither a slot nor a place.
@@ -87,6 +84,3 @@ class Slots:
     def close(self, refusal: Callable[[], UncropError]) -> None:
         """Refuse all who wait, and all who come."""
         self._queue.close(refusal)
-
-    async def _take(self, owner: str = NOBODY) -> None:
-        await self._queue.take(owner, 1)

@@ -40,6 +40,7 @@ class ServerBusy(OperatorError):
     code = "SERVER_BUSY"
     retryable = True
     default_message = "The server is busy; try again later"
+    default_retry_after = 5
 
 
 class SettingsError(OperatorError):

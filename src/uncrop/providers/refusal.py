@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import email.utils
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from uncrop.errors import (
     ProviderTimeout,
     UncropError,
 )
-from uncrop.providers.base import new_request_id
 
 if TYPE_CHECKING:
     from uncrop.providers.conversation import Answer
@@ -39,7 +37,6 @@ BY_STATUS: Mapping[int, type[UncropError]] = {
     429: ProviderRateLimited,
 }
 MAX_RETRY_AFTER_S = 3600.0
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str | None = None) -> UncropError:
@@ -110,9 +107,3 @@ def _until(text: str | None, now: datetime) -> float | None:
         return (date - now).total_seconds()
     except (ValueError, TypeError, OverflowError):  # no date, or one without a time zone
         return None
-
-
-def request_id(headers: Mapping[str, str]) -> str:
-    """Return the provider's own id for the call when it names a sane one, else one of ours."""
-    named = headers.get("x-request-id", "")
-    return named if _SANE_ID.fullmatch(named) else new_request_id()

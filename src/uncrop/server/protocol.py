@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _log = structlog.stdlib.get_logger("uncrop.server")
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[A-Za-z0-9!#$%&'*+.^_`|~-]+ [!-~]+ HTTP/1\.[01]\r?\n")
-RETRY_AFTER_S = 5
 _METHODS = "GET, HEAD, POST"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -111,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=0)
         _bound_unsent(transport, self.unsent_bytes)
         if len(self.connections) > self.most_connections and not self._make_room():
-            self._answer(ServerBusy(system_message="Too many connections are open", retry_after=RETRY_AFTER_S))
+            self._answer(ServerBusy(system_message="Too many connections are open"))
             return
         self._start_head_timer()
 

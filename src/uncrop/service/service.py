@@ -12,7 +12,7 @@ import structlog
 from uncrop.capacity.fair_queue import NOBODY
 from uncrop.errors import ServerBusy, UncropError
 from uncrop.providers.commitment import Commitment
-from uncrop.service.provider_list import ProviderEntry, entry_of
+from uncrop.service.provider_list import ProviderEntry, entries_of
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunReport
 from uncrop.service.tasks import BackgroundTasks
@@ -35,12 +35,9 @@ if TYPE_CHECKING:
 _log = structlog.stdlib.get_logger("uncrop.service")
 
 
-RETRY_AFTER_S = 5
-
-
 def stopping() -> ServerBusy:
     """Return what is told to those who are not served any more."""
-    return ServerBusy("The server is stopping; try again later", retry_after=RETRY_AFTER_S)
+    return ServerBusy("The server is stopping; try again later")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +101,7 @@ class Service:
 
     def providers(self) -> list[ProviderEntry]:
         """Return what can be told to anybody about each provider; never a secret."""
-        return [entry_of(self.registry.get(name)) for name in self.registry.names()]
+        return entries_of(self.registry)
 
     @property
     def stopping(self) -> bool:

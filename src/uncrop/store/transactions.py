@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RETRY_AFTER_S = 5
 UNUSABLE = "The database could not be used"
 _log = structlog.stdlib.get_logger("uncrop.store")
 
@@ -133,7 +132,6 @@ def _unavailable() -> ServerBusy:
     return ServerBusy(
         "The server cannot use its database at the moment; try again later",
         system_message=UNUSABLE,
-        retry_after=RETRY_AFTER_S,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import numpy as np
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import open_file, read_header
-from uncrop.testing.emulator import Emulator, Refusal, Reply
+from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +98,7 @@ class ClipdropEmulator(Emulator):
             left_over = self.credits
         return Reply(
             status=200,
-            body=picture[: len(picture) // 2] if outcome.corrupt else picture,
+            body=outcome.spoil(picture),
             headers={
                 "content-type": "image/jpeg",
                 "x-credits-consumed": "1",
@@ -110,8 +109,7 @@ class ClipdropEmulator(Emulator):
     def word(self, refusal: Refusal) -> Reply:
         """Say ``{"error": "text"}``."""
         text = TEXTS.get(refusal.status, TEXTS[500]) if refusal.message == "scripted" else refusal.message
-        body = json.dumps({"error": text}).encode()
-        return Reply(status=refusal.status, body=body, headers={"content-type": "application/json"})
+        return json_reply({"error": text}, refusal.status)
 
     def _check_call(self, call: ReceivedCall) -> None:
         if call.path != "/uncrop/v1":

@@ -38,6 +38,13 @@ class Reply:
     headers: Mapping[str, str]
 
 
+def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
+    """Answer in JSON."""
+    return Reply(
+        status=status, body=json.dumps(value).encode(), headers={"content-type": "application/json", **headers}
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceivedCall:
     """One call as it came.

@@ -47,6 +47,10 @@ class Outcome:
     reset: bool = False
     drip_s: float = 0
 
+    def spoil(self, picture: bytes) -> bytes:
+        """Return a picture's file, cut off in its middle if it is to be corrupt."""
+        return picture[: len(picture) // 2] if self.corrupt else picture
+
 
 def as_real() -> Outcome:
     """Answer truly: in a script, the place of a call that is not meant."""

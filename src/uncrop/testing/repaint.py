@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uncrop.imaging import arrays, codec
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from uncrop.model import ImageFormat
+    from uncrop.testing.outcomes import Outcome
 
 
 def paint_canvas(photo: NDArray[np.uint8], width: int, height: int, *, x: int, y: int, level: int) -> NDArray[np.uint8]:
@@ -32,6 +37,13 @@ def paint_canvas(photo: NDArray[np.uint8], width: int, height: int, *, x: int, y
     rows, columns = _mirrored(height, y, photo.shape[0]), _mirrored(width, x, photo.shape[1])
     canvas = photo[np.ix_(rows, columns)]
     return np.minimum(canvas, 255 - level) + np.uint8(level)
+
+
+def picture_file(pixels: NDArray[np.uint8], picture_format: ImageFormat, outcome: Outcome) -> bytes:
+    """Return a picture's file, at another size or cut off where ``outcome`` wants that."""
+    if outcome.size is not None:
+        pixels = arrays.to_8bit(codec.resize(pixels, *outcome.size))
+    return outcome.spoil(codec.encode(pixels, picture_format))
 
 
 def _mirrored(extent: int, start: int, length: int) -> NDArray[np.int64]:

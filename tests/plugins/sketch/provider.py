@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.errors import ContentRejected, InternalError, ProviderError, ProviderInvalidResponse
-from uncrop.geometry.planner import plan_call
-from uncrop.model import Fill, Frame, PictureFacts
+from uncrop.errors import ContentRejected, ProviderError, ProviderInvalidResponse
+from uncrop.model import Fill, PictureFacts
 from uncrop.placement.frames import cut_canvas
+from uncrop.providers.answers import read_object, read_text, request_id, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Wait, ask, json_body
-from uncrop.providers.json_body import read_object
+from uncrop.providers.jobs import fetch_file, planned_frame
 from uncrop.providers.picture import read_picture, used_file
-from uncrop.providers.refusal import refuse, refuse_file, refuse_poll, request_id
+from uncrop.providers.refusal import refuse, refuse_poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from uncrop.errors import UncropError
-    from uncrop.model import Task
+    from uncrop.model import Frame, Task
     from uncrop.providers.conversation import Answer, Conversation
 
 PAUSE_S = 0.2
@@ -49,12 +49,10 @@ class Sketch(Provider):
         ContentRejected
             The job was refused.
         """
-        frame = plan_call(task.job.placement, self.facts.geometry)
-        if not isinstance(frame, Frame):
-            raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
+        frame = planned_frame(task.job.placement, self.facts.geometry)
         submitted = yield from ask(self.submit(task, frame))
         job = read(submitted, refuse)
-        address = _text(job, "polling_url")
+        address = read_text(job, "polling_url")
         headers = {"x-key": self.key}
         cancel = Call(method="DELETE", url=address, headers=headers, kind="repeat", holds_picture=False)
         poll = Call(method="GET", url=address, headers=headers, kind="repeat", holds_picture=False, on_cancel=cancel)
@@ -66,13 +64,11 @@ class Sketch(Provider):
             fraction = float(progress) if isinstance(progress, int | float) else None
             yield Wait(seconds=PAUSE_S, fraction=fraction, step="sketch", on_cancel=cancel)
         done = read(state, refuse_poll)
-        status = _text(done, "status")
+        status = read_text(done, "status")
         if status in ENDINGS:
             raise refuse(state, error=ENDINGS[status], code=status)
-        fetched = yield from ask(Call(method="GET", url=_text(done, "sample"), kind="download"))
-        if fetched.status != HTTPStatus.OK:
-            raise refuse_file(fetched)
-        pixels = read_picture(fetched.body, frame.width, frame.height)
+        file = yield from fetch_file(read_text(done, "sample"))
+        pixels = read_picture(file, frame.width, frame.height)
         if pixels.shape[:2] == (frame.height, frame.width) and is_flat_beside(pixels, frame):
             raise ProviderInvalidResponse(system_message="The provider's picture is one flat colour beside the photo")
         facts = PictureFacts(provider=self.facts.name, request_id=request_id(submitted.headers), model="sketch-1")
@@ -116,15 +112,8 @@ def read(
         raise refused(answer)
     body = read_object(answer.body)
     if body is None:
-        raise ProviderInvalidResponse(system_message="The provider's answer is not a JSON object")
+        raise unusable("is not a JSON object")
     return body
-
-
-def _text(body: Mapping[str, object], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise ProviderInvalidResponse(system_message=f"The provider's answer holds no {name}")
-    return value
 
 
 def is_flat_beside(pixels: NDArray[np.uint8], frame: Frame) -> bool:

@@ -188,6 +188,17 @@ async def test_who_has_given_up_a_moment_before_is_not_refused_as_well() -> None
     assert house.queue.waiting == 0
 
 
+async def test_a_waiting_coroutine_that_is_thrown_away_leaves_its_place() -> None:
+    queue = FairQueue(1, max_waiting=1)
+    async with queue.hold(NOBODY, 1):
+        waiting = queue.take(NOBODY, 1)
+        waiting.send(None)
+        assert queue.waiting == 1
+        waiting.close()
+        assert queue.waiting == 0
+    assert queue.held == 0
+
+
 async def test_the_place_of_who_has_given_up_a_moment_before_is_given_away() -> None:
     house = House(1, max_waiting=2)
     holder, first, last = await house.come("a", 3)

@@ -19,6 +19,7 @@ from uncrop.providers.bfl.facts import FACTS
 from uncrop.providers.bfl.padding import is_padded
 from uncrop.providers.bfl.provider import Bfl
 from uncrop.providers.conversation import Answer, Call, Raw, Step, Wait
+from uncrop.providers.jobs import planned_frame
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png
 from uncrop.testing.workbench import KEY, make_settings, make_task, talk
 
@@ -81,7 +82,7 @@ def body_of(call: Call) -> dict[str, Any]:
 
 def submit_of(task: Task, mode: str = "high") -> Call:
     provider = bfl(mode)
-    return provider.submit(task, provider.frame(task.job))
+    return provider.submit(task, planned_frame(task.job.placement, provider.facts.geometry))
 
 
 # --- what goes out ---------------------------------------------------------------------------------------------------
@@ -168,7 +169,8 @@ def test_pauses_grow_to_two_seconds() -> None:
         (20, 7, Decimal(20)),
         (None, 6, Decimal(6)),
         (None, None, None),
-        ("20", True, None),
+        ("20", None, Decimal(20)),
+        ("many", True, None),
         (-1, 10**9, None),
     ],
 )
@@ -197,12 +199,12 @@ def test_a_smaller_picture_of_the_shape_is_cut_in_proportion() -> None:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (Answer(status=200, body=b""), "The provider's answer names no task"),
-        (Answer(status=200, body=b"<html>secret"), "The provider's answer names no task"),
-        (says({"id": "1"}), "The provider's answer names no task"),
-        (says({"id": "1", "polling_url": None}), "The provider's answer names no task"),
-        (says({"id": 1, "polling_url": POLL}), "The provider's answer names no task"),
-        (says({"id": "1", "status": "Pending", "webhook_url": "x"}), "The provider's answer names no task"),
+        (Answer(status=200, body=b""), "The provider's answer names no job"),
+        (Answer(status=200, body=b"<html>secret"), "The provider's answer names no job"),
+        (says({"id": "1"}), "The provider's answer names no job"),
+        (says({"id": "1", "polling_url": None}), "The provider's answer names no job"),
+        (says({"id": 1, "polling_url": POLL}), "The provider's answer names no job"),
+        (says({"id": "1", "status": "Pending", "webhook_url": "x"}), "The provider's answer names no job"),
     ],
 )
 def test_a_submit_that_names_no_task_is_no_answer(answer: Answer, text: str) -> None:
@@ -408,7 +410,7 @@ def test_a_canvas_that_no_call_can_make_is_our_own_fault_here() -> None:
     placed = task()
     far = replace(placed.job, placement=replace(placed.job.placement, width=5000, height=5000))
     with pytest.raises(errors.InternalError):
-        bfl().frame(far)
+        next(bfl().converse(replace(placed, job=far)))
 
 
 @pytest.mark.parametrize(("mode", "credits"), [("high", "20"), ("fast", "4.5")])

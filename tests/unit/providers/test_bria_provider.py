@@ -16,6 +16,7 @@ from uncrop.model import Fill, Sides, Task, UncropRequest
 from uncrop.providers.bria.facts import FACTS
 from uncrop.providers.bria.provider import Bria
 from uncrop.providers.conversation import Answer, Call, Raw, Step, Wait, json_body
+from uncrop.providers.jobs import planned_frame
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png
 from uncrop.testing.workbench import KEY, make_settings, make_task, talk
 
@@ -77,7 +78,7 @@ def held(task: Task, first: Answer, *polls: Answer, fetched: Answer | None = Non
 
 def submit_of(task: Task, visual_moderation: str = "off") -> Call:
     provider = bria(visual_moderation)
-    return provider.submit(task, provider.frame(task.job))
+    return provider.submit(task, planned_frame(task.job.placement, provider.facts.geometry))
 
 
 def body_of(call: Call) -> dict[str, Any]:
@@ -317,7 +318,7 @@ def test_a_canvas_that_no_call_can_make_is_our_own_fault_here() -> None:
     placed = task()
     far = replace(placed.job, placement=replace(placed.job.placement, width=9000, height=9000))
     with pytest.raises(errors.InternalError):
-        bria().frame(far)
+        next(bria().converse(replace(placed, job=far)))
 
 
 def test_the_row_of_facts() -> None:

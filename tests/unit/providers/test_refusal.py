@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from uncrop import errors
+from uncrop.providers.answers import request_id
 from uncrop.providers.conversation import Answer
-from uncrop.providers.refusal import refuse, refuse_file, refuse_poll, request_id, retry_after
+from uncrop.providers.refusal import refuse, refuse_file, refuse_poll, retry_after
 
 SECRET = b"upstream text that nobody may see"
 

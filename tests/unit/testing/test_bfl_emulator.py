@@ -182,7 +182,7 @@ def test_tasks_can_go_on_for_ever(bfl: BflEmulator) -> None:
 
 
 def test_old_tasks_are_forgotten(bfl: BflEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uncrop.testing.bfl.emulator.KEPT_TASKS", 1)
+    monkeypatch.setattr("uncrop.testing.jobs.KEPT_JOBS", 1)
     first = end_of(bfl).json()["result"]["sample"]
     address = submit(bfl).json()["polling_url"]
     assert get(first, key=None).status_code == 404

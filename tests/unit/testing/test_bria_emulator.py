@@ -189,7 +189,7 @@ def test_jobs_can_go_on_for_ever(bria: BriaEmulator) -> None:
 
 
 def test_old_jobs_are_forgotten(bria: BriaEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uncrop.testing.bria.emulator.KEPT_JOBS", 1)
+    monkeypatch.setattr("uncrop.testing.jobs.KEPT_JOBS", 1)
     first = end_of(bria)["result"]["image_url"]
     address = submit(bria).json()["status_url"]
     assert get(first, key=None).status_code == 404

@@ -20,7 +20,7 @@ from uncrop.errors import (
     ProviderRejectedRequest,
     UncropError,
 )
-from uncrop.providers.json_body import read_object
+from uncrop.providers.answers import read_object
 from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:

@@ -4,44 +4,33 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import InternalError, ProviderInvalidResponse
-from uncrop.geometry.planner import plan_call
-from uncrop.model import Fill, Frame, PictureFacts
+from uncrop.errors import ProviderInvalidResponse
+from uncrop.model import Fill, PictureFacts
 from uncrop.placement.frames import cut_canvas
+from uncrop.providers.answers import read_credits, read_object, read_text, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.bfl.errors import BY_TASK_STATUS, refuse_call, refuse_task
 from uncrop.providers.bfl.facts import PRICES
 from uncrop.providers.bfl.padding import is_padded
 from uncrop.providers.conversation import Call, Wait, ask, json_body
-from uncrop.providers.json_body import read_object
+from uncrop.providers.jobs import fetch_file, planned_frame, read_submitted
 from uncrop.providers.picture import opaque_file, read_picture
-from uncrop.providers.refusal import refuse_file, refuse_poll, request_id
+from uncrop.providers.refusal import refuse_poll
 
 if TYPE_CHECKING:
-    from uncrop.model import Job, ProviderFacts, Task
+    from uncrop.model import Frame, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import Answer, Conversation, Step
+    from uncrop.providers.jobs import Submitted
 
 READY = "Ready"
 ON_THE_WAY = frozenset({"Generating", "Pending", "Reasoning"})
 # Seconds before each poll: pictures take about five or about thirty.
 FIRST_WAIT_S, LONGEST_WAIT_S, LONGER = 0.5, 2.0, 1.5
-# No picture costs more; a larger number is a mistake of the provider's and is told to nobody.
-MAX_CREDITS = 1_000_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Submitted:
-    """A task: its id, where to ask for it, and what it costs, where that is told."""
-
-    request_id: str
-    polling_url: str
-    credits: Decimal | None
 
 
 class Bfl(Provider):
@@ -62,25 +51,20 @@ class Bfl(Provider):
         UncropError
             As the task's end, the error's code or the status says.
         """
-        frame = self.frame(task.job)
+        frame = planned_frame(task.job.placement, self.facts.geometry)
         answer = yield from ask(self.submit(task, frame))
         if answer.status != HTTPStatus.OK:
             raise refuse_call(answer)
-        submitted = read_submitted(answer)
+        submitted = read_submitted(answer, name="id", address="polling_url")
         done = yield from self._await_end(submitted)
-        fetched = yield from ask(Call(method="GET", url=_sample(done), kind="download"))
-        if fetched.status != HTTPStatus.OK:
-            raise refuse_file(fetched)
-        # Some tasks tell only in the end what they cost.
-        credits_consumed = submitted.credits if submitted.credits is not None else _credits(done.get("cost"))
-        return self.read(fetched, frame, replace(submitted, credits=credits_consumed))
-
-    def frame(self, job: Job) -> Frame:
-        """Return the canvas that is asked for, on the grid."""
-        frame = plan_call(job.placement, self.facts.geometry)
-        if not isinstance(frame, Frame):
-            raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
-        return frame
+        file = yield from fetch_file(read_text(done, "result", "sample", missing="names no picture"))
+        costs = [read_credits(body.get("cost")) for body in (submitted.body, done)]  # some tell only in the end
+        facts = PictureFacts(
+            provider=self.facts.name,
+            request_id=submitted.request_id,
+            credits_consumed=next((cost for cost in costs if cost is not None), None),
+        )
+        return self.read(file, frame, facts)
 
     def submit(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /v1/flux-tools/outpainting-v1``. Fields that it does not know are refused there."""
@@ -106,9 +90,7 @@ class Bfl(Provider):
 
     def _await_end(self, submitted: Submitted) -> Generator[Step, object, Mapping[str, object]]:
         """Ask for the task until it is ready, and return its body."""
-        poll = Call(
-            method="GET", url=submitted.polling_url, headers=self._headers(), kind="repeat", holds_picture=False
-        )
+        poll = Call(method="GET", url=submitted.address, headers=self._headers(), kind="repeat", holds_picture=False)
         wait_s, fraction, step = FIRST_WAIT_S, None, "submitted"
         while True:
             yield Wait(seconds=wait_s, fraction=fraction, step=step)
@@ -120,37 +102,18 @@ class Bfl(Provider):
             if status in BY_TASK_STATUS:
                 raise refuse_task(answer, status)
             if status not in ON_THE_WAY:
-                raise _unusable("tells a status that is not known")
+                raise unusable("tells a status that is not known")
             fraction, step = _progress(body), "waiting for Black Forest Labs"
 
-    def read(self, fetched: Answer, frame: Frame, submitted: Submitted) -> Fill:
+    def read(self, file: bytes, frame: Frame, facts: PictureFacts) -> Fill:
         """Decode the picture, look whether anything was made, and cut it to the canvas."""
-        pixels = read_picture(fetched.body, frame.width, frame.height)
+        pixels = read_picture(file, frame.width, frame.height)
         if is_padded(pixels, frame):
             raise ProviderInvalidResponse(system_message="The provider's picture is flat padding beside the photo")
-        facts = PictureFacts(
-            provider=self.facts.name, request_id=submitted.request_id, credits_consumed=submitted.credits
-        )
         return Fill(pixels=cut_canvas(pixels, frame), facts=facts)
 
     def _headers(self) -> dict[str, str]:
         return {"x-key": self.key}
-
-
-def read_submitted(answer: Answer) -> Submitted:
-    """Read ``{"id", "polling_url", "cost"}``.
-
-    Raises
-    ------
-    ProviderInvalidResponse
-    """
-    body = read_object(answer.body) or {}
-    name, address = body.get("id"), body.get("polling_url")
-    if not isinstance(name, str) or not isinstance(address, str):
-        raise _unusable("names no task")
-    return Submitted(
-        request_id=request_id({"x-request-id": name}), polling_url=address, credits=_credits(body.get("cost"))
-    )
 
 
 def read_task(answer: Answer) -> tuple[Mapping[str, object], str]:
@@ -168,26 +131,9 @@ def read_task(answer: Answer) -> tuple[Mapping[str, object], str]:
         return body, status
     if answer.status != HTTPStatus.OK:
         raise refuse_poll(answer)
-    raise _unusable("tells no status")
-
-
-def _sample(body: Mapping[str, object]) -> str:
-    result = body.get("result")
-    address = result.get("sample") if isinstance(result, dict) else None
-    if not isinstance(address, str):
-        raise _unusable("names no picture")
-    return address
+    raise unusable("tells no status")
 
 
 def _progress(body: Mapping[str, object]) -> float | None:
     progress = body.get("progress")
     return float(progress) if isinstance(progress, int | float) and 0 <= progress <= 1 else None
-
-
-def _credits(cost: object) -> Decimal | None:
-    is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
-    return Decimal(str(cost)) if is_number and 0 <= cost <= MAX_CREDITS else None  # type: ignore[operator]
-
-
-def _unusable(what: str) -> ProviderInvalidResponse:
-    return ProviderInvalidResponse(system_message=f"The provider's answer {what}")

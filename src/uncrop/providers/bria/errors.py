@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ContentRejected, ProviderError, ProviderRejectedRequest, UncropError
-from uncrop.providers.json_body import read_object
+from uncrop.providers.answers import read_object
 from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:

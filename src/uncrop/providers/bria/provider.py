@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import InternalError, ProviderInvalidResponse
-from uncrop.geometry.planner import plan_call
-from uncrop.model import Fill, Frame, PictureFacts
+from uncrop.model import Fill, PictureFacts
+from uncrop.providers.answers import read_object, read_text, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.bria.errors import ENDS, refuse_call, refuse_job
 from uncrop.providers.conversation import Call, Wait, ask, json_body
-from uncrop.providers.json_body import read_object
+from uncrop.providers.jobs import fetch_file, planned_frame, read_submitted
 from uncrop.providers.picture import opaque_file, read_picture
-from uncrop.providers.refusal import refuse_file, refuse_poll, request_id
+from uncrop.providers.refusal import refuse_poll
 
 if TYPE_CHECKING:
-    from uncrop.model import Job, Task
-    from uncrop.providers.conversation import Answer, Conversation, Step
+    from uncrop.model import Frame, Task
+    from uncrop.providers.conversation import Conversation, Step
+    from uncrop.providers.jobs import Submitted
 
 DONE, ON_THE_WAY = "COMPLETED", "IN_PROGRESS"
 # Seconds before each poll. Polls count as requests, and the smallest account has ten of them a minute; doubled up to
 # this, nine fall into the first minute.
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 8.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Submitted:
-    """A job as it was taken: its id and where to ask for it."""
-
-    request_id: str
-    status_url: str
 
 
 class Bria(Provider):
@@ -51,24 +42,15 @@ class Bria(Provider):
         UncropError
             As the job's end or the status says.
         """
-        frame = self.frame(task.job)
+        frame = planned_frame(task.job.placement, self.facts.geometry)
         answer = yield from ask(self.submit(task, frame))
         if answer.status != HTTPStatus.ACCEPTED:
             raise refuse_call(answer)
-        submitted = read_submitted(answer)
+        submitted = read_submitted(answer, name="request_id", address="status_url")
         done = yield from self._await_end(submitted)
-        fetched = yield from ask(Call(method="GET", url=_image_url(done), kind="download"))
-        if fetched.status != HTTPStatus.OK:
-            raise refuse_file(fetched)
-        pixels = read_picture(fetched.body, frame.width, frame.height)
+        file = yield from fetch_file(read_text(done, "result", "image_url", missing="names no picture"))
+        pixels = read_picture(file, frame.width, frame.height)
         return Fill(pixels=pixels, facts=PictureFacts(provider=self.facts.name, request_id=submitted.request_id))
-
-    def frame(self, job: Job) -> Frame:
-        """Return the canvas that is asked for."""
-        frame = plan_call(job.placement, self.facts.geometry)
-        if not isinstance(frame, Frame):
-            raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
-        return frame
 
     def submit(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /v2/image/edit/expand``. Pixels that are wholly transparent at the rim are refused there."""
@@ -97,7 +79,7 @@ class Bria(Provider):
 
     def _await_end(self, submitted: Submitted) -> Generator[Step, object, Mapping[str, object]]:
         """Ask for the job until it is done, and return the body that says so."""
-        poll = Call(method="GET", url=submitted.status_url, headers=self._headers(), kind="repeat", holds_picture=False)
+        poll = Call(method="GET", url=submitted.address, headers=self._headers(), kind="repeat", holds_picture=False)
         wait_s = FIRST_WAIT_S
         while True:
             yield Wait(seconds=wait_s, step="waiting for Bria")
@@ -113,33 +95,7 @@ class Bria(Provider):
             if isinstance(status, str) and status in ENDS:
                 raise refuse_job(answer, body, status)
             if status != ON_THE_WAY:
-                raise _unusable("tells no known status")
+                raise unusable("tells no known status")
 
     def _headers(self) -> dict[str, str]:
         return {"api_token": self.key}
-
-
-def read_submitted(answer: Answer) -> Submitted:
-    """Read ``{"request_id", "status_url"}``.
-
-    Raises
-    ------
-    ProviderInvalidResponse
-    """
-    body = read_object(answer.body) or {}
-    name, address = body.get("request_id"), body.get("status_url")
-    if not isinstance(name, str) or not isinstance(address, str):
-        raise _unusable("names no job")
-    return Submitted(request_id=request_id({"x-request-id": name}), status_url=address)
-
-
-def _image_url(body: Mapping[str, object]) -> str:
-    result = body.get("result")
-    address = result.get("image_url") if isinstance(result, dict) else None
-    if not isinstance(address, str):
-        raise _unusable("names no picture")
-    return address
-
-
-def _unusable(what: str) -> ProviderInvalidResponse:
-    return ProviderInvalidResponse(system_message=f"The provider's answer {what}")

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 from uncrop.errors import (
     ContentRejected,
     ProviderError,
-    ProviderInvalidResponse,
     ProviderRateLimited,
     ProviderRejectedRequest,
     UncropError,
 )
 from uncrop.model import Fill, PictureFacts
+from uncrop.providers.answers import read_object, request_id, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
-from uncrop.providers.json_body import read_object
 from uncrop.providers.picture import opaque_file, picture_part, read_picture
-from uncrop.providers.refusal import refuse, request_id
+from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:
     from uncrop.model import Task
@@ -90,7 +89,7 @@ class Stability(Provider):
         if reason == FILTERED:
             raise refuse(answer, error=ContentRejected, code=FILTERED)
         if reason != MADE:
-            raise ProviderInvalidResponse(system_message="The provider's answer does not say that the picture is whole")
+            raise unusable("does not say that the picture is whole")
         placement = task.job.placement
         facts = PictureFacts(provider=self.facts.name, request_id=request_id(answer.headers))
         return Fill(pixels=read_picture(answer.body, placement.width, placement.height), facts=facts)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
 from uncrop.imaging import arrays, codec
 from uncrop.testing.bfl.rules import BadField, read_order
-from uncrop.testing.emulator import Emulator, Refusal, Reply
-from uncrop.testing.repaint import paint_canvas
+from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
+from uncrop.testing.jobs import JobEmulator, PictureJob
+from uncrop.testing.repaint import paint_canvas, picture_file
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from numpy.typing import NDArray
 
     from uncrop.model import ImageFormat
@@ -48,23 +41,19 @@ ENDINGS: Mapping[str, tuple[str, int]] = {
     "[unusable]": ("Error", 422),
     "[lost]": ("Task not found", 200),
 }
-KEPT_TASKS = 64
-SAMPLE_LIFE_S = 600.0
 CODES = {402: "insufficient_credits", 403: "invalid_api_key", 429: "rate_limit_exceeded"}
 
 
 @dataclass(kw_only=True)
-class Task:
-    """One task: how many polls came, how it ends, and its picture."""
+class Task(PictureJob):
+    """One task, and how it ends."""
 
     order: Order = field(repr=False)
-    picture: bytes = field(repr=False)
     status: str = "Ready"
     http_status: int = 200
-    polls: int = 0
 
 
-class BflEmulator(Emulator):
+class BflEmulator(JobEmulator[Task]):
     """``POST /v1/flux-tools/outpainting-v1`` here, ``GET /v1/get_result`` at ``region``, pictures at ``files``.
 
     Parameters
@@ -82,11 +71,11 @@ class BflEmulator(Emulator):
     ----------
     region
         Where tasks are asked for; its calls come into this emulator's log and take from its script.
-    files
-        Where pictures lie, with a log and a script of its own. It refuses calls that carry a key.
-    endless
-        Whether tasks never end.
     """
+
+    EXPIRY: ClassVar[str] = "se"
+    SIGNATURE: ClassVar[str] = "sig"
+    LIFE_S: ClassVar[float] = 600.0
 
     def __init__(
         self,
@@ -97,34 +86,13 @@ class BflEmulator(Emulator):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(api_key=api_key, host=host, port=port)
+        super().__init__(api_key=api_key, clock=clock, host=host, port=port)
         self.credits = credits
         self.region = Region(self, host=host)
-        self.files = Files(self, host=host)
-        self._clock = clock
-        self.endless = False
-        self._lock = threading.Lock()
-        self._secret = secrets.token_hex(16)
-        self._tasks: OrderedDict[str, Task] = OrderedDict()
-        self._others = ExitStack()
 
-    def __enter__(self) -> Self:
-        """Start to listen on all three ports."""
-        self._others.enter_context(self.files)
-        self._others.enter_context(self.region)
-        return super().__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop listening."""
-        with self._others:
-            super().__exit__(kind, error, traceback)
-
-    @property
-    def submits(self) -> list[ReceivedCall]:
-        """The calls that cost money."""
-        return [call for call in self.calls if call.method == "POST"]
+    def others(self) -> tuple[Emulator, ...]:
+        """Return the servers beside this one."""
+        return (*super().others(), self.region)
 
     def answer(self, call: ReceivedCall, outcome: Outcome) -> Reply:
         """Take a task, or tell of one.
@@ -158,80 +126,49 @@ class BflEmulator(Emulator):
         elif code is not None:
             wait: dict[str, object] = {"retry_after": 5} if refusal.status == 429 else {"details": {}}
             body = {"error": code, "message": refusal.message, **wait}
-        return reply(body, refusal.status, **({"retry-after": "1"} if refusal.status == 503 else {}))
-
-    def picture_of(self, name: str, expires: str, signature: str) -> Task:
-        """Return a finished task whose picture may be fetched.
-
-        Raises
-        ------
-        Refusal
-        """
-        if signature != self._signature(name, expires) or self._clock() >= int(expires):
-            raise Refusal(403, "Signature not valid in the specified time frame")
-        with self._lock:
-            task = self._tasks.get(name)
-        if task is None:
-            raise Refusal(404, "The specified blob does not exist.")
-        return task
+        return json_reply(body, refusal.status, **({"retry-after": "1"} if refusal.status == 503 else {}))
 
     def _take(self, order: Order, outcome: Outcome) -> Reply:
         pixels = paint(order)
-        if outcome.size is not None:
-            pixels = arrays.to_8bit(codec.resize(pixels, *outcome.size))
-        picture = codec.encode(pixels, FORMATS[order.output])
+        width, height = outcome.size or (pixels.shape[1], pixels.shape[0])
         status, http_status = next(
             (ending for words, ending in ENDINGS.items() if words in order.prompt), ("Ready", 200)
         )
         task = Task(
             order=order,
-            picture=picture[: len(picture) // 2] if outcome.corrupt else picture,
+            picture=picture_file(pixels, FORMATS[order.output], outcome),
+            suffix=order.output,
             status=status,
             http_status=http_status,
         )
-        cost, name = CREDITS[order.mode], secrets.token_hex(16)
+        cost = CREDITS[order.mode]
         with self._lock:
             if self.credits < cost:
                 raise Refusal(402, "The account has not enough credits.", code="insufficient_credits")
             self.credits -= cost
-            self._tasks[name] = task
-            if len(self._tasks) > KEPT_TASKS:
-                self._tasks.popitem(last=False)
-        return reply(
+        name = self.keep(task)
+        return json_reply(
             {
                 "id": name,
                 "polling_url": f"{self.region.origin}{POLL}?id={name}",
                 "cost": cost,
                 "input_mp": round(order.photo.shape[0] * order.photo.shape[1] / 1e6, 2),
-                "output_mp": round(pixels.shape[0] * pixels.shape[1] / 1e6, 2),
+                "output_mp": round(width * height / 1e6, 2),
             }
         )
 
     def _tell(self, name: str) -> Reply:
-        with self._lock:
-            task = self._tasks.get(name)
-            if task is None:
-                raise Refusal(404, "Task not found")
-            task.polls += 1
-            polls = task.polls
-        if self.endless:
-            polls = 1
+        polled = self.poll(name)
+        if polled is None:
+            raise Refusal(404, "Task not found")
+        task, polls = polled
         told = {"id": name, "result": None, "progress": None, "details": None, "preview": None}
         if polls <= len(ON_THE_WAY):
-            return reply({**told, "status": ON_THE_WAY[polls - 1], "progress": polls / 10})
+            return json_reply({**told, "status": ON_THE_WAY[polls - 1], "progress": polls / 10})
         if task.status != "Ready":
-            return reply({**told, "status": task.status, "details": {"reason": task.status}}, task.http_status)
-        expires = str(int(self._clock() + SAMPLE_LIFE_S))
-        address = f"{self.files.origin}/results/{name}/sample.{task.order.output}"
-        result = {
-            "sample": f"{address}?se={expires}&sig={self._signature(name, expires)}",
-            "prompt": task.order.prompt,
-            "seed": int(name[:6], 16),
-        }
-        return reply({**told, "status": "Ready", "result": result, "cost": CREDITS[task.order.mode]})
-
-    def _signature(self, name: str, expires: str) -> str:
-        return hashlib.sha256(f"{self._secret}:{name}:{expires}".encode()).hexdigest()
+            return json_reply({**told, "status": task.status, "details": {"reason": task.status}}, task.http_status)
+        result = {"sample": self.address_of(name), "prompt": task.order.prompt, "seed": int(name[:6], 16)}
+        return json_reply({**told, "status": "Ready", "result": result, "cost": CREDITS[task.order.mode]})
 
 
 class Region(Emulator):
@@ -254,46 +191,6 @@ class Region(Emulator):
         return self._of.word(refusal)
 
 
-class Files(Emulator):
-    """``GET /results/ID/sample.png?se=…&sig=…``."""
-
-    def __init__(self, of: BflEmulator, *, host: str) -> None:
-        super().__init__(host=host)
-        self._of = of
-
-    def receive(self, call: ReceivedCall) -> tuple[Outcome, Reply]:
-        """Log a call, where the whole emulator does, and decide how it ends."""
-        self.keeps_calls = self._of.keeps_calls
-        return super().receive(call)
-
-    def answer(self, call: ReceivedCall, outcome: Outcome) -> Reply:
-        """Hand out a picture.
-
-        Raises
-        ------
-        Refusal
-        """
-        if {"x-key", "authorization", "cookie"} & set(call.headers):
-            raise Refusal(400, "Only one authentication mechanism is allowed")
-        url = urlsplit(call.path)
-        query = parse_qs(url.query)
-        _, folder, name, *_ = (*url.path.split("/"), "", "")
-        if call.method != "GET" or folder != "results":
-            raise Refusal(404, "The specified resource does not exist.")
-        task = self._of.picture_of(name, query.get("se", ["0"])[0], query.get("sig", [""])[0])
-        data = task.picture
-        return Reply(
-            status=200,
-            body=data[: len(data) // 2] if outcome.corrupt else data,
-            headers={"content-type": f"image/{task.order.output}"},
-        )
-
-    def word(self, refusal: Refusal) -> Reply:
-        """Say it in XML, as stores of files do."""
-        body = f"<?xml version='1.0'?><Error><Message>{refusal.message}</Message></Error>".encode()
-        return Reply(status=refusal.status, body=body, headers={"content-type": "application/xml"})
-
-
 def paint(order: Order) -> NDArray[np.uint8]:
     """Make the picture: at most four megapixels, and flat padding where anything is off the grid."""
     height, width = order.height, order.width
@@ -312,10 +209,3 @@ def _lay(canvas: NDArray[np.uint8], order: Order) -> None:
     top, left = max(0, order.y), max(0, order.x)
     shown = order.photo[top - order.y :, left - order.x :][: order.height - top, : order.width - left]
     canvas[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
-
-
-def reply(value: object, status: int = 200, **headers: str) -> Reply:
-    """Answer in JSON."""
-    return Reply(
-        status=status, body=json.dumps(value).encode(), headers={"content-type": "application/json", **headers}
-    )

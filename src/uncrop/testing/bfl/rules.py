@@ -5,17 +5,14 @@ Kept apart from the provider's own row of facts, so that a mistake in one is fou
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uncrop.errors import InvalidRequest
-from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import open_file
+from uncrop.imaging import arrays
 from uncrop.testing.emulator import Refusal
+from uncrop.testing.rules import picture_in_base64
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,8 +144,4 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
 def _photo(text: object) -> NDArray[np.uint8]:
     if not isinstance(text, str):
         raise BadField(("body", "input_image"), "Input should be a valid string", "string_type")
-    try:
-        data = base64.b64decode(text, validate=True)
-        return arrays.to_rgb8(codec.decode(open_file(data)))
-    except (binascii.Error, ValueError, InvalidRequest):
-        raise Refusal(400, "The input image could not be read.") from None
+    return arrays.to_rgb8(picture_in_base64(text, Refusal(400, "The input image could not be read.")))

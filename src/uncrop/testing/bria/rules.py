@@ -5,18 +5,13 @@ Kept apart from the provider's own row of facts, so that a mistake in one is fou
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Refusal
+from uncrop.testing.rules import may_be_english, picture_in_base64
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +72,7 @@ def read_order(call: ReceivedCall) -> Order:
     seed, prompt = fields.get("seed"), fields.get("prompt", "")
     if seed is not None and type(seed) is not int:
         raise Refusal(422, "seed must be an integer")
-    if any(letter.isalpha() and "LATIN" not in unicodedata.name(letter, "") for letter in prompt):
+    if not may_be_english(prompt):
         raise Refusal(422, "Only prompts in English are supported")
     pixels = _photo(fields.get("image"))
     width, height, size, place = _geometry(fields, pixels.shape[1], pixels.shape[0])
@@ -91,11 +86,8 @@ def _fields(call: ReceivedCall) -> Mapping[str, Any]:
         raise Refusal(415, "Unsupported media type")
     if int(call.headers.get("content-length", 0)) > MAX_REQUEST_BYTES:
         raise Refusal(413, "The request is larger than 12 MB")
-    try:
-        fields = json.loads(call.body)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
+    fields = call.json
+    if fields is None:
         raise Refusal(400, "The body is no JSON object")
     for name in sorted(fields.keys() - FIELDS):
         raise Refusal(422, f"{name} is not a field of this endpoint")
@@ -107,11 +99,7 @@ def _photo(text: object) -> Pixels:
         raise Refusal(422, "image is required")
     if text.startswith(("http://", "https://")):
         raise Refusal(460, "The image could not be downloaded")
-    try:
-        data = base64.b64decode(text, validate=True)
-        return codec.decode(open_file(data))
-    except (binascii.Error, ValueError, InvalidRequest):
-        raise Refusal(400, "image is neither a JPEG, PNG or WebP in base64 nor an address") from None
+    return picture_in_base64(text, Refusal(400, "image is neither a JPEG, PNG or WebP in base64 nor an address"))
 
 
 def _geometry(fields: Mapping[str, Any], width: int, height: int) -> tuple[int, int, tuple[int, int], tuple[int, int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 import threading
 from collections import OrderedDict
@@ -16,7 +15,7 @@ from uncrop.errors import InvalidRequest
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import open_file
-from uncrop.testing.emulator import Emulator, Refusal, Reply
+from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
 from uncrop.testing.openai.rules import check_fields, check_image, check_mask
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class OpenAIEmulator(Emulator):
         width, height = outcome.size or (_nearest(header) if size == "auto" else parse_size(size))
         picture_format = fields.get("output_format", "png")
         picture = self._picture(image.data, (width, height), FORMATS[picture_format])
-        text = base64.b64encode(picture[: len(picture) // 2] if outcome.corrupt else picture).decode()
+        text = base64.b64encode(outcome.spoil(picture)).decode()
         body = {
             "created": 1_760_000_000,
             "background": "opaque",
@@ -80,7 +79,7 @@ class OpenAIEmulator(Emulator):
             "size": f"{width}x{height}",
             "usage": _usage(fields["prompt"], 1 if mask is None else 2, width * height),
         }
-        return Reply(status=200, body=json.dumps(body).encode(), headers=_headers())
+        return json_reply(body, 200, **_headers())
 
     def word(self, refusal: Refusal) -> Reply:
         """Say ``{"error": {"message", "type", "param", "code"}}``."""
@@ -92,7 +91,7 @@ class OpenAIEmulator(Emulator):
         }
         if refusal.code == "image_generation_user_error":
             error |= {"type": refusal.code, "code": None}
-        return Reply(status=refusal.status, body=json.dumps({"error": error}).encode(), headers=_headers())
+        return json_reply({"error": error}, refusal.status, **_headers())
 
     def _check_call(self, call: ReceivedCall) -> None:
         if call.path != "/v1/images/edits":

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from uncrop.imaging import arrays, codec
-from uncrop.testing.emulator import Emulator, Refusal, Reply
-from uncrop.testing.repaint import paint_canvas
+from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
+from uncrop.testing.repaint import paint_canvas, picture_file
 from uncrop.testing.stability.rules import (
     MAX_SEED,
     check_content,
@@ -94,13 +93,10 @@ class StabilityEmulator(Emulator):
         check_content(fields)
         seed = seed or 1 + secrets.randbelow(MAX_SEED)
         pixels = paint(photo, sides, seed)
-        if outcome.size is not None:
-            pixels = arrays.to_8bit(codec.resize(pixels, *outcome.size))
         filtered = FILTERED in fields.get("prompt", "")
         picture_format = FORMATS[fields.get("output_format", "png")]
-        data = codec.encode(blur(pixels) if filtered else pixels, picture_format)
+        data = picture_file(blur(pixels) if filtered else pixels, picture_format, outcome)
         self._charge()
-        data = data[: len(data) // 2] if outcome.corrupt else data
         reason = "CONTENT_FILTERED" if filtered else "SUCCESS"
         return _in_json(data, picture_format, reason, seed) if as_json else _as_file(data, picture_format, reason, seed)
 
@@ -108,9 +104,7 @@ class StabilityEmulator(Emulator):
         """Say ``{"id", "name", "errors"}``."""
         name = refusal.code or NAMES.get(refusal.status, "bad_request")
         body = {"id": secrets.token_hex(16), "name": name, "errors": [refusal.message]}
-        return Reply(
-            status=refusal.status, body=json.dumps(body).encode(), headers={"content-type": "application/json"}
-        )
+        return json_reply(body, refusal.status)
 
     def _check_key(self, call: ReceivedCall) -> None:
         scheme, _, key = call.headers.get("authorization", "").partition(" ")
@@ -162,8 +156,4 @@ def _as_file(data: bytes, picture_format: ImageFormat, reason: str, seed: int) -
 
 def _in_json(data: bytes, picture_format: ImageFormat, reason: str, seed: int) -> Reply:
     body = {"image": base64.b64encode(data).decode(), "finish_reason": reason, "seed": seed}
-    return Reply(
-        status=200,
-        body=json.dumps(body).encode(),
-        headers={"content-type": f"application/json; type=image/{picture_format.lower()}"},
-    )
+    return json_reply(body, 200, **{"content-type": f"application/json; type=image/{picture_format.lower()}"})

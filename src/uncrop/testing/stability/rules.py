@@ -6,7 +6,6 @@ Kept apart from the provider's own row of facts, so that a mistake in one is fou
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Refusal
+from uncrop.testing.rules import may_be_english
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ def check_wishes(fields: Mapping[str, str]) -> None:
     prompt = fields.get("prompt", "")
     if len(prompt) > MAX_PROMPT:
         raise _bad(f"prompt: must have at most {MAX_PROMPT} characters")
-    if any(letter.isalpha() and "LATIN" not in unicodedata.name(letter, "") for letter in prompt):
+    if not may_be_english(prompt):
         raise Refusal(422, "prompt: only English is supported", code="invalid_language")
 
 
