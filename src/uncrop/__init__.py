@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from uncrop._version import __version__
 from uncrop.errors import UncropError
+from uncrop.extras import explained
 from uncrop.model import Caller, Options, Sides, UncropRequest, UncropResult, form_values
 
 if TYPE_CHECKING:
@@ -90,10 +91,12 @@ def extend(
         See ``uncrop.errors``; what is wrong with the request is a ``ValueError`` too.
     OSError
         When the file cannot be read.
+    ModuleNotFoundError
+        The engine is not installed; says how it is.
     """
-    from uncrop import settings as configuration
-    from uncrop.bootstrap import extend_once
-
+    with explained():
+        from uncrop import settings as configuration
+        from uncrop.bootstrap import extend_once
     values = form_values(options)
     request = UncropRequest(
         provider=provider,
@@ -108,5 +111,6 @@ def extend(
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+        with explained():
+            return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRAS = {"server", "postgres"}
+OWN = "uncrop["  # an extra that holds another
+EXTRAS = {"engine", "server", "postgres"}
 
 
 def locked(name: str) -> dict[str, str]:
@@ -37,7 +38,7 @@ def roots(name: str) -> list[Requirement]:
     """Return what a lock was made from."""
     of_project = [
         *PROJECT["project"]["dependencies"],
-        *(line for extra in EXTRAS for line in PROJECT["project"]["optional-dependencies"][extra]),
+        *(line for extra in EXTRAS for line in PROJECT["project"]["optional-dependencies"][extra] if OWN not in line),
     ]
     lines = {
         "run.txt": of_project,
