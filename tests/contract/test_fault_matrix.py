@@ -6,9 +6,10 @@ import base64
 import gzip
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Protocol
 
 import anyio.lowlevel
 import pytest
@@ -192,7 +193,14 @@ async def registry(emulators: dict[str, Emulator]) -> AsyncIterator[Registry]:
         yield registry_over(send, emulators)
 
 
-def registry_over(send: Sender, emulators: dict[str, Emulator] | None = None, timeout_s: float = 60) -> Registry:
+class Reachable(Protocol):
+    """What has an address: an emulator, or what stands before one."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def registry_over(send: Sender, emulators: Mapping[str, Reachable] | None = None, timeout_s: float = 60) -> Registry:
     """Return all providers at their emulators, or at closed ports."""
     context = replace(make_context(send=send, timeout_s=timeout_s), sleep=do_not_wait)
     urls = {name: emulator.url for name, emulator in (emulators or {}).items()}
