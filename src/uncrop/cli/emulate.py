@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Annotated
 
@@ -38,8 +39,11 @@ def emulate(
 
 
 def wait_for_interrupt() -> None:
-    """Wait until the user presses Ctrl-C."""
+    """Wait until the user presses Ctrl-C, or a script ends it, also one whose shell lets its children ignore Ctrl-C."""
+    ended = threading.Event()
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return
+        ended.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import threading
 
@@ -68,13 +69,21 @@ def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
-def test_an_interrupt_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.default_int_handler])
+def test_an_interrupt_ends_it(number: int, before: signal.Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
+            return super().wait(timeout)
 
-    monkeypatch.setattr(emulate.threading, "Event", Interrupted)
-    emulate.wait_for_interrupt()
+    kept = signal.signal(number, before)
+    try:
+        monkeypatch.setattr(emulate.threading, "Event", Interrupted)
+        emulate.wait_for_interrupt()
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, kept)
 
 
 def test_calls_are_not_kept_when_nobody_will_look() -> None:
