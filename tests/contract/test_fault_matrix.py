@@ -247,7 +247,7 @@ async def test_each_fault_is_one_error_and_the_next_call_is_well(
         await provider.fill(task, commitment)
     check(failed.value, name, kind, emulator.origin)
     assert submits(emulator) == before + 1  # never sent again
-    assert commitment.billed_calls == 1
+    assert commitment.billed_calls == int(provider.facts.bills)
     assert (await provider.fill(task, Commitment())).pixels.size
 
 
@@ -277,7 +277,8 @@ async def test_an_answer_beyond_the_deadline_is_a_timeout(
             lambda timeout_s: registry_over(send, emulators, timeout_s=timeout_s).get(name), script, emulator
         )
     assert error.details == {"provider": name}
-    assert len(emulator.calls) == 1
+    # Others may follow that end the work; what begins it is sent once.
+    assert [call.path for call in emulator.calls].count(emulator.calls[0].path) == 1
 
 
 # Deadlines: the first that this machine is quick enough for counts.
