@@ -169,6 +169,18 @@ BRIA: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "a picture at once": (says(200, b'{"result": {"image_url": "canary-7f3a"}, "request_id": "1"}'), Invalid),
     "no address to poll": (says(202, b'{"request_id": "1"}'), Invalid),
 }
+SDAPI: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422, b'{"detail": [{"loc": ["body", "steps"], "msg": "canary-7f3a"}]}'), Failed),
+    "the memory": (says(500, b'{"error": "OutOfMemoryError", "errors": "canary-7f3a"}'), Failed),
+    "no numbers": (says(500, b'{"error": "NansException", "errors": "canary-7f3a"}'), Failed),
+    "words of its own": (says(500, b"Internal Server Error", Content_Type="text/plain"), Failed),
+    "the sampler": (says(400, b'{"detail": "Sampler not found"}'), Failed),
+    "the API is off": (says(404, b'{"detail": "Not Found"}'), Failed),
+    "a page with 404": (outcomes.html(404), Failed),
+    "no pictures": (says(200, b'{"images": [], "info": "canary-7f3a"}'), Invalid),
+    "an address": (says(200, b'{"images": ["http://127.0.0.1:9/canary-7f3a.png"]}'), Invalid),
+    "base64 of junk": (says(200, b'{"images": ["Y2FuYXJ5LTdmM2E="]}'), Invalid),
+}
 MATRIX = [
     *((provider, fault, *ALL[fault]) for provider in REMOTE for fault in ALL),
     *(("clipdrop", fault, *case) for fault, case in CLIPDROP.items()),
@@ -177,6 +189,7 @@ MATRIX = [
     *(("stability", fault, *case) for fault, case in STABILITY.items()),
     *(("bfl", fault, *case) for fault, case in BFL.items()),
     *(("bria", fault, *case) for fault, case in BRIA.items()),
+    *(("sdapi", fault, *case) for fault, case in SDAPI.items()),
 ]
 
 
