@@ -181,9 +181,12 @@ async def test_the_same_seed_gives_the_same_pixels(provider: Maker) -> None:
     assert (first == second).all()
 
 
-@pytest.mark.parametrize("name", REMOTE)
-async def test_without_a_key_a_remote_provider_is_not_configured_and_says_so(name: str, world: World) -> None:
-    provider = make_registry(rows=ROWS, settings={name: make_settings(ROWS[name], api_key=None)}).get(name)
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [(name, setting.name) for name in REMOTE for setting in ROWS[name].settings if setting.required],
+)
+async def test_without_what_it_needs_a_remote_provider_is_not_configured_and_says_so(name: str, setting: str) -> None:
+    provider = make_registry(rows=ROWS, settings={name: make_settings(ROWS[name], **{setting: None})}).get(name)
     with pytest.raises(ProviderNotConfigured) as refused:
         provider.check_configured()
     assert refused.value.details == {"provider": name}

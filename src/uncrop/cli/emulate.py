@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ def emulate(
     provider: Annotated[str, typer.Argument(help="One of {emulated}.", show_default=False)],
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.", min=0, max=65535)] = 0,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    dialect: Annotated[
+        str | None, typer.Option(help="Which program to stand in for, where several speak nearly the same.")
+    ] = None,
 ) -> None:
     """Stand in for a provider until interrupted; prints the settings that make uncrop use it."""
     from uncrop.testing.emulators import emulated, emulator_of
@@ -25,8 +28,12 @@ def emulate(
     if provider not in rows:
         stop(f"there is no emulator of {provider}; there are {', '.join(rows)}")
     row = rows[provider]
+    kind = emulator_of(row)
+    if dialect is not None and dialect not in kind.dialects:
+        stop(f"{provider} has no dialect {dialect}; it has {', '.join(kind.dialects) or 'none'}")
+    spoken: dict[str, Any] = {} if dialect is None else {"dialect": dialect}
     try:
-        emulator = emulator_of(row)(host=host, port=port)
+        emulator = kind(host=host, port=port, **spoken)
     except OSError as error:
         stop(f"cannot listen on {host} port {port} ({(error.strerror or 'unknown reason').lower()}); try --port")
     emulator.keeps_calls = False

@@ -13,7 +13,7 @@ Sockets, retries, deadlines and addresses are the transport's (``uncrop.provider
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -65,6 +65,8 @@ class Call:
         Its answer may hold the picture: before it is unpacked, the work waits for its turn.
     on_cancel
         Sent when the work is ended while this call is on its way, or has run out of time.
+    progress
+        Sent beside this call until its answer is there, where somebody watches the progress.
     """
 
     method: str
@@ -73,7 +75,8 @@ class Call:
     body: Body = field(default=None, repr=False)
     kind: CallKind = "submit"
     holds_picture: bool = True
-    on_cancel: Call | None = None
+    on_cancel: Cancelling | None = None
+    progress: ProgressPoll | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +96,29 @@ class Wait:
     seconds: float
     fraction: float | None = None
     step: str = "waiting"
-    on_cancel: Call | None = None
+    on_cancel: Cancelling | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgressPoll:
+    """A call that asks how far another one is; an answer that does not tell, or none at all, does no harm.
+
+    Attributes
+    ----------
+    call
+        What is sent; it changes nothing.
+    read
+        Reads of its answer how far the work is, 0..1; ``None`` where that is not told.
+    step
+        What the provider does, for whoever watches the progress.
+    every_s
+        Seconds before each time.
+    """
+
+    call: Call
+    read: Callable[[Answer], float | None]
+    step: str
+    every_s: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +141,8 @@ class Answer:
     body: bytes = field(default=b"", repr=False)
 
 
+Cancelling: TypeAlias = Call | Callable[[], Generator[Call, Answer, None]]
+"""How a provider is told to end the work: one call, or several, of which each depends on the last one's answer."""
 Step: TypeAlias = Call | Wait | Extend
 Conversation: TypeAlias = "Generator[Step, object, Fill]"
 """Yields steps; is resumed with ``Answer``, ``None`` or ``Extension``."""

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from uncrop.errors import ProviderTimeout, UncropError
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
+from uncrop.providers.side_calls import cancel, report, send_watched
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
 
@@ -178,7 +179,9 @@ class _Run:
         except TimeoutError as error:
             await self._cancel(step)
             raise ProviderTimeout(system_message=TOO_LATE) from error
-        except anyio.get_cancelled_exc_class():
+        except UncropError:
+            raise
+        except (anyio.get_cancelled_exc_class(), Exception):  # the last: whoever watches the progress wants no more
             await self._cancel(step)
             raise
         if self._place is not None and isinstance(step, Call) and step.holds_picture and _is_ok(reply):
@@ -187,12 +190,23 @@ class _Run:
 
     async def _send(self, call: Call) -> Answer:
         self._last_status = 0
-        answer = await self._context.send(
-            call, self._addresses, self._commitment if self._provider.facts.bills else None
-        )
+        commitment = self._commitment if self._provider.facts.bills else None
+
+        async def send() -> Answer:
+            return await self._context.send(call, self._addresses, commitment)
+
+        poll, progress = call.progress, self._progress
+        if poll is None or progress is None:
+            answer = await send()
+        else:
+            answer = await send_watched(send, lambda: report(poll, self._ask, self._context.sleep, progress))
         # No key goes along with a download: whatever is wrong with its address is the provider's fault.
         self._last_status = 0 if call.kind == "download" else answer.status
         return answer
+
+    async def _ask(self, call: Call) -> Answer:
+        """Send a call beside the one that makes the picture."""
+        return await self._context.send(call, self._addresses, None)
 
     async def _wait(self, pause: Wait) -> None:
         if self._progress is not None and pause.fraction is not None:
@@ -204,10 +218,7 @@ class _Run:
         if step.on_cancel is None:
             return
         with anyio.CancelScope(shield=True), anyio.move_on_after(CANCEL_S):
-            try:
-                await self._context.send(step.on_cancel, self._addresses, None)
-            except UncropError:
-                return
+            await cancel(step.on_cancel, self._ask)
 
     def _seconds_left(self) -> float:
         now = anyio.current_time()

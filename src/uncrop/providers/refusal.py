@@ -39,7 +39,9 @@ BY_STATUS: Mapping[int, type[UncropError]] = {
 MAX_RETRY_AFTER_S = 3600.0
 
 
-def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str | None = None) -> UncropError:
+def refuse(
+    answer: Answer, *, error: type[UncropError] | None = None, code: str | None = None, hint: str | None = None
+) -> UncropError:
     """Turn an answer whose status is not 200 into an error.
 
     Parameters
@@ -50,6 +52,8 @@ def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str 
         What the provider's own code or status means, where that is more exact than the common table.
     code
         The provider's code, if it is one that is known here; goes into the details.
+    hint
+        What the operator can do about it, in our own words; goes into the technical text.
     """
     kind = error or BY_STATUS.get(answer.status) or _by_class(answer.status)
     details: dict[str, int | str] = {"provider_status": answer.status}
@@ -57,6 +61,8 @@ def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str 
     if code is not None:
         details["provider_code"] = code
         text += f" and code {code}"
+    if hint is not None:
+        text += f": {hint}"
     wait = retry_after(answer.headers) if kind.retryable else None
     return kind(details=details, system_message=text, retry_after=wait)
 

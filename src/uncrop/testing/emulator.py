@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from uncrop.testing.multipart import MalformedForm, ReceivedPart, read_form
 from uncrop.testing.outcomes import Outcome
@@ -115,6 +115,8 @@ class Emulator(ABC):
 
     # The command line turns this off: it may run for days, and each call holds its files.
     keeps_calls = True
+    # Where several programs speak nearly the same: what ``dialect`` may be when one is made.
+    dialects: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         self.api_key = api_key

@@ -42,8 +42,8 @@ def make_settings(row: ProviderFacts, **values: str | float | None) -> ProviderS
     known: dict[str, str | float | None] = {
         setting.name: setting.default for setting in row.settings if setting.default is not None
     }
-    if not row.computes_here:
-        known |= {"api_key": KEY, "base_url": NOWHERE}
+    named = {setting.name for setting in row.settings}
+    known |= {name: value for name, value in (("api_key", KEY), ("base_url", NOWHERE)) if name in named}
     known |= values
     return ProviderSettings(values={name: value for name, value in known.items() if value is not None})
 

@@ -95,9 +95,13 @@ def answer(status: int, body: bytes = b"") -> Answer:
     return Answer(status=status, headers={}, body=body)
 
 
+def task_of_tiny() -> Task:
+    return make_task(UncropRequest(provider="tiny", image=photo_png(20, 16), sides=Sides(left=4)), TINY)
+
+
 @pytest.fixture
 def task() -> Task:
-    return make_task(UncropRequest(provider="tiny", image=photo_png(20, 16), sides=Sides(left=4)), TINY)
+    return task_of_tiny()
 
 
 # --- the shortest conversation ---------------------------------------------------------------------------------------
@@ -306,6 +310,16 @@ async def test_a_cancelling_call_that_fails_hides_nothing(task: Task) -> None:
     send = ScriptedSend(answer(202), errors.ProviderError())
     with pytest.raises(errors.ProviderTimeout):
         await maker_of(Job, send, sleep=anyio.sleep, timeout_s=0.05).fill(task, Commitment())
+
+
+async def test_who_watches_the_progress_ends_the_work_and_the_job() -> None:
+    def enough(_fraction: float, _step: str) -> None:
+        raise LookupError
+
+    send = ScriptedSend(answer(202))
+    with pytest.raises(LookupError):
+        await maker_of(Job, send, sleep=Naps()).fill(task_of_tiny(), Commitment(), progress=enough)
+    assert send.calls == [SUBMIT, CANCEL]
 
 
 async def test_polls_that_never_end_meet_the_one_deadline(task: Task) -> None:

@@ -161,3 +161,10 @@ def test_a_poll_that_is_refused_says_nothing_against_the_request(status: int, ki
     error = refuse_poll(Answer(status=status, headers={}, body=SECRET))
     assert type(error) is kind
     assert error.details == {"provider_status": status}
+
+
+def test_a_hint_ends_the_technical_text_alone() -> None:
+    error = refuse(Answer(status=500), code="broken", hint="mend it")
+    assert error.system_message == "The provider answered with status 500 and code broken: mend it"
+    assert error.message == errors.ProviderError.default_message
+    assert error.details == {"provider_status": 500, "provider_code": "broken"}

@@ -26,6 +26,7 @@ app.command()(emulate.emulate)
         ("bria", "/v2/image/edit/expand", 401),
         ("clipdrop", "/uncrop/v1", 401),
         ("openai", "/images/edits", 401),
+        ("sdapi", "/sdapi/v1/img2img", 422),
         ("stability", "/v2beta/stable-image/edit/outpaint", 400),
     ],
 )
@@ -51,6 +52,30 @@ def test_the_lines_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch) -
     first, second = result.stdout.splitlines()
     assert re.fullmatch(r"export UNCROP_OPENAI_BASE_URL=http://127\.0\.0\.1:\d+/v1", first)
     assert second == "export UNCROP_OPENAI_API_KEY=emulated"
+
+
+@pytest.mark.parametrize(("dialect", "status"), [("a1111", 200), ("forge", 200), ("sdnext", 204)])
+def test_a_dialect_can_be_chosen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dialect: str, status: int
+) -> None:
+    seen: list[int] = []
+
+    def call_instead_of_waiting() -> None:
+        printed = capsys.readouterr().out
+        base = re.fullmatch(r"export UNCROP_SDAPI_BASE_URL=(\S+)\n", printed)  # and no key
+        assert base is not None
+        seen.append(httpx2.post(base[1] + "/sdapi/v1/interrupt", trust_env=False).status_code)
+
+    monkeypatch.setattr(emulate, "wait_for_interrupt", call_instead_of_waiting)
+    emulate.emulate("sdapi", port=0, host="127.0.0.1", dialect=dialect)
+    assert seen == [status]
+
+
+@pytest.mark.parametrize(("provider", "known"), [("sdapi", "a1111, forge, sdnext"), ("openai", "none")])
+def test_a_dialect_that_there_is_not_is_one_line(provider: str, known: str) -> None:
+    result = CliRunner().invoke(app, [provider, "--dialect", "klingon"])
+    assert result.exit_code == 2
+    assert f"{provider} has no dialect klingon; it has {known}" in result.output
 
 
 def test_a_taken_port_is_one_line() -> None:

@@ -1,0 +1,81 @@
+"""Calls beside the one that makes the picture: how far it is, and that it is not wanted any more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
+
+from uncrop.errors import UncropError
+from uncrop.providers.conversation import Answer, Call
+
+if TYPE_CHECKING:
+    from uncrop.model import Progress
+    from uncrop.providers.conversation import Cancelling, ProgressPoll
+
+Ask: TypeAlias = Callable[[Call], Awaitable[Answer]]
+
+
+async def send_watched(answer_to: Callable[[], Awaitable[Answer]], watch: Callable[[], Awaitable[None]]) -> Answer:
+    """Wait for an answer while something watches it.
+
+    Parameters
+    ----------
+    answer_to
+        Sends the call. What it raises is raised.
+    watch
+        Runs until the answer is there. What it raises ends the call, and is raised.
+    """
+    answer, raised = None, []
+
+    async def watch_until_it_fails() -> None:
+        try:
+            await watch()
+        except Exception as error:  # noqa: BLE001 - raised below, where it is not one of a group
+            raised.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch_until_it_fails)
+        try:
+            answer = await answer_to()
+        except Exception as error:  # noqa: BLE001 - the same
+            raised.append(error)
+        tasks.cancel_scope.cancel()
+    if answer is None:
+        raise raised[0]
+    return answer
+
+
+async def report(poll: ProgressPoll, ask: Ask, sleep: Callable[[float], Awaitable[None]], progress: Progress) -> None:
+    """Tell, again and again, how far the work is. What ``progress`` raises is raised."""
+    while True:
+        await sleep(poll.every_s)
+        try:
+            fraction = poll.read(await ask(poll.call))
+        except UncropError:
+            continue
+        if fraction is not None:
+            progress(fraction, poll.step)
+
+
+async def cancel(cancelling: Cancelling, ask: Ask) -> None:
+    """Tell a provider to end the work; whether it does changes nothing for us."""
+    try:
+        if isinstance(cancelling, Call):
+            await ask(cancelling)
+        else:
+            await _talk(cancelling(), ask)
+    except UncropError:
+        return
+
+
+async def _talk(calls: Generator[Call, Answer, None], ask: Ask) -> None:
+    call = next(calls, None)
+    while call is not None:
+        answer = await ask(call)
+        try:
+            call = calls.send(answer)
+        except StopIteration:
+            return
