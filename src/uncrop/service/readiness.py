@@ -29,7 +29,7 @@ class Readiness:
     database
         It answers and has the tables of this version.
     engine
-        Its kernels are compiled, and its first process is warm.
+        Its kernels are compiled, and its first process is warm. Kernels that no folder keeps are in that process.
     """
 
     database: bool
@@ -50,7 +50,7 @@ class ReadinessChecks:
         """Look at a store, and at an engine with its folder of kernels."""
         # Once compiled, kernels stay; looking means reading all of the engine's sources.
         self._compiled = self._compiled or await to_thread.run_sync(engine.is_compiled, kernels)
-        return Readiness(database=await _answers(store), engine=self._compiled and not runner.warming)
+        return Readiness(database=await _answers(store), engine=(self._compiled or runner.warm) and not runner.warming)
 
 
 async def _answers(store: Store) -> bool:

@@ -51,6 +51,8 @@ def parse_url(url: str) -> URL:
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
         raise SettingsError([f"{VARIABLE}: must begin with sqlite+aiosqlite:/// or postgresql+psycopg://"])
+    if driver == "sqlite+aiosqlite" and "?" in url and not (parsed.database or "").startswith("file:"):
+        raise SettingsError([f"{VARIABLE}: takes nothing behind a ?; in a file's name, write it as %3F"])
     return parsed.set(drivername=driver)
 
 
@@ -60,19 +62,22 @@ def make_engine(url: URL) -> AsyncEngine:
     Raises
     ------
     SettingsError
-        The folder of an SQLite file cannot be made.
+        The folder of an SQLite file cannot be made, or the driver for PostgreSQL is not installed.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_async_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=8,
-        max_overflow=8,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
-        # Bound values are keys' digests and organizations; none belongs into a log.
-        hide_parameters=True,
-    )
+    try:
+        return create_async_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=8,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+            # Bound values are keys' digests and organizations; none belongs into a log.
+            hide_parameters=True,
+        )
+    except ImportError as error:
+        raise SettingsError([f"{VARIABLE}: PostgreSQL needs a package that comes with uncrop[postgres]"]) from error
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
