@@ -17,6 +17,7 @@ from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
     from uncrop.model import Sides
+    from uncrop.settings import Settings
 
 
 def extend(
@@ -61,9 +62,7 @@ def extend(
             answer_format=answer_format,
         )
         configured = settings.load()
-        row = configured.rows.get(provider)
-        if row is not None and row.computes_here:
-            compile_once(configured)
+        _prepare(configured, provider)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
     write(result.image)
@@ -78,6 +77,15 @@ def extend(
     beyond = _overreach(request.sides, result.facts.advice)
     for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):
         typer.echo(f"uncrop: {remark}", err=True)
+
+
+def _prepare(configured: Settings, provider: str) -> None:
+    """Compile the engine, or look at the way out, before anything is begun."""
+    row = configured.rows.get(provider)
+    if row is not None and row.computes_here:
+        compile_once(configured)
+    elif row is not None:
+        configured.check_network()
 
 
 def _overreach(asked: Sides, advice: Sides | None) -> list[str]:
