@@ -12,7 +12,10 @@ must allocate is marked ``allocating`` instead.
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +35,25 @@ _DAMAGED = (
     *(pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, ImportError, LookupError),
     *(RuntimeError, TypeError, ValueError),
 )
+
+
+# All kernels of the engine and of the PNG reader take 5 megabytes; what is left on a disk that is nearly full is for
+# those who cannot do without.
+_ROOM = 8_000_000
+
+
+def check_room(folder: Path) -> None:
+    """Make a folder for kernels, if need be, and see whether its disk has room for all of them.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be made, or its disk is full or nearly so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = shutil.disk_usage(folder)
+    if found.total and found.free < _ROOM:  # a file system that does not tell says 0 for both
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class GivenFolder(_locator):  # type: ignore[misc] # Numba carries no types
@@ -80,6 +102,7 @@ class KernelCache(_cache_of):  # type: ignore[misc]
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a kernel, if that is possible."""
         try:
+            check_room(Path(self.cache_path))
             try:
                 super().save_overload(sig, data)
             except _DAMAGED:  # the list of what is there; it begins anew

@@ -95,6 +95,7 @@ BORROWED = [
     Borrowed("numba", f"{_CACHE}.load_overload", "(sig, target_context)", "it is replaced"),
     Borrowed("numba", f"{_CACHE}._load_overload", "(sig, target_context)", "what is left of it"),
     Borrowed("numba", f"{_CACHE}.save_overload", "(sig, data)", "a folder that is full or read-only is no failure"),
+    Borrowed("numba", f"{_CACHE}.cache_path", "property", "its disk must have room"),
     Borrowed("numba", f"{_CACHE}.flush", "()", "a damaged list of kernels begins anew"),
     Borrowed("numba", f"{_CACHE}._guard_against_spurious_io_errors", "()", "as Numba does"),
     Borrowed("numba", f"{_CACHE}._impl_class", "type", "kernels.Serializer takes its place"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numba
@@ -128,3 +129,18 @@ def test_a_full_disk_keeps_no_kernel_from_running(
     assert decorator(twice)(np.array([4])) == 8
     assert kernels.KernelCache.failure is not None
     assert kernels.KernelCache.failure.errno == 28
+
+
+def test_the_last_room_on_a_disk_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "kernels"))
+    monkeypatch.setattr(kernels.KernelCache, "failure", None)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=10**9, free=7_999_999))
+    assert kernels.kernel(twice)(np.array([4])) == 8
+    assert kernels.KernelCache.failure is not None
+    assert kernels.KernelCache.failure.errno == 28
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=0, free=0))  # it is not told
+    monkeypatch.setattr(kernels.KernelCache, "failure", None)
+    kernels.kernel(twice)(np.array([4]))
+    assert kernels.KernelCache.failure is None
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2

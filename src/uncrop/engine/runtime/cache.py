@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 _MARK = "complete"
-# All kernels of the engine and of the PNG reader take 5 megabytes.
-_SPACE = 8_000_000
 
 
 def fingerprint() -> str:
@@ -66,11 +64,12 @@ def is_compiled(folder: Path) -> bool:
 
 def why_not_kept(folder: Path) -> str | None:
     """Try whether compiled kernels can be kept below ``folder``, and return why not; None when they can."""
+    from uncrop.kernels import check_room
+
     place = folder / fingerprint()
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(bytes(_SPACE))
+        check_room(place)
+        tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
         return (error.strerror or "unknown reason").lower()
     return None
