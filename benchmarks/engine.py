@@ -9,13 +9,12 @@
   kaleidoscope), its grain over the truth's, the mean difference from the truth in the first 16 pixels (near), and
   seconds by the clock and of all cores together; at the end, the means over the pictures.
 
-The photographs by which the engine was tuned cannot be shipped; ``docs/engine.md`` has their figures.
+``scripts/bench quality`` measures photographs.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import resource
 import subprocess
@@ -23,21 +22,17 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from peers import QUALITIES, Maker, Picture, peers, reflect, uncrop
 
 from uncrop.engine import extend, peak_bytes, use_cache, warm_up
 from uncrop.model import Quality, Sides
-
-Picture = NDArray[np.uint8]
-Maker = Callable[[Picture, Sides], Picture]
-QUALITIES: tuple[Quality, ...] = ("fast", "standard", "best")
 
 
 def waves(height: int, width: int, seed: int) -> NDArray[np.float64]:
@@ -109,55 +104,13 @@ def scores(made: Picture, truth: Picture, sides: Sides) -> dict[str, float]:
     }
 
 
-def reflect(photo: Picture, sides: Sides) -> Picture:
-    return np.pad(photo, ((sides.up, sides.down), (sides.left, sides.right), (0, 0)), mode="reflect")
-
-
-def on_canvas(photo: Picture, sides: Sides) -> tuple[Picture, Picture]:
-    """Return the photo on a black canvas, and a mask (height, width, 1), 255 where pixels are to be made."""
-    pad = ((sides.up, sides.down), (sides.left, sides.right))
-    mask = np.pad(np.zeros((*photo.shape[:2], 1), np.uint8), (*pad, (0, 0)), constant_values=255)
-    return np.pad(photo, (*pad, (0, 0))), mask
-
-
-def telea(cv2: Any, photo: Picture, sides: Sides) -> Picture:
-    made: Picture = cv2.inpaint(*on_canvas(photo, sides), 3, cv2.INPAINT_TELEA)
-    return made
-
-
-def patchmatch(module: Any, photo: Picture, sides: Sides) -> Picture:
-    made: Picture = module.inpaint(*on_canvas(photo, sides), patch_size=3)  # a radius: patches of 7 x 7, as here
-    return made
-
-
-def uncrop(photo: Picture, sides: Sides, *, quality: Quality) -> Picture:
-    return extend(photo, sides, seed=0, quality=quality).pixels.astype(np.uint8, copy=False)
-
-
-def makers() -> dict[str, Maker]:
-    """Return uncrop in every quality, and the peers that work here; what is missing is said."""
-    found: dict[str, Maker] = {f"uncrop {quality}": partial(uncrop, quality=quality) for quality in QUALITIES}
-    found["reflection"] = reflect
-    for name, module, make in (("OpenCV Telea", "cv2", telea), ("PyPatchMatch", "patchmatch", patchmatch)):
-        try:
-            peer = importlib.import_module(module)
-        except ImportError as missing:
-            print(f"without {name}: {missing}")
-            continue
-        if not getattr(peer, "patchmatch_available", True):
-            print(f"without {name}: its package holds no library for this system")
-            continue
-        print(f"{name} {peer.__version__}")
-        found[name] = partial(make, peer)
-    return found
-
-
 def compare() -> None:
     """Print a table of all makers on the generated pictures of 1024 x 768, the middle three quarters given."""
     height, width = 768, 1024
     sides = Sides(left=width // 8, right=width // 8, up=height // 8, down=height // 8)
     print()
-    everyone = makers()
+    everyone: dict[str, Maker] = {f"uncrop {quality}": partial(uncrop, quality=quality) for quality in QUALITIES}
+    everyone |= peers()
     rows: dict[str, list[list[float]]] = defaultdict(list)
     print("\n| picture | maker | seam | mirror | grain | near | seconds | CPU seconds |\n|" + "---|" * 8)
     for picture, truth in pictures(height, width):

@@ -1,11 +1,14 @@
 """What uncrop adds to a provider's call: CPU, time and memory, beside the same call sent directly, in one run.
 
-usage: scripts/bench gateway [--requests N] [--concurrent N]
+usage: scripts/bench gateway [--requests N] [--concurrent N] [--litellm PROGRAM]
 
 Three processes run on loopback: the emulators of both providers and the server. Each row sends the same photo first
 straight to the emulator, then through the server. "CPU added" is the server process's own CPU time (user and system, of
 all its threads) divided by the number of requests: body, decoding, finishing and encoding are all in it. The tiny photo
-shows what is left without body and codecs. The last table is the peak memory of the server after concurrent uploads.
+shows what is left without body and codecs. The last line is the peak memory of the server after concurrent uploads.
+
+Where LiteLLM can be had, its proxy is measured in the same run, before the same emulator: how many calls a second each
+answers over 1 and over 8 connections, and the CPU that it takes for a call, the best of three tries, taken in turn.
 """
 
 from __future__ import annotations
@@ -22,15 +25,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx2
+import litellm_proxy
+from litellm_proxy import running_proxy
 
+from uncrop.settings import load as load_settings
 from uncrop.testing import pictures
 
 UNCROP = str(Path(sys.executable).with_name("uncrop"))
 TICKS = os.sysconf("SC_CLK_TCK")
 ORGANIZATION = "org_benchmark"
+CONNECTIONS = (1, 8)
+TRIES = 3
 # Connections are kept, as clients in earnest do; it is closed when the process ends.
 CLIENT = httpx2.Client(timeout=60, limits=httpx2.Limits(max_connections=64, max_keepalive_connections=64))
 
@@ -63,9 +72,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(arguments: list[str], environment: dict[str, str], ready: str) -> Iterator[Process]:
+def running(
+    arguments: list[str], environment: dict[str, str], ready: str, *, program: str = UNCROP
+) -> Iterator[Process]:
     port = free_port()
-    command = [UNCROP, *arguments, "--port", str(port)]
+    command = [program, *arguments, "--port", str(port)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
@@ -129,6 +140,13 @@ def loads() -> list[Load]:
         Load(name="1 MP JPEG", provider="clipdrop", photo=small, fields=sides),
         Load(name="10 MP JPEG", provider="clipdrop", photo=large, fields=sides),
         Load(
+            name="64x64 JPEG and mask",
+            provider="openai",
+            photo=tiny,
+            mask=pictures.mask_png(64, 64),
+            fields={"size": "1024x1024"},
+        ),
+        Load(
             name="1 MP JPEG and mask",
             provider="openai",
             photo=pictures.photo_jpeg(1024, 1024),
@@ -168,14 +186,53 @@ def measure(load: Load, emulator: Process, server: Process, key: str, calls: int
     print(f"{load.provider:<10}{load.name:<38}{megabytes:8.2f}{direct:11.1f}{through:11.1f}{cpu:12.1f}", flush=True)
 
 
+def calls_a_second(connections: int, calls: int, send: Callable[[], httpx2.Response]) -> float:
+    with ThreadPoolExecutor(connections) as pool:
+        started = time.perf_counter()
+        for answer in pool.map(lambda _: send(), range(calls)):
+            answer.raise_for_status()
+        return calls / (time.perf_counter() - started)
+
+
+def compare(load: Load, sides: dict[str, tuple[Process, Callable[[], httpx2.Response]]], calls: int) -> None:
+    """Print a line for each side: calls a second over so many connections, and CPU for each call over one."""
+    best = {(name, connections): 0.0 for name in sides for connections in CONNECTIONS}
+    cpu = dict.fromkeys(sides, float("inf"))
+    for _ in range(TRIES):
+        for connections in CONNECTIONS:
+            for name, (process, send) in sides.items():
+                send().raise_for_status()
+                before, count = process.cpu_seconds(), max(calls, 2 * connections)
+                rate = calls_a_second(connections, count, send)
+                best[name, connections] = max(best[name, connections], rate)
+                if connections == 1:
+                    cpu[name] = min(cpu[name], (process.cpu_seconds() - before) / count * 1000)
+    for name in sides:
+        rates = "".join(f"{best[name, connections]:>14.1f}" for connections in CONNECTIONS)
+        print(f"{name:<10}{load.name:<38}{rates}{cpu[name]:>14.1f}", flush=True)
+
+
+def beside_the_peer(proxy: Process, server: Process, key: str, calls: int) -> None:
+    heads = "".join(f"{f'{connections} conn./s':>14}" for connections in CONNECTIONS)
+    print(f"\n{'gateway':<10}{'photo, best of ' + str(TRIES):<38}{heads}{'CPU ms a call':>14}")
+    for load in loads():
+        if load.provider == "openai":
+            peer, own = partial(litellm_proxy.send, CLIENT, load, proxy.url), partial(load.through, server.url, key)
+            compare(load, {"LiteLLM": (proxy, peer), "uncrop": (server, own)}, calls)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=20)
     parser.add_argument("--concurrent", type=int, default=16)
+    parser.add_argument("--litellm", metavar="PROGRAM", help="LiteLLM's own command, where it is installed")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         base = {k: v for k, v in os.environ.items() if not k.startswith("UNCROP_")}
+        Path(folder, "kernels").symlink_to(
+            load_settings().kernel_cache
+        )  # compiled by set-up; an empty folder takes a minute
         clipdrop = stack.enter_context(running(["emulate", "clipdrop"], base, "/"))
         openai = stack.enter_context(running(["emulate", "openai"], base, "/"))
         environment = base | {
@@ -193,6 +250,9 @@ def main() -> None:
         print(f"{'provider':<10}{'photo':<38}{'MB':>8}{'direct ms':>11}{'uncrop ms':>11}{'CPU added ms':>12}")
         for load in loads():
             measure(load, emulators[load.provider], server, key, arguments.requests)
+        if arguments.litellm is not None:
+            peer = running_proxy(arguments.litellm, Path(folder), openai, base)
+            beside_the_peer(stack.enter_context(peer), server, key, arguments.requests)
         before = server.peak_megabytes()
         large = next(load for load in loads() if load.name == "10 MP JPEG")
         with ThreadPoolExecutor(arguments.concurrent) as pool:

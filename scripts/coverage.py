@@ -10,8 +10,22 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The stations that decide about money and trust are covered whole, by branch.
-WHOLE = ("admission", "errors", "finish", "geometry", "intake", "model", "providers", "uncropper")
+# The stations that decide about money, trust and room are covered whole, by branch.
+WHOLE = (
+    "admission",
+    "capacity",
+    "errors",
+    "finish",
+    "geometry",
+    "intake",
+    "model",
+    "placement",
+    "providers",
+    "service",
+    "settings",
+    "uncropper",
+    "workers",
+)
 FLOOR = dict.fromkeys(WHOLE, 100.0)
 ELSEWHERE = 85.0
 # Compiled kernels do not run under the interpreter that counts lines; their tests compare them with NumPy twins. The

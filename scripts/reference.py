@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from uncrop import errors, settings
 from uncrop.providers.registry import load_rows
+from uncrop.server import http_errors  # noqa: F401 - its errors are on the page too
 from uncrop.settings.of_providers import settings_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from uncrop.model import ProviderFacts
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by scripts/fix from the code; change the code instead. -->"
@@ -87,7 +90,64 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"docs/reference/settings.md": settings_page, "docs/reference/errors.md": errors_page}
+def providers_page() -> str:
+    """Return docs/reference/providers.md."""
+    lines = [
+        "# Providers",
+        "",
+        NOTE,
+        "",
+        "The makers of pixels that come with uncrop, from their rows of facts. `uncrop providers` and",
+        "`GET /api/v1/providers` tell the same, plug-ins included, and what is configured. Every way to say what the",
+        "canvas is works with every provider: the planner turns it into what the provider speaks, within these limits.",
+        "`–`: no limit is known.",
+        "",
+        "| provider | speaks | a side | canvas | photo | fields | answer | price | evidence |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_provider_row(row) for row in load_rows(()).values()]
+    return "\n".join(lines) + "\n"
+
+
+def _provider_row(row: ProviderFacts) -> str:
+    geometry, price = row.geometry, row.price
+    speaks = {"sides": "pixels a side", "canvas": "canvas and place", "mask": "mask on a frame"}[geometry.speaks]
+    if geometry.grid > 1:
+        speaks += f", in steps of {geometry.grid} pixels"
+    canvas = _range("{} px a side", geometry.min_edge, geometry.max_edge)
+    if geometry.max_pixels is not None:
+        canvas.append(f"at most {geometry.max_pixels / 1e6:g} MP")
+    photo = [f"at most {row.upload.max_bytes / 1e6:g} MB"]
+    if geometry.max_photo_pixels is not None:
+        photo.append(f"at most {geometry.max_photo_pixels / 1e6:g} MP")
+    if geometry.min_photo_edge > 1:
+        photo.append(f"at least {geometry.min_photo_edge} px a side")
+    cells = [
+        f"`{row.name}`: {row.sentence}",
+        speaks,
+        "–" if geometry.max_side is None else f"at most {geometry.max_side} px",
+        ", ".join(canvas) or "–",
+        ", ".join(photo),
+        ", ".join(f"`{field.name}`" for field in row.fields),
+        row.answer_format or "the photo's format",
+        ("not known" if row.bills else "free")
+        if price is None
+        else f"{price.amount:f} {price.unit} a {price.per} ({price.date}, {price.source})",
+        row.evidence,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _range(unit: str, low: int, high: int | None) -> list[str]:
+    said = [f"at least {unit.format(low)}"] if low > 1 else []
+    return said + ([] if high is None else [f"at most {unit.format(high)}"])
+
+
+PAGES = {
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/errors.md": errors_page,
+    "docs/reference/providers.md": providers_page,
+}
 
 
 def main() -> int:

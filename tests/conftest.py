@@ -17,6 +17,7 @@ pytest_plugins = [
     "fixtures_wire",
     "fixtures_socks",
     "fixtures_jobs",
+    "fixtures_plugin",
 ]
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from uncrop import settings as configuration
 from uncrop.admission.rate_limits import RateLimiter
 from uncrop.bootstrap import open_service
 from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.slots import Slots
 from uncrop.errors import AuthenticationRequired, InvalidApiKey
 from uncrop.model import Caller, PictureFacts, StageTime, UncropResult
+from uncrop.providers.registry import load_rows
 from uncrop.server.app import create_app
 from uncrop.server.protocol import BoundedProtocol
 from uncrop.server.run import make_server
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from uncrop.model import UncropRequest
+    from uncrop.model import ProviderFacts, UncropRequest
     from uncrop.providers.commitment import Commitment
     from uncrop.store.keys import NewKey
     from uncrop.uncropper import Stopwatch
@@ -57,7 +59,7 @@ def picture(**changes: Any) -> UncropResult:
         "height": 2,
         "seed": 42,
         "facts": PictureFacts(provider="clipdrop", request_id="req_abc123"),
-        "drift": None,
+        "repaint_difference": None,
         "warnings": (),
         "stages": tuple(
             StageTime(name=name, milliseconds=1.25) for name in ("intake", "admission", "provider", "finish", "encode")
@@ -74,7 +76,13 @@ class FakeUncropper:
     requests: list[UncropRequest] = field(default_factory=list)
 
     async def run(
-        self, request: UncropRequest, caller: Caller, *, commitment: Commitment, stopwatch: Stopwatch
+        self,
+        request: UncropRequest,
+        caller: Caller,
+        *,
+        commitment: Commitment,
+        stopwatch: Stopwatch,
+        admit_by: float,
     ) -> UncropResult:
         self.requests.append(request)
         with stopwatch.stage("intake"):
@@ -97,7 +105,10 @@ class FakeAuthenticator:
 
 
 class FakeRegistry:
-    """Knows the names."""
+    """Knows the names and the rows."""
+
+    def facts(self) -> tuple[ProviderFacts, ...]:
+        return tuple(load_rows(()).values())
 
     def names(self) -> tuple[str, ...]:
         return ("clipdrop", "local", "openai")
@@ -289,7 +300,8 @@ def real(folder: Path, *, settings: dict[str, Any] | None = None, key: bool = Tr
             "openai_api_key": PROVIDER_KEY,
             "openai_base_url": openai.url,
         }
-        configured = Settings(_env_file=None, **{**values, **(settings or {})})
+        # Looked for here, so that plug-ins of the test are found.
+        configured = configuration.load(_env_file=None, **{**values, **(settings or {})})
         with running(lambda: open_service(configured), **options) as server:
             house = Real(server=server, key="", clipdrop=clipdrop, openai=openai)
             if key:

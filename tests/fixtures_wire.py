@@ -53,6 +53,9 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._read.close()
         self.socket.close()
 

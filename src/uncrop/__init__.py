@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from uncrop._version import __version__
 from uncrop.errors import UncropError
-from uncrop.model import Caller, Sides, UncropRequest, UncropResult
+from uncrop.model import Caller, Options, Sides, UncropRequest, UncropResult, form_values
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Caller",
+    "Options",
     "Settings",
     "Sides",
     "UncropError",
@@ -58,14 +59,10 @@ def extend(
     up: int = 0,
     down: int = 0,
     provider: str = "local",
-    seed: int | None = None,
-    quality: str | None = None,
     mask: bytes | None = None,
-    prompt: str | None = None,
-    size: str | None = None,
-    confidence_map: bool = False,
     progress: Progress | None = None,
     settings: Settings | None = None,
+    **options: Unpack[Options],
 ) -> UncropResult:
     """Extend one photo and wait for it.
 
@@ -75,18 +72,17 @@ def extend(
         The file's bytes, or its path: JPEG, PNG or WebP.
     left, right, up, down
         Pixels to add on each side, -2000..2000; a negative number crops.
-    provider, seed
+    provider
         Who makes the pixels: one of those that ``uncrop providers`` lists; remote ones need their key in the settings.
-        The same seed gives the same picture; drawn when absent and returned in the result.
-    quality, confidence_map, mask, prompt, size
-        Where the provider takes them: ``fast``, ``standard`` or ``best``; whether the result has a grey PNG, the
-        lighter the surer; in place of sides, a PNG that is transparent where pixels are to be made; what to continue
-        with; with a mask, the output size.
+    mask
+        In place of sides, where the provider takes one: a PNG that is transparent where pixels are to be made.
     progress
         Called, as far as the provider tells, as ``progress(fraction, step)`` in another thread; what it raises ends the
         work.
     settings
         Read from the environment when absent.
+    options
+        ``seed``, ``quality``, ``aspect_ratio`` and others: see ``uncrop.Options``.
 
     Raises
     ------
@@ -98,16 +94,14 @@ def extend(
     from uncrop import settings as configuration
     from uncrop.bootstrap import extend_once
 
+    values = form_values(options)
     request = UncropRequest(
         provider=provider,
         image=photo if isinstance(photo, bytes) else Path(photo).read_bytes(),
         sides=Sides(left=left, right=right, up=up, down=down),
-        seed=seed,
-        quality=quality,
         mask=mask,
-        prompt=prompt,
-        size=size,
-        confidence_map=confidence_map,
+        answer_format=values.pop("output_format", None),
+        **values,
     )
     return extend_once(request, settings or configuration.load(), progress=progress)
 

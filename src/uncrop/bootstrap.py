@@ -13,6 +13,7 @@ from uncrop import engine
 from uncrop import settings as configuration
 from uncrop.admission.admission import Admission
 from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.fair_queue import FairQueue
 from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
 from uncrop.providers.maker import MakerContext
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from uncrop.service.service import Service
     from uncrop.settings import Settings
     from uncrop.store.database import Store
+
+# For how long the database is waited for when somebody else holds what is needed. Requests are many, and better told
+# soon; a command is alone, and better patient.
+REQUESTS_LOCK_TIMEOUT_MS = 1000
+COMMANDS_LOCK_TIMEOUT_MS = 5000
 
 
 @asynccontextmanager
@@ -87,10 +93,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         workers=settings.engine_workers, cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s
     )
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store_from(settings))
+        store = await stack.enter_async_context(open_store_from(settings, lock_timeout_ms=REQUESTS_LOCK_TIMEOUT_MS))
         registry = await stack.enter_async_context(_registry(settings, runner))
         capacity = Capacity(
-            slots=Slots(settings.max_running, settings.max_waiting), memory=PixelMemory(settings.max_pixel_bytes)
+            slots=Slots(settings.max_running, settings.max_waiting),
+            memory=PixelMemory(settings.max_pixel_bytes),
+            engine=FairQueue(settings.engine_workers + 1),
         )
         rates = RateLimiter(settings.rate_limit_per_minute)
         usage = UsageLimits(store.usage, default_daily_limit=settings.usage_limit_per_day)
@@ -110,15 +118,16 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
 def list_providers(settings: Settings) -> list[ProviderEntry]:
     """Return what can be told about the providers, without opening anything."""
-    from uncrop.service.provider_list import entry_of
+    from uncrop.service.provider_list import entries_of
 
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     context = MakerContext(send=Sender(), engine=runner, timeout_s=settings.provider_timeout_s)
-    registry = Registry(settings.rows, settings.providers, context)
-    return [entry_of(registry.get(name)) for name in registry.names()]
+    return entries_of(Registry(settings.rows, settings.providers, context))
 
 
-def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
+def open_store_from(
+    settings: Settings, *, lock_timeout_ms: int = COMMANDS_LOCK_TIMEOUT_MS
+) -> AbstractAsyncContextManager[Store]:
     """Open the database that the settings name, with the pepper of its keys."""
     from uncrop.store.database import open_store
     from uncrop.store.pepper import load_pepper
@@ -126,7 +135,7 @@ def open_store_from(settings: Settings) -> AbstractAsyncContextManager[Store]:
     pepper = settings.key_pepper
     secret = load_pepper(settings.data_dir) if pepper is None else pepper.get_secret_value().encode()
     variable = "UNCROP_DATABASE_URL" if settings.database_url else "UNCROP_DATA_DIR"
-    return open_store(settings.database, pepper=secret, variable=variable)
+    return open_store(settings.database, pepper=secret, variable=variable, lock_timeout_ms=lock_timeout_ms)
 
 
 @asynccontextmanager

@@ -15,12 +15,12 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx2
 
 from uncrop._version import __version__
-from uncrop.model import Sides
+from uncrop.model import Options, Sides, form_values
 
 if TYPE_CHECKING:
     import os
@@ -138,12 +138,8 @@ class Client:
         right: int = 0,
         up: int = 0,
         down: int = 0,
-        seed: int | None = None,
-        quality: str | None = None,
         mask: File | None = None,
-        prompt: str | None = None,
-        size: str | None = None,
-        confidence_map: bool = False,
+        **options: Unpack[Options],
     ) -> ExtendedPicture:
         """Extend one image; the fields are those of the HTTP API.
 
@@ -151,6 +147,8 @@ class Client:
         ----------
         image, mask
             The files' bytes, or their paths.
+        options
+            ``seed``, ``quality``, ``aspect_ratio`` and others: see ``uncrop.Options``.
 
         Raises
         ------
@@ -162,11 +160,12 @@ class Client:
             A file cannot be read.
         """
         sides = {"extend_left": left, "extend_right": right, "extend_up": up, "extend_down": down}
-        wishes = {"seed": seed, "quality": quality, "prompt": prompt, "size": size}
         fields = {"provider": provider, "organization_id": self._organization_id}
         fields |= {name: str(value) for name, value in sides.items() if value}
-        fields |= {name: str(value) for name, value in wishes.items() if value is not None}
-        fields |= {"confidence_map": "true"} if confidence_map else {}
+        # False is as if absent; formats are written small on the wire, as true is.
+        sent = {name: value for name, value in form_values(options).items() if value is not False}
+        small = {"confidence_map", "output_format"}
+        fields |= {name: str(value).lower() if name in small else str(value) for name, value in sent.items()}
         files = {"image_file": ("image", _read(image))}
         if mask is not None:
             files["mask_file"] = ("mask.png", _read(mask))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from contextlib import AsyncExitStack, contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from anyio import to_thread
 
 from uncrop.finish.pipeline import finish
+from uncrop.finish.work import scale_photo
 from uncrop.imaging import codec, mask
 from uncrop.intake.parse import parse
 from uncrop.model import (
@@ -95,6 +97,7 @@ class Uncropper:
         commitment: Commitment | None = None,
         stopwatch: Stopwatch | None = None,
         progress: Progress | None = None,
+        admit_by: float = math.inf,
     ) -> UncropResult:
         """Take one request through all five stages.
 
@@ -110,6 +113,8 @@ class Uncropper:
             Where the stages are noted, whether or not all goes well.
         progress
             Told how far the work is, in any thread; what it raises ends the work.
+        admit_by
+            When to stop waiting for a turn, on the clock of ``anyio.current_time``.
 
         Raises
         ------
@@ -128,7 +133,7 @@ class Uncropper:
             with stopwatch.stage("admission"):
                 self._admission.check(job, caller)
                 maker.check_configured()
-                granted = await stack.enter_async_context(self._admission.grant(job, caller))
+                granted = await stack.enter_async_context(self._admission.grant(job, caller, admit_by=admit_by))
             with stopwatch.stage("provider"):
                 task = await self._in_thread(_open, job)
                 fill = await maker.fill(task, commitment, progress=progress, place=place)
@@ -136,7 +141,11 @@ class Uncropper:
                 picture = await self._in_thread(finish, task, fill)
             with stopwatch.stage("encode"):
                 image = await self._in_thread(_encode, job, picture)
-                trust = None if fill.confidence_map is None else await self._in_thread(_encode_map, fill.confidence_map)
+                trust = (
+                    None
+                    if fill.confidence_map is None
+                    else await self._in_thread(_encode_map, job, fill.confidence_map)
+                )
             await granted.capture(fill.facts)
         return _result(job, fill, picture, image, trust, stopwatch)
 
@@ -149,19 +158,23 @@ class Uncropper:
 
 def _open(job: Job) -> Task:
     """Decode the photo and the mask whole, which proves that they are."""
-    photo = codec.decode(job.request.image, job.header)
-    return Task(job=job, photo=photo, mask=None if job.request.mask is None else mask.decode_mask(job.request.mask))
-
-
-def _encode(job: Job, picture: Picture) -> bytes:
-    header = job.header
-    return codec.encode(
-        picture.pixels, job.answer_format, jpeg=header.jpeg, metadata=header.metadata, lossless=header.lossless
+    photo = codec.decode(job.photo_file)
+    scaled = scale_photo(photo, job.placement)
+    return Task(
+        job=job,
+        photo=photo,
+        scaled=scaled,
+        mask=None if job.mask_file is None else mask.decode_mask(job.mask_file),
     )
 
 
-def _encode_map(trust: ConfidenceMap) -> bytes:
-    return codec.encode(trust[:, :, None], "PNG")
+def _encode(job: Job, picture: Picture) -> bytes:
+    header, pixels = job.header, codec.resize(picture.pixels, *job.output_size)
+    return codec.encode(pixels, job.answer_format, jpeg=header.jpeg, metadata=header.metadata, lossless=header.lossless)
+
+
+def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
+    return codec.encode(codec.resize(trust[:, :, None], *job.output_size), "PNG")
 
 
 def _result(
@@ -170,11 +183,11 @@ def _result(
     return UncropResult(
         image=image,
         media_type=MEDIA_TYPES[job.answer_format],
-        width=job.placement.width,
-        height=job.placement.height,
+        width=job.output_size[0],
+        height=job.output_size[1],
         seed=job.seed,
         facts=fill.facts,
-        drift=picture.drift,
+        repaint_difference=picture.repaint_difference,
         warnings=(*fill.facts.warnings, *picture.warnings),
         stages=tuple(stopwatch.stages),
         confidence_map=trust,
@@ -187,7 +200,8 @@ def _original(job: Job) -> Original:
     """Tell how the photo's own pixels stand in the answer."""
     source, kept = job.placement.source, job.placement.kept
     flattened = job.header.bits == 16 and (job.answer_format != "PNG" or not job.provider.keeps_depth)
-    if flattened or (source.width, source.height) != (kept.width, kept.height):
+    scaled = (source.width, source.height) != (kept.width, kept.height)
+    if flattened or scaled or job.output_size != (job.placement.width, job.placement.height):
         return "resampled"
     lossless = job.answer_format == "PNG" or (job.answer_format == "WEBP" and job.header.lossless)
     return "exact" if lossless else "recompressed"

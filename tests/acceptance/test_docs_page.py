@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -14,8 +15,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 import pytest
 
-from fixtures_server import Real, real
+from fixtures_server import PROVIDER_KEY, Real, real
 from uncrop.imaging.header import read_header
+from uncrop.testing.emulators import emulated, emulator_of
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png
 
 if TYPE_CHECKING:
@@ -32,8 +34,12 @@ POLICY = (
 def house(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Real]:
     folder = tmp_path_factory.mktemp("docs")
     (folder / "kernels").symlink_to(kernels)
-    with real(folder) as running:
-        yield running
+    with ExitStack() as stack:
+        settings = {}
+        for name, row in emulated().items():
+            emulator = stack.enter_context(emulator_of(row)(api_key=PROVIDER_KEY))
+            settings |= {f"{name}_api_key": PROVIDER_KEY, f"{name}_base_url": emulator.url}
+        yield stack.enter_context(real(folder, settings=settings))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,7 @@ def test_the_page_is_whole_and_names_no_other_host(files: dict[str, httpx2.Respo
 
 
 def test_the_script_asks_its_own_server_alone(house: Real, shown: dict[str, Any]) -> None:
-    assert shown["asked"] == [f"{house.url}/openapi.json"]
+    assert shown["asked"] == [f"{house.url}/openapi.json", f"{house.url}/api/v1/providers"]
     assert shown["state"] == ""
     assert {"script", "iframe", "img", "link", "style"} & set(shown["tags"]) == set()
     assert [link for link in shown["links"] if not urljoin(f"{house.url}/docs", link).startswith(f"{house.url}/")] == []
@@ -100,10 +106,22 @@ def test_everything_in_the_document_is_shown(files: dict[str, httpx2.Response], 
     assert "[object" not in shown["text"]
 
 
+def test_what_each_provider_takes_is_shown(house: Real, shown: dict[str, Any]) -> None:
+    for provider in httpx2.get(f"{house.url}/api/v1/providers").json()["providers"]:
+        assert provider["name"] in shown["codes"]
+        assert provider["sentence"] in shown["text"]
+        assert f"at most {provider['upload']['max_bytes'] / 1e6:g} MB" in shown["text"]
+        if provider["price"] is not None:
+            assert "{amount} {unit} for each {per} ({date})".format(**provider["price"]) in shown["text"]
+        for name, value in provider["geometry"].items():
+            if isinstance(value, int) and value > 1:
+                assert f"{name.replace('_', ' ')}: {value}" in shown["text"]
+
+
 def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").write_bytes(photo_jpeg(64, 48))
-    (tmp_path / "photo.png").write_bytes(photo_png(64, 48))
-    (tmp_path / "mask.png").write_bytes(mask_png(64, 48))
+    (tmp_path / "photo.jpg").write_bytes(photo_jpeg(160, 120))
+    (tmp_path / "photo.png").write_bytes(photo_png(160, 120))
+    (tmp_path / "mask.png").write_bytes(mask_png(160, 120))
     commands = [block for block in shown["blocks"] if block.startswith("curl ")]
     providers = {found[1] for command in commands if (found := re.search(r"-F provider=(\w+)", command))}
     assert providers == set(house.server.service.registry.names())

@@ -143,6 +143,8 @@ def client(request: pytest.FixtureRequest, house: Real, tmp_path: Path) -> Clien
         ]
         said = json.loads(run(*program, house.url, house.key, cwd=tmp_path, input=json.dumps(wished), timeout=120))
         assert said["live"] == "ok"
+        rows = house.server.service.registry.facts()
+        assert said["providers"] == {row.name: row.upload.max_bytes for row in rows}
         assert all(answer.get("same", True) for answer in said["answers"])
         answers: list[dict[str, Any]] = said["answers"]
         return answers

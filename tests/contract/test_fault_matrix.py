@@ -7,23 +7,27 @@ import gzip
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 
+import anyio.lowlevel
 import pytest
 
+from fixtures_plugin import sketch_row
 from uncrop import errors
 from uncrop.model import Sides, Task, UncropRequest
 from uncrop.providers.commitment import Commitment
-from uncrop.providers.registry import Registry
+from uncrop.providers.maker import Maker
+from uncrop.providers.registry import Registry, load_rows
 from uncrop.providers.transport.sender import Sender
-from uncrop.testing import Emulator, Outcome, outcomes
-from uncrop.testing.clipdrop import ClipdropEmulator
-from uncrop.testing.openai import OpenAIEmulator
+from uncrop.testing import Emulator, Outcome, emulator_of, outcomes
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, truncated
 from uncrop.testing.workbench import KEY, make_context, make_registry, make_task
 
 CANARY = "canary-7f3a"
 MAX_ANSWER = 3_000_000
-REMOTE = ["clipdrop", "openai"]
+ROWS = {**load_rows(()), "sketch": sketch_row()}
+REMOTE = [name for name, row in ROWS.items() if not row.computes_here]
 
 
 def says(status: int, body: bytes | None = None, **headers: str) -> Outcome:
@@ -42,7 +46,7 @@ Invalid, Failed = errors.ProviderInvalidResponse, errors.ProviderError
 Rejected, Limited = errors.ProviderRejectedRequest, errors.ProviderRateLimited
 Refused, Spent = errors.ProviderAuthenticationFailed, errors.ProviderQuotaExhausted
 
-BOTH: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+ALL: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "201": (says(201), Invalid),
     "202": (says(202), Invalid),
     "204": (raw("HTTP/1.1 204 No Content\nConnection: close"), Invalid),
@@ -96,8 +100,8 @@ BOTH: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "no answer": (outcomes.hang_up_unanswered(), Invalid),
     "a reset before the answer": (outcomes.hang_up_unanswered(reset=True), Failed),
     "the end after no byte of the body": (outcomes.hang_up(), Invalid),
-    "the end in the middle of the body": (outcomes.hang_up(after=500), Invalid),
-    "a reset in the middle of the body": (outcomes.hang_up(after=500, reset=True), Failed),
+    "the end in the middle of the body": (outcomes.hang_up(after=20), Invalid),
+    "a reset in the middle of the body": (outcomes.hang_up(after=20, reset=True), Failed),
     "too much": (outcomes.oversize(MAX_ANSWER + 1), Invalid),
     "a bomb": (says(200, gzip.compress(bytes(50_000_000)), Content_Encoding="gzip"), Invalid),
     "no gzip": (says(200, CANARY.encode(), Content_Encoding="gzip"), Invalid),
@@ -130,32 +134,101 @@ OPENAI: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "half a picture in base64": (says(200, base64_of(truncated(photo_png(100, 100)))), Invalid),
     "a picture, not JSON": (says(200, photo_png(100, 100), Content_Type="image/png"), Invalid),
 }
+SKETCH: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422), Rejected),
+    "no address to poll": (says(200, b'{"id": "1"}'), Invalid),
+    "half a JSON": (says(200, b'{"id": "1", "polling_url": "canary-7f3a'), Invalid),
+}
+STABILITY: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "content": (says(403, b'{"name": "content_moderation", "errors": ["canary-7f3a"]}'), errors.ContentRejected),
+    "a public figure": (says(422, b'{"name": "public_figure", "errors": ["canary-7f3a"]}'), errors.ContentRejected),
+    "the language": (says(422, b'{"name": "invalid_language", "errors": ["canary-7f3a"]}'), Rejected),
+    "a filtered picture": (says(200, photo_png(100, 64), finish_reason="CONTENT_FILTERED"), errors.ContentRejected),
+    "a picture without a reason": (says(200, photo_png(100, 64)), Invalid),
+    "a forged end": (
+        says(200, truncated(photo_png(100, 64), 0.6, forged_end=True), finish_reason="SUCCESS"),
+        Invalid,
+    ),
+}
+BFL: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422, b'{"detail": [{"loc": ["body"], "msg": "canary-7f3a", "type": "missing"}]}'), Rejected),
+    "the credits": (says(400, b'{"error": "insufficient_credits", "message": "canary-7f3a"}'), Spent),
+    "the key": (says(400, b'{"error": "invalid_api_key", "message": "canary-7f3a"}'), Refused),
+    "no address to poll": (says(200, b'{"id": "1"}'), Invalid),
+    "a webhook's answer": (says(200, b'{"id": "1", "status": "Pending", "webhook_url": "canary-7f3a"}'), Invalid),
+}
+BRIA: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "422": (says(422, b'{"error": {"code": 422, "message": "canary-7f3a"}, "request_id": "1"}'), Rejected),
+    "460": (says(460, b'{"error": {"code": 460, "message": "canary-7f3a"}, "request_id": "1"}'), Rejected),
+    "506": (says(506, b'{"error": {"code": 506, "message": "canary-7f3a"}, "request_id": "1"}'), Failed),
+    "moderation": (
+        says(422, b'{"error": {"message": "Failed content moderation canary-7f3a"}}'),
+        errors.ContentRejected,
+    ),
+    "moderation in detail": (says(422, b'{"detail": "Content moderated canary-7f3a"}'), errors.ContentRejected),
+    "a picture at once": (says(200, b'{"result": {"image_url": "canary-7f3a"}, "request_id": "1"}'), Invalid),
+    "no address to poll": (says(202, b'{"request_id": "1"}'), Invalid),
+}
 MATRIX = [
-    *((provider, fault, *BOTH[fault]) for provider in REMOTE for fault in BOTH),
+    *((provider, fault, *ALL[fault]) for provider in REMOTE for fault in ALL),
     *(("clipdrop", fault, *case) for fault, case in CLIPDROP.items()),
     *(("openai", fault, *case) for fault, case in OPENAI.items()),
+    *(("sketch", fault, *case) for fault, case in SKETCH.items()),
+    *(("stability", fault, *case) for fault, case in STABILITY.items()),
+    *(("bfl", fault, *case) for fault, case in BFL.items()),
+    *(("bria", fault, *case) for fault, case in BRIA.items()),
 ]
 
 
 @pytest.fixture(scope="module")
 def emulators() -> Iterator[dict[str, Emulator]]:
-    with ClipdropEmulator() as clipdrop, OpenAIEmulator() as openai:
-        yield {"clipdrop": clipdrop, "openai": openai}
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(emulator_of(ROWS[name])()) for name in REMOTE}
 
 
 @pytest.fixture
 async def registry(emulators: dict[str, Emulator]) -> AsyncIterator[Registry]:
-    async with Sender(max_answer_bytes=MAX_ANSWER, backoff_s=0) as send:
-        urls = {name: emulator.url for name, emulator in emulators.items()}
-        yield make_registry(make_context(send=send), urls=urls)
+    async with Sender(max_answer_bytes=MAX_ANSWER, backoff_s=0, sleep=do_not_wait) as send:
+        yield registry_over(send, emulators)
+
+
+def registry_over(send: Sender, emulators: dict[str, Emulator] | None = None, timeout_s: float = 60) -> Registry:
+    """Return all providers at their emulators, or at closed ports."""
+    context = replace(make_context(send=send, timeout_s=timeout_s), sleep=do_not_wait)
+    urls = {name: emulator.url for name, emulator in (emulators or {}).items()}
+    return make_registry(context, rows=ROWS, urls=urls)
+
+
+async def do_not_wait(_seconds: float) -> None:
+    await anyio.lowlevel.checkpoint()
 
 
 def task_for(name: str, registry: Registry) -> Task:
-    if name == "clipdrop":
-        request = UncropRequest(provider=name, image=photo_jpeg(96, 64), sides=Sides(left=4))
-    else:
-        request = UncropRequest(provider=name, image=photo_jpeg(96, 64), mask=mask_png(96, 64))
-    return make_task(request, registry.get(name).facts)
+    return task_for_maker(registry.get(name))
+
+
+def task_for_maker(maker: Maker) -> Task:
+    facts = maker.facts
+    mask = mask_png(96, 64) if facts.takes("mask_file") else None
+    sides = Sides() if mask else Sides(left=4)
+    return make_task(UncropRequest(provider=facts.name, image=photo_jpeg(96, 64), mask=mask, sides=sides), facts)
+
+
+def submits(emulator: Emulator) -> int:
+    """Return how many calls came that cost money."""
+    return sum(call.method == "POST" for call in emulator.calls)
+
+
+def check(error: errors.UncropError, name: str, kind: type[errors.UncropError], *secrets: str) -> None:
+    """Check that an error is what it must be, and tells nothing of the provider's."""
+    assert type(error) is kind
+    assert error.message == kind.default_message
+    assert error.details is not None
+    assert error.details["provider"] == name
+    assert set(error.details) <= {"provider", "provider_status", "provider_code"}
+    told = f"{error.message} {error.system_message} {error.details}"
+    for secret in (CANARY, KEY, "127.0.0.1", "httpx", *secrets):
+        assert secret not in told
 
 
 @pytest.mark.parametrize(("name", "fault", "outcome", "kind"), MATRIX, ids=[f"{row[0]}: {row[1]}" for row in MATRIX])
@@ -168,20 +241,13 @@ async def test_each_fault_is_one_error_and_the_next_call_is_well(
     registry: Registry,
 ) -> None:
     provider, emulator, task = registry.get(name), emulators[name], task_for(name, registry)
-    before = len(emulator.calls)
+    before, commitment = submits(emulator), Commitment()
     emulator.script(outcome)
     with pytest.raises(errors.UncropError) as failed:
-        await provider.fill(task, Commitment())
-    error = failed.value
-    assert type(error) is kind
-    assert error.message == kind.default_message
-    assert error.details is not None
-    assert error.details["provider"] == name
-    assert set(error.details) <= {"provider", "provider_status", "provider_code"}
-    told = f"{error.message} {error.system_message} {error.details}"
-    for secret in (CANARY, KEY, emulator.origin, "127.0.0.1", "httpx"):
-        assert secret not in told
-    assert len(emulator.calls) == before + 1  # never sent again
+        await provider.fill(task, commitment)
+    check(failed.value, name, kind, emulator.origin)
+    assert submits(emulator) == before + 1  # never sent again
+    assert commitment.billed_calls == 1
     assert (await provider.fill(task, Commitment())).pixels.size
 
 
@@ -200,23 +266,45 @@ async def test_a_providers_retry_after_is_passed_on(
 async def test_an_answer_beyond_the_deadline_is_a_timeout(
     name: str, outcome: Callable[[], Outcome], emulators: dict[str, Emulator]
 ) -> None:
-    before = len(emulators[name].calls)
+    emulator = emulators[name]
+
+    def script() -> None:
+        emulator.calls.clear()
+        emulator.script(outcome())
+
     async with Sender() as send:
-        urls = {each: emulator.url for each, emulator in emulators.items()}
-        registry = make_registry(make_context(send=send, timeout_s=0.5), urls=urls)
-        task = task_for(name, registry)
-        emulators[name].script(outcome())
+        error = await runs_out_of_time(
+            lambda timeout_s: registry_over(send, emulators, timeout_s=timeout_s).get(name), script, emulator
+        )
+    assert error.details == {"provider": name}
+    assert len(emulator.calls) == 1
+
+
+# Deadlines: the first that this machine is quick enough for counts.
+DEADLINES_S = (0.5, 2, 8, 32)
+
+
+async def runs_out_of_time(
+    maker_of: Callable[[float], Maker], script: Callable[[], None], *emulators: Emulator
+) -> errors.ProviderTimeout:
+    """Let a picture run out of time once the whole script has been played."""
+    for timeout_s in DEADLINES_S:
+        for emulator in emulators:
+            emulator._script.clear()
+        script()
+        maker = maker_of(timeout_s)
         with pytest.raises(errors.ProviderTimeout) as failed:
-            await registry.get(name).fill(task, Commitment())
-    assert failed.value.details == {"provider": name}
-    assert len(emulators[name].calls) == before + 1
+            await maker.fill(task_for_maker(maker), Commitment())
+        if not any(emulator._script for emulator in emulators):
+            return failed.value
+    pytest.fail("the machine is too slow")
 
 
 @pytest.mark.parametrize("name", REMOTE)
 async def test_a_provider_that_cannot_be_reached(name: str) -> None:
     commitment = Commitment()
     async with Sender(backoff_s=0) as send:
-        registry = make_registry(make_context(send=send))  # the default addresses are closed ports
+        registry = registry_over(send)
         with pytest.raises(Failed) as failed:
             await registry.get(name).fill(task_for(name, registry), commitment)
     assert failed.value.details == {"provider": name}

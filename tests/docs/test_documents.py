@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from uncrop import errors, settings
+from uncrop.server import http_errors  # noqa: F401 - its errors are on the page too
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])

@@ -18,6 +18,7 @@ import pytest
 import uncrop
 from fixtures_server import wait_until
 from uncrop.imaging import codec, header
+from uncrop.imaging.header import open_file
 from uncrop.testing import pictures
 from uncrop.testing.clipdrop import ClipdropEmulator
 
@@ -47,8 +48,8 @@ def test_a_photo_is_extended_and_one_line_says_how(environment: dict[str, str], 
     done = run(["extend", small, "--left", 24, "--down", 8, "--seed", 5, "--output", "wide.png"], environment, tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"wide\.png: 104x68, local, seed 5, confidence [01]\.\d\d, \d+\.\d s\n", done.stdout)
-    made = codec.decode_answer((tmp_path / "wide.png").read_bytes())[0]
-    assert np.array_equal(made[:60, 24:], codec.decode_answer(small.read_bytes())[0])
+    made = codec.decode_8bit(open_file((tmp_path / "wide.png").read_bytes()))
+    assert np.array_equal(made[:60, 24:], codec.decode_8bit(open_file(small.read_bytes())))
     again = run(["extend", small, "--left", 24, "--down", 8, "--seed", 5, "-o", "again.png"], environment, tmp_path)
     assert again.returncode == 0
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "wide.png").read_bytes()
@@ -64,7 +65,7 @@ def test_the_map_is_written_and_too_far_a_side_is_told(
     data = (tmp_path / "map.png").read_bytes()
     found = header.read_header(data)
     assert (found.width, found.height, found.channels, found.bits) == (380, 60, 1, 8)
-    trust = codec.decode(data, found)[:, :, 0]
+    trust = codec.decode(header.open_file(data))[:, :, 0]
     assert (trust[:, 300:] == 255).all()
     confidence = re.search(r"confidence ([01]\.\d\d)", done.stdout)
     assert confidence is not None

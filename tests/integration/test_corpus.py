@@ -14,8 +14,8 @@ from PIL import Image
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.compare import psnr
-from uncrop.imaging.header import read_header
-from uncrop.imaging.strip import strip
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.metadata.strip import strip
 from uncrop.imaging.upload import upload_bytes
 from uncrop.testing import pictures
 
@@ -57,7 +57,7 @@ def corpus() -> dict[tuple[str, str], bytes]:
 
 def _decoded(data: bytes) -> np.ndarray | None:
     try:
-        return codec.decode(data, read_header(data))
+        return codec.decode(open_file(data))
     except REFUSALS:
         return None
 
@@ -89,12 +89,12 @@ def test_what_is_sent_is_the_same_picture(corpus: dict[tuple[str, str], bytes]) 
         pixels = _decoded(data)
         if pixels is None:
             continue
-        header = read_header(data)
-        stripped = strip(data, header)
-        lying = codec.decode(stripped, read_header(stripped))
-        assert np.array_equal(arrays.upright(lying, header.orientation), pixels)
-        sent, image_format = upload_bytes(data, header, pixels, formats=frozenset(FORMATS))
-        back = codec.decode(sent, read_header(sent))
+        file = open_file(data)
+        stripped = strip(file)
+        lying = codec.decode(open_file(stripped))
+        assert np.array_equal(arrays.upright(lying, file.header.orientation), pixels)
+        sent, image_format = upload_bytes(file, pixels, formats=frozenset(FORMATS))
+        back = codec.decode(open_file(sent))
         assert back.shape[:2] == pixels.shape[:2]
         if image_format != "JPEG":
             assert np.array_equal(arrays.to_rgba8(back), arrays.to_rgba8(pixels))

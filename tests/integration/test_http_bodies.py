@@ -13,11 +13,16 @@ import pytest
 from fixtures_http import Refusal
 from fixtures_server import FakeUncropper, Running, already_open, fake_service, picture, running, wait_until
 from fixtures_wire import FORM_TYPE, LIVEZ, TE, Hasty, Wire, chunked, form, head, requests_seen, send_what_goes, whole
+from uncrop.capacity.bodies import BodyBudget
+from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.slots import Slots
 from uncrop.server.form import BodyLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from uncrop.service.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +235,80 @@ def test_a_client_that_takes_its_picture_slowly_gets_it(tmp_path: Path) -> None:
             threading.Event().wait(0.003)
         assert taken >= 30_000_000
         assert Watchful.looks > 0
+
+
+HUGE = 20_000_000
+
+
+def serving_huge_pictures(folder: Path, **parts: Any) -> Service:
+    async def huge(*_: Any) -> Any:
+        return picture(image=bytes(HUGE))
+
+    return fake_service(folder, uncropper=FakeUncropper(action=huge), **parts)
+
+
+def test_an_answer_counts_until_its_last_byte_has_been_taken(tmp_path: Path) -> None:
+    service = serving_huge_pictures(tmp_path)
+    with running(already_open(service)) as server, Wire(server) as wire:
+        wire.send(whole() + LIVEZ)
+        taken = wire.socket.recv(65_536)
+        bodies = service.capacity.bodies
+        wait_until(lambda: bodies.held >= HUGE)
+        # What the client has not taken lies in no buffer of the server, and only a little of it in the kernel.
+        (protocol,) = server.connections
+        assert protocol.transport.get_write_buffer_size() <= 131_072
+        # The kernel's buffers hold up to ten megabytes on loopback; more than that is left here.
+        while len(taken) < HUGE // 4:
+            taken += wire.socket.recv(131_072)
+            assert bodies.held == HUGE
+        while not taken.endswith(b'{"status":"ok"}'):
+            taken += wire.socket.recv(131_072)
+        wait_until(lambda: bodies.held == 0)
+        # The same connection serves on, and nobody watches whether its client takes anything.
+        wait_until(lambda: protocol._write_timer is None)
+        wire.send(LIVEZ)
+        assert wire.answer().status == 200
+
+
+def test_an_answer_that_is_not_taken_leaves_less_memory_for_bodies_that_come(tmp_path: Path) -> None:
+    capacity = Capacity(slots=Slots(3, 5), bodies=BodyBudget(HUGE))
+    service = serving_huge_pictures(tmp_path, capacity=capacity)
+    with running(already_open(service)) as server, Wire(server) as slow, Wire(server) as other:
+        slow.send(whole())
+        slow.socket.recv(1000)
+        wait_until(lambda: service.capacity.bodies.held == HUGE)
+        other.send(whole())
+        answer = other.answer()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        slow.close()
+        wait_until(lambda: service.capacity.bodies.held == 0)
+
+
+def test_a_client_that_takes_its_picture_at_less_than_the_least_rate_is_dropped(tmp_path: Path) -> None:
+    class Demanding(Hasty):
+        """Satisfied with any progress from look to look, but not with so little in all."""
+
+        write_bytes = 1
+        write_grace_s = 0.3
+        write_rate = 1_000_000_000
+
+    service = serving_huge_pictures(tmp_path)
+    with running(already_open(service), protocol=Demanding) as server, Wire(server) as wire:
+        wire.send(whole())
+        taken = 0
+        while chunk := _some(wire.socket):
+            taken += len(chunk)
+            threading.Event().wait(0.02)
+        assert taken < HUGE
+        wait_until(lambda: not server.connections)
+        wait_until(lambda: service.capacity.bodies.held == 0)
+
+
+def _some(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(131_072)
+    except ConnectionResetError:
+        return b""
 
 
 def _all_that_comes(connection: socket.socket) -> bytes:

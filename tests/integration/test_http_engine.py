@@ -17,7 +17,7 @@ from fixtures_server import ORGANIZATION, real, wait_until
 from processes import is_running
 from uncrop.client import Client
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.model import Sides
 from uncrop.testing.pictures import photo_jpeg, photo_png
 from uncrop.workers import engine_runner
@@ -76,7 +76,7 @@ def test_the_map_comes_with_the_picture_that_comes_without_it_too(data_dir: Path
 
 
 def decoded(png: bytes) -> Any:
-    return codec.decode(png, read_header(png))
+    return codec.decode(open_file(png))
 
 
 def test_cropping_needs_no_advice(data_dir: Path) -> None:

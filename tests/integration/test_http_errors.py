@@ -105,9 +105,17 @@ SHAPES: dict[str, tuple[Form, Refusal]] = {
             {"fields": dict.fromkeys(("extend_left", "extend_up", "seed"), "must be a whole number")},
         ),
     ),
-    "an image sent as text": (
+    "an image in the place of a text": (
+        Form(fields={"provider": "clipdrop"}, files={**CLIPDROP.files, "organization_id": PHOTO}),
+        invalid(
+            MALFORMED,
+            "organization_id must be text, not a file",
+            {"fields": {"organization_id": "must be text, not a file"}},
+        ),
+    ),
+    "an image sent as text is an image": (
         Form(fields={**CLIPDROP.fields, "image_file": "abc"}, files={"other": b"x"}),
-        invalid(MALFORMED, "image_file must be a file", {"fields": {"image_file": "must be a file"}}),
+        invalid("UNSUPPORTED_IMAGE_FORMAT", "The image is not a PNG, JPEG or WebP"),
     ),
 }
 
@@ -141,8 +149,8 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         CLIPDROP.but(provider="midjourney"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "Unknown provider; allowed are clipdrop, local, openai",
-            {"provider": "midjourney", "allowed": ["clipdrop", "local", "openai"]},
+            "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability",
+            {"provider": "midjourney", "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"]},
         ),
     ),
     "malformed organization": (
@@ -174,15 +182,15 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         OPENAI.but(extend_up="1"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "extend_up cannot be sent together with mask_file",
-            {"fields": ["extend_up", "mask_file"], "provider": "openai"},
+            "extend_up and mask_file cannot be sent together: each says what the canvas is",
+            {"fields": ["extend_up", "mask_file"]},
         ),
     ),
     "sides and size with openai": (
         OPENAI.but("mask_file", extend_up="1", extend_left="2", size="1024x1024"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "extend_left and extend_up cannot be sent together with size",
+            "size goes with mask_file alone, not with extend_left and extend_up; see output_size",
             {"fields": ["extend_left", "extend_up", "size"], "provider": "openai"},
         ),
     ),
@@ -190,7 +198,7 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         OPENAI.but("mask_file", extend_up="-1"),
         invalid(
             "INVALID_EXTEND_PARAMETERS",
-            "At least one extend parameter must be positive, or nothing is to be made",
+            "Nothing is to be made: at least one side must grow",
             {"provider": "openai"},
         ),
     ),
@@ -425,7 +433,14 @@ def test_a_fault_of_our_own_tells_nothing(house: Real) -> None:
 # --- the table is complete -------------------------------------------------------------------------------------------
 
 # Provoked in other files: broken framing, oversize heads and slow bodies need raw sockets, /readyz is another route.
-ELSEWHERE = {"MALFORMED_REQUEST", "REQUEST_HEADERS_TOO_LARGE", "REQUEST_TIMEOUT", "NOT_READY"}
+ELSEWHERE = {
+    "MALFORMED_REQUEST",
+    "REQUEST_HEADERS_TOO_LARGE",
+    "REQUEST_TIMEOUT",
+    "EXPECTATION_FAILED",
+    "HTTP_VERSION_NOT_SUPPORTED",
+    "NOT_READY",
+}
 ALONE = {
     "AUTHENTICATION_REQUIRED",
     "INVALID_API_KEY",

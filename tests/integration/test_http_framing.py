@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,6 +36,16 @@ def malformed(system_message: str = "Invalid HTTP request received.") -> Refusal
 
 NO_HOST = malformed("A request needs one valid Host header")
 
+NOT_CHUNKED = malformed("Of transfer codings, chunked alone is understood, in HTTP/1.1")
+
+OTHER_VERSION = Refusal(
+    status=505, code="HTTP_VERSION_NOT_SUPPORTED", message="The server speaks HTTP/1.1", type="server_error"
+)
+
+NOT_EXPECTED = Refusal(
+    status=417, code="EXPECTATION_FAILED", message="Of expectations, the server knows 100-continue alone"
+)
+
 NO_SUCH_METHOD = Refusal(status=405, code="METHOD_NOT_ALLOWED", message="This address does not take that method")
 
 # --- broken framing --------------------------------------------------------------------------------------------------
@@ -50,6 +61,24 @@ BROKEN: dict[str, tuple[bytes, Refusal]] = {
     "length list": (head(FORM_TYPE, "Content-Length: 5, 5") + b"12345", malformed()),
     "another coding": (head(FORM_TYPE, "Transfer-Encoding: xchunked") + chunked(form()), malformed()),
     "coding not last": (head(FORM_TYPE, "Transfer-Encoding: chunked, gzip") + chunked(form()), malformed()),
+    "a coding before chunked": (head(FORM_TYPE, "Transfer-Encoding: gzip, chunked") + chunked(form()), NOT_CHUNKED),
+    "a coding on a line before": (head(FORM_TYPE, "Transfer-Encoding: gzip", TE) + chunked(form()), NOT_CHUNKED),
+    "chunked in another spelling": (
+        head(FORM_TYPE, "Transfer-Encoding: gzip,\tCHUNKED") + chunked(form()),
+        NOT_CHUNKED,
+    ),
+    "chunked twice": (head(FORM_TYPE, "Transfer-Encoding: chunked, chunked") + chunked(form()), malformed()),
+    "chunked in the old version": (
+        head(FORM_TYPE, TE).replace(b"HTTP/1.1", b"HTTP/1.0") + chunked(form()),
+        NOT_CHUNKED,
+    ),
+    "the next version": (head("Content-Length: 0").replace(b"HTTP/1.1", b"HTTP/2.0"), OTHER_VERSION),
+    "the first version": (head("Content-Length: 0").replace(b"HTTP/1.1", b"HTTP/0.9"), OTHER_VERSION),
+    "unknown expectation": (head(FORM_TYPE, "Content-Length: 5", "Expect: 200-ok") + b"12345", NOT_EXPECTED),
+    "one expectation too many": (
+        head(FORM_TYPE, "Content-Length: 5", "Expect: 100-continue, x") + b"12345",
+        NOT_EXPECTED,
+    ),
     "space before colon": (head(FORM_TYPE, "Transfer-Encoding : chunked") + chunked(form()), malformed()),
     "bad chunk size": (head(FORM_TYPE, TE) + b"zz\r\nabc\r\n0\r\n\r\n", malformed()),
     "bad chunk end": (head(FORM_TYPE, TE) + b"3\r\nabcX\r\n0\r\n\r\n", malformed()),
@@ -242,6 +271,22 @@ def test_odd_but_legal_requests_are_routed_by_their_path_alone(server: Running, 
         assert wire.answer().status == status
 
 
+def test_http_1_0_has_no_expectations(server: Running) -> None:
+    for wish in ("100-continue", "nonsense"):
+        with Wire(server) as wire:
+            wire.send(whole(form(), f"Expect: {wish}").replace(b"HTTP/1.1", b"HTTP/1.0"))
+            assert wire.answer().status == 200
+
+
+def test_an_expectation_may_be_spelled_in_any_way(server: Running) -> None:
+    with Wire(server) as wire:
+        wire.send(head(FORM_TYPE, f"Content-Length: {len(form())}", "EXPECT:  100-Continue "))
+        assert wire.line() == b"HTTP/1.1 100 Continue\r\n"
+        assert wire.line() == b"\r\n"
+        wire.send(form())
+        assert wire.answer().status == 200
+
+
 def test_http_1_0_needs_no_host_and_is_closed(server: Running) -> None:
     with Wire(server) as wire:
         wire.send(b"GET /livez HTTP/1.0\r\n\r\n")
@@ -281,4 +326,119 @@ def test_nonsense_after_a_whole_request_does_not_take_its_answer_away(server: Ru
     with Wire(server) as wire:
         wire.send(whole() + b"nonsense\r\n\r\n" + LIVEZ)
         assert wire.answer().body == picture().image
+        assert wire.is_closed()
+
+
+# --- upgrades are ignored --------------------------------------------------------------------------------------------
+
+# What curl --http2, Java's client and browsers send; and odd spellings of the same.
+WISHES: dict[str, tuple[str, ...]] = {
+    "h2c": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"),
+    "websocket": ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13"),
+    "unknown": ("Connection: upgrade", "Upgrade: nonsense/7"),
+    "several": ("Upgrade: h2c", "Connection: keep-alive", "Upgrade: websocket, TLS/1.0", "Connection: Upgrade"),
+    "odd case": ("UPGRADE: H2C", "CONNECTION: uPgRaDe"),
+    "with a proxy's name": ("Proxy-Connection: Upgrade", "Upgrade: h2c"),
+    "empty": ("Connection: Upgrade", "Upgrade:"),
+}
+
+
+def one_more_request(server: Running, before: int) -> bool:
+    return requests_seen(server) == before + 1
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_post_that_asks_for_an_upgrade_is_a_post(server: Running, wish: str) -> None:
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        wire.send(whole(form(), *WISHES[wish]) + LIVEZ)
+        answer = wire.answer()
+        assert (answer.status, answer.body) == (200, picture().image)
+        assert "upgrade" not in answer.headers
+        assert wire.answer().body == b'{"status":"ok"}'
+    assert one_more_request(server, before)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_chunked_post_that_asks_for_an_upgrade_is_a_post(server: Running, wish: str) -> None:
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        body = form()
+        wire.send(head(FORM_TYPE, *WISHES[wish], TE) + chunked(body[:10], body[10:]) + LIVEZ)
+        assert (wire.answer().status, wire.answer().body) == (200, b'{"status":"ok"}')
+    assert one_more_request(server, before)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_body_that_comes_after_a_head_that_asks_for_an_upgrade_is_no_request(server: Running, wish: str) -> None:
+    """The body is itself a request, as a smuggler would send it; only as a body is it harmless."""
+    inner = head("Content-Length: 0") + LIVEZ
+    smuggled = form(inner)
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        data = whole(smuggled, *WISHES[wish], "Expect: 100-continue")
+        wire.send(data[: -len(smuggled)])
+        # The server has read the head, and waits for what was announced.
+        assert (wire.line(), wire.line()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+        wire.send(smuggled)
+        assert wire.answer().status == 200
+        wire.send(LIVEZ)
+        assert wire.answer().body == b'{"status":"ok"}'
+    assert one_more_request(server, before)
+    uncropper: Any = server.service.uncropper
+    assert uncropper.requests[-1].image == inner
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_body_of_a_refused_request_that_asks_for_an_upgrade_is_no_request(server: Running, wish: str) -> None:
+    before = requests_seen(server)
+    with Wire(server) as wire:
+        smuggled = whole()
+        wire.send(whole(smuggled, *WISHES[wish], key="wrong"))
+        assert wire.answer().status == 401
+        assert wire.is_closed()
+    assert requests_seen(server) == before
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_heads_that_ask_for_an_upgrade_come_in_any_pieces(server: Running, pieces: int) -> None:
+    data = whole(form(), *WISHES["h2c"]) + LIVEZ.replace(b"Host: a", b"Host: a\r\nConnection: Upgrade\r\nUpgrade: h2c")
+    with Wire(server) as wire:
+        wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(data), pieces):
+            wire.send(data[start : start + pieces])
+        assert (wire.answer().status, wire.answer().body) == (200, b'{"status":"ok"}')
+
+
+def test_many_requests_in_one_breath_may_all_ask_for_an_upgrade(server: Running) -> None:
+    get = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with Wire(server) as wire, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(wire.send, get * 1500 + whole(form(), *WISHES["h2c"]) + LIVEZ)
+        assert {wire.answer().status for _ in range(1502)} == {200}
+        sending.result()
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_head_that_asks_for_an_upgrade_is_checked_like_any_other(server: Running, wish: str) -> None:
+    for lines, host, expected in (
+        (("Content-Length: 5", TE), "a.example", malformed()),
+        ((), None, NO_HOST),
+        (("Host: b.example",), "a.example", NO_HOST),
+    ):
+        with Wire(server) as wire:
+            wire.send(head(*WISHES[wish], *lines, host=host) + LIVEZ)
+            wire.answer().check(expected)
+            assert wire.is_closed()
+    with Wire(server) as wire:
+        wire.send(head(*WISHES[wish], *[f"X-{number}: 1" for number in range(100)]) + LIVEZ)
+        wire.answer().check(TOO_LARGE)
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_whoever_asks_for_an_upgrade_may_close_too(server: Running, wish: str) -> None:
+    with Wire(server) as wire:
+        wire.send(head(*WISHES[wish], "Connection: close", method="GET", path="/livez"))
+        answer = wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert wire.is_closed()

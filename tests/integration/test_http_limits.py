@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
 from fixtures_http import Form, Refusal, ask, check, clipdrop_form
-from fixtures_server import real
+from fixtures_server import real, wait_until
+from fixtures_wire import FORM_TYPE, Wire, head
 from uncrop.server.form import BodyLimits
 from uncrop.testing import outcomes
 from uncrop.testing.pictures import photo_jpeg
@@ -159,6 +161,75 @@ def test_a_full_server(tmp_path: Any) -> None:
         assert busy.headers["retry-after"] == "5"
         assert first.result().status_code == 200
         assert (house.calls(), house.booked()) == (1, 1)
+
+
+def test_a_full_server_refuses_before_the_body_is_sent(tmp_path: Any) -> None:
+    release = threading.Event()
+    settings = {"max_running": 1, "max_waiting": 0}
+    with real(tmp_path, settings=settings) as house, ThreadPoolExecutor(1) as pool, Wire(house.server) as wire:
+        house.clipdrop.script(outcomes.hold(release))
+        first = pool.submit(ask, house.url, CLIPDROP, key=house.key)
+        house.clipdrop.wait_for_calls(1)
+        wire.send(head(FORM_TYPE, "Content-Length: 50000000", "Expect: 100-continue", key=house.key))
+        answer = wire.answer()
+        release.set()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert wire.is_closed()
+        assert first.result().status_code == 200
+
+
+def test_a_turn_that_does_not_come_in_time(tmp_path: Any) -> None:
+    """A request waits no longer, from its first byte on, than a provider may take."""
+    settings = {"max_running": 1, "provider_timeout_s": 0.3}
+    with real(tmp_path, settings=settings) as house:
+        capacity = house.server.service.capacity
+        holding = house.server.do(_enter(capacity.slots.hold("org_other")))
+        late = ask(house.url, CLIPDROP, key=house.key)
+        check(
+            late,
+            Refusal(
+                status=503,
+                code="SERVER_BUSY",
+                message="The server is busy; try again later",
+                system_message="The request's turn did not come in time",
+                type="server_error",
+            ),
+        )
+        assert late.headers["retry-after"] == "5"
+        assert (capacity.slots.running, capacity.slots.waiting) == (1, 0)
+        house.server.do(holding.aclose())
+        assert capacity.slots.running == 0
+        assert (house.calls(), house.booked()) == (0, 0)
+
+
+async def _enter(context: Any) -> AsyncExitStack:
+    stack = AsyncExitStack()
+    await stack.enter_async_context(context)
+    return stack
+
+
+def test_a_flood_of_one_organization_leaves_the_next_slot_to_another(tmp_path: Any) -> None:
+    release = [threading.Event() for _ in range(3)]
+    settings = {"max_running": 2, "max_waiting": 10, "rate_limit_per_minute": 1000}
+    with real(tmp_path, settings=settings) as house, ThreadPoolExecutor(14) as pool:
+        house.clipdrop.script(*(outcomes.hold(event) for event in release))
+        flood = [pool.submit(ask, house.url, CLIPDROP, key=house.key) for _ in range(12)]
+        house.clipdrop.wait_for_calls(2)
+        slots = house.server.service.capacity.slots
+        wait_until(lambda: slots.waiting == 10)
+        refused = ask(house.url, CLIPDROP, key=house.key)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        other = house.new_key("org_other").key
+        neighbour = pool.submit(ask, house.url, CLIPDROP.but(organization_id="org_other", extend_left="17"), key=other)
+        wait_until(lambda: sum(answer.done() for answer in flood) == 1)
+        release[0].set()
+        house.clipdrop.wait_for_calls(3)
+        assert house.clipdrop.calls[2].fields["extend_left"] == "17"
+        for event in release:
+            event.set()
+        assert neighbour.result().status_code == 200
+        statuses = sorted(answer.result().status_code for answer in flood)
+        assert statuses == [200] * 11 + [503]  # the last of the flood gave its place to the neighbour
 
 
 def test_a_body_too_large(tmp_path: Any) -> None:

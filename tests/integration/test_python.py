@@ -17,6 +17,7 @@ import pytest
 import uncrop
 from uncrop import settings
 from uncrop.imaging import codec
+from uncrop.imaging.header import open_file
 from uncrop.testing import pictures
 from uncrop.workers import engine_runner
 
@@ -32,8 +33,8 @@ def test_one_call_extends_a_file(configured: settings.Settings, tmp_path: Path) 
     result = uncrop.extend(photo, left=16, up=8, seed=3, settings=configured)
     assert isinstance(result, uncrop.UncropResult)
     assert (result.width, result.height, result.seed, result.media_type) == (80, 56, 3, "image/png")
-    original = codec.decode_answer(photo.read_bytes())[0]
-    assert np.array_equal(codec.decode_answer(result.image)[0][8:, 16:], original)
+    original = codec.decode_8bit(open_file(photo.read_bytes()))
+    assert np.array_equal(codec.decode_8bit(open_file(result.image))[8:, 16:], original)
     again = uncrop.extend(photo.read_bytes(), left=16, up=8, seed=3, settings=configured)
     assert again.image == result.image
 
@@ -51,7 +52,7 @@ def test_progress_is_told_and_a_map_is_made_on_request(configured: settings.Sett
     )
     assert (told[0], told[-1]) == ((0.0, "prepare"), (1.0, "done"))
     assert result.confidence_map is not None
-    assert (codec.decode_answer(result.confidence_map)[0][:, 16:] == 255).all()
+    assert (codec.decode_8bit(open_file(result.confidence_map))[:, 16:] == 255).all()
     assert result.facts.advice is not None
     assert 0 <= result.facts.advice.left <= 16
 
@@ -61,7 +62,7 @@ def test_a_lossless_webp_stays_lossless(configured: settings.Settings) -> None:
     photo = codec.encode(pixels, "WEBP", lossless=True)
     result = uncrop.extend(photo, left=8, seed=1, settings=configured)
     assert result.media_type == "image/webp"
-    assert np.array_equal(codec.decode_answer(result.image)[0][:, 8:], codec.decode_answer(photo)[0])
+    assert np.array_equal(codec.decode_8bit(open_file(result.image))[:, 8:], codec.decode_8bit(open_file(photo)))
 
 
 def test_what_is_wrong_with_the_request_is_a_value_error(configured: settings.Settings) -> None:

@@ -27,7 +27,6 @@ import httpx2
 import pytest
 import typer.core
 import uvicorn
-from borrowed import BORROWED, BOUNDS, Borrowed
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -39,6 +38,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from borrowed import BORROWED, BOUNDS, Borrowed
 from uncrop.store.sqlite import BriskCursor, open_sqlite
 
 if TYPE_CHECKING:
@@ -193,16 +193,26 @@ def test_every_attribute_that_is_borrowed_is_named_here() -> None:
     }
     assert {"_execute", "cycle", "_current_part", "_load_overload"} <= {attribute for attribute, _ in found}
     unnamed = {(attribute, path) for attribute, path in found if attribute not in named}
-    assert unnamed == set(), "these insides of other packages are used, but not named in this file"
+    assert unnamed == set(), "these insides of other packages are used, but not named in tests/borrowed.py"
 
 
 # --- what instances have, and what happens ---------------------------------------------------------------------------
 
 # Of instances, which the tests below make.
 IN_INSTANCES = {
-    *("cycle", "flow", "headers", "loop", "parser", "server_state", "timeout_keep_alive_task", "transport"),
-    *("_captured_signals", "_current_part", "_files_to_close_on_error", "max_part_size"),
+    *("cycle", "flow", "headers", "loop", "parser", "server_state", "timeout_keep_alive_task", "transport", "url"),
+    *(
+        "_captured_signals",
+        "config",
+        "force_exit",
+        "should_exit",
+        "_current_part",
+        "_files_to_close_on_error",
+        "max_part_size",
+    ),
     *("_cache", "_thread", "params"),
+    *("connections", "pipeline"),
+    *("body", "raw_headers", "scope", "status_code"),
 }
 
 
@@ -249,10 +259,15 @@ async def test_uvicorns_protocol_keeps_its_notes_where_ours_reads_them() -> None
     assert protocol.cycle is None
     protocol.data_received(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\n")
     assert protocol.headers == [(b"host", b"a.example"), (b"content-length", b"1")]
+    assert protocol.url == b"/"
+    assert protocol.scope["method"] == "POST"
     assert protocol.parser.get_http_version() == "1.1"
     assert protocol.loop is asyncio.get_running_loop()
     assert protocol.transport is transport
     assert protocol.server_state.default_headers == []
+    assert protocol.connections == {protocol}
+    assert len(protocol.pipeline) == 0
+    assert (protocol.flow.read_paused, protocol.flow.write_paused) == (False, False)
     cycle = protocol.cycle
     assert (cycle.more_body, cycle.keep_alive, cycle.disconnected) == (True, True, False)
     assert (cycle.response_started, cycle.response_complete) == (False, False)
@@ -282,8 +297,32 @@ async def test_uvicorn_refuses_while_the_parsers_error_is_being_handled() -> Non
     assert isinstance(raising.refused, httptools.HttpParserError)
 
 
+async def test_uvicorn_warns_of_an_upgrade_while_the_parser_tells_where_its_head_ends() -> None:
+    ends: list[Any] = []
+
+    class Noting(Probe):
+        def _unsupported_upgrade_warning(self) -> None:
+            ends.append(sys.exception())
+
+        def on_message_complete(self) -> None:
+            """Have no request to complete: the parser tells of the end before the body."""
+
+    config = uvicorn.Config(answer, ws="none", log_config=None)
+    config.load()
+    protocol = Noting(config, ServerState(), {})
+    protocol.connection_made(Recorder())
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\n"
+    protocol.data_received(memoryview(head + b"x"))  # type: ignore[arg-type]
+    assert isinstance(ends[0], httptools.HttpParserUpgrade)
+    assert ends[0].args == (len(head),)
+    await asyncio.gather(*protocol.tasks)
+
+
 def test_uvicorns_server_notes_signals_that_ours_forgets() -> None:
     server = uvicorn.Server(uvicorn.Config(answer, log_config=None))
+    assert server.should_exit is False
+    assert (server.server_state.tasks, server.server_state.connections) == (set(), set())
+    assert server.config.app is answer
     server.handle_exit(signal.SIGTERM, None)
     assert server._captured_signals == [signal.SIGTERM]
     assert server.should_exit is True
@@ -293,6 +332,11 @@ async def test_starlettes_parser_keeps_its_notes_where_ours_reads_them() -> None
     seen: list[tuple[str, bool, int]] = []
 
     class Parser(MultiPartParser):
+        def on_headers_finished(self) -> None:
+            assert self._current_part.content_disposition is not None
+            assert self._current_part.content_disposition.startswith(b"form-data; name=")
+            super().on_headers_finished()
+
         def on_part_data(self, data: bytes, start: int, end: int) -> None:
             part = self._current_part
             seen.append((part.field_name, part.file is not None, len(part.data)))
@@ -310,6 +354,12 @@ async def test_starlettes_parser_keeps_its_notes_where_ours_reads_them() -> None
     for file in parser._files_to_close_on_error:
         file.close()
     assert len(parser._files_to_close_on_error) == 1
+
+
+def test_starlettes_response_has_what_ours_sends() -> None:
+    response = Response(b"x", status_code=418, headers={"A": "b"})
+    assert (response.status_code, response.body) == (418, b"x")
+    assert set(response.raw_headers) == {(b"a", b"b"), (b"content-length", b"1")}
 
 
 async def test_starlettes_router_tells_which_route_it_took_and_need_not_redirect() -> None:

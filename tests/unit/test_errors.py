@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 
 from uncrop import errors
+from uncrop.server import http_errors
 
 
 def leaves(of: type[errors.UncropError]) -> list[type[errors.UncropError]]:
@@ -19,7 +20,7 @@ def test_every_code_stands_for_one_class() -> None:
 
 @pytest.mark.parametrize("of", ON_THE_WIRE, ids=lambda of: of.code)
 def test_the_tree_in_the_docstring_shows_every_class_with_its_code(of: type[errors.UncropError]) -> None:
-    lines = [line for line in (errors.__doc__ or "").splitlines() if f" {of.__name__} " in line]
+    lines = [line for line in f"{errors.__doc__}{http_errors.__doc__}".splitlines() if f" {of.__name__} " in line]
     assert len(lines) == 1
     assert of.code in lines[0]
 
@@ -42,7 +43,7 @@ def test_an_error_carries_two_texts_and_its_details() -> None:
 
 def test_without_texts_the_class_speaks() -> None:
     error = errors.MaskRequired()
-    assert error.message == error.system_message == "OpenAI requires mask for this operation"
+    assert error.message == error.system_message == "This provider requires mask for this operation"
     assert error.details is None
 
 

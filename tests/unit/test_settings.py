@@ -147,6 +147,7 @@ PLUGIN = replace(
         SettingFacts(name="steps", kind="integer", help="Steps.", default=20, minimum=1, maximum=50),
         SettingFacts(name="strength", kind="number", help="Strength.", minimum=0, maximum=1),
         SettingFacts(name="style", kind="text", help="Style."),
+        SettingFacts(name="mode", kind="text", help="Mode.", choices=("fast", "high")),
     ),
 )
 
@@ -154,10 +155,17 @@ PLUGIN = replace(
 def test_a_plugins_settings_are_read_by_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCROP_SKETCH_API_KEY", "key-7")
     monkeypatch.setenv("UNCROP_SKETCH_STRENGTH", "0.25")
+    monkeypatch.setenv("UNCROP_SKETCH_MODE", "high")
     configured = settings.load({"sketch": PLUGIN})
     assert configured.providers == {
         "sketch": ProviderSettings(
-            values={"api_key": "key-7", "base_url": "https://sketch.example.org", "steps": 20, "strength": 0.25}
+            values={
+                "api_key": "key-7",
+                "base_url": "https://sketch.example.org",
+                "steps": 20,
+                "strength": 0.25,
+                "mode": "high",
+            }
         )
     }
     assert "key-7" not in repr(configured)
@@ -167,12 +175,14 @@ def test_a_plugins_mistakes_are_told_by_their_variables(monkeypatch: pytest.Monk
     monkeypatch.setenv("UNCROP_SKETCH_STEPS", "51")
     monkeypatch.setenv("UNCROP_SKETCH_STRENGTH", "much")
     monkeypatch.setenv("UNCROP_SKETCH_BASE_URL", "sketch")
+    monkeypatch.setenv("UNCROP_SKETCH_MODE", "slow")
     with pytest.raises(SettingsError) as caught:
         settings.load({"sketch": PLUGIN})
     assert [line.partition(":")[0] for line in caught.value.problems] == [
         "UNCROP_SKETCH_BASE_URL",
         "UNCROP_SKETCH_STEPS",
         "UNCROP_SKETCH_STRENGTH",
+        "UNCROP_SKETCH_MODE",
     ]
 
 

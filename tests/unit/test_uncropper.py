@@ -23,7 +23,7 @@ from uncrop.errors import (
     UncropError,
 )
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.model import (
     Caller,
     FieldFacts,
@@ -112,7 +112,8 @@ class Door:
             raise RateLimitExceeded
 
     @asynccontextmanager
-    async def grant(self, job: Job, caller: Caller) -> AsyncIterator["Door"]:
+    async def grant(self, job: Job, caller: Caller, *, admit_by: float) -> AsyncIterator["Door"]:
+        assert admit_by == float("inf")  # on the command line and in Python nobody hurries
         self.log.append(f"in {caller.organization_id} {job.placement.width}x{job.placement.height}")
         try:
             yield self
@@ -155,11 +156,11 @@ async def test_a_photo_passes_all_stations() -> None:
         request(), Caller(organization_id="org_a"), commitment=commitment, stopwatch=stopwatch
     )
     assert (result.width, result.height, result.media_type, result.seed) == (48, 30, "image/png", 5)
-    pixels = codec.decode_answer(result.image)[0]
+    pixels = codec.decode_8bit(open_file(result.image))
     assert np.array_equal(pixels, np.full((30, 48, 3), 90, np.uint8))
     assert result.facts is FACTS
     assert result.warnings == ("painted",)
-    assert result.drift == 0
+    assert result.repaint_difference == 0
     assert [(stage.name, stage.milliseconds) for stage in result.stages] == [
         (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
     ]
@@ -243,7 +244,7 @@ async def test_a_map_becomes_a_grey_png_as_it_is() -> None:
     assert result.confidence_map is not None
     header = read_header(result.confidence_map)
     assert (header.format, header.channels, header.bits) == ("PNG", 1, 8)
-    assert np.array_equal(codec.decode(result.confidence_map, header)[:, :, 0], provider.confidence_map)
+    assert np.array_equal(codec.decode(open_file(result.confidence_map))[:, :, 0], provider.confidence_map)
 
 
 async def test_without_a_map_there_is_none_in_the_result() -> None:
@@ -266,3 +267,23 @@ async def test_few_answers_are_unpacked_at_once() -> None:
     await asyncio.gather(*(flow.run(request()) for _ in range(12)))
     assert provider.landed == 0
     assert 1 <= provider.most_landed <= 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "original"),
+    [
+        ({}, "exact"),
+        ({"answer_format": "JPEG"}, "recompressed"),
+        ({"answer_format": "WEBP"}, "exact"),  # a PNG becomes a WebP without loss
+        ({"image": codec.encode(np.full((30, 40, 3), 9000, np.uint16), "PNG")}, "resampled"),
+    ],
+)
+async def test_how_the_photos_own_pixels_stand_is_told(fields: dict[str, Any], original: str) -> None:
+    result = await uncropper(Paint(), Door()).run(request(**fields))
+    assert result.original == original
+
+
+async def test_a_finished_picture_of_another_size_is_resampled_and_says_so() -> None:
+    result = await uncropper(Paint(), Door()).run(request(output_size="96x60"))
+    assert (result.width, result.height, result.original) == (96, 60, "resampled")
+    assert (await uncropper(Paint(), Door()).run(request())).original == "exact"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, nullcontext
+import math
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+
+from uncrop.capacity.fair_queue import NOBODY
 from uncrop.capacity.pixel_memory import pixel_bytes
-from uncrop.errors import OrganizationAccessDenied
+from uncrop.errors import OrganizationAccessDenied, ServerBusy
 from uncrop.model import Grant
 
 if TYPE_CHECKING:
@@ -95,32 +99,53 @@ class Admission:
             raise OrganizationAccessDenied
 
     @asynccontextmanager
-    async def grant(self, job: Job, caller: Caller) -> AsyncIterator[Granted]:
+    async def grant(self, job: Job, caller: Caller, *, admit_by: float = math.inf) -> AsyncIterator[Granted]:
         """Hold a slot, memory and a reservation for the job; all are given back however the context is left.
 
         Whatever was not captured when the context is left is released. Callers without an organization, on the command
         line and in Python, need a slot alone.
+
+        Parameters
+        ----------
+        job
+            What is to be worked on.
+        caller
+            Who asks.
+        admit_by
+            When to stop waiting, on the clock of ``anyio.current_time``.
 
         Raises
         ------
         OrganizationAccessDenied
             The request names an organization that is not the caller's.
         ServerBusy
-            All slots and all places to wait are taken.
+            All slots and all places to wait are taken, the turn did not come in time, or the database cannot be used.
         UsageLimitExceeded
             The organization has had its pictures for today.
-        InternalError
-            The database cannot be used.
         """
         self.check(job, caller)
-        pixels = self.capacity.memory
-        memory = nullcontext() if pixels is None else pixels.hold(pixel_bytes(job))
-        async with self.capacity.slots.hold(), memory:
+        async with AsyncExitStack() as stack:
+            with anyio.CancelScope(deadline=admit_by) as waiting:
+                await self._hold_capacity(stack, job, caller.organization_id or NOBODY)
+            if waiting.cancelled_caught:
+                raise ServerBusy(system_message="The request's turn did not come in time")
             granted = await self._reserve(job, caller)
             try:
                 yield granted
             finally:
                 await granted.release()
+
+    async def _hold_capacity(self, stack: AsyncExitStack, job: Job, owner: str) -> None:
+        """Take all that the job needs, in an order in which nothing scarce is held while a scarcer one is waited for.
+
+        Slots bound how many wait; of those who have one, only so many take memory as the engine can work for.
+        """
+        capacity = self.capacity
+        await stack.enter_async_context(capacity.slots.hold(owner))
+        if capacity.engine is not None and job.provider.computes_here:
+            await stack.enter_async_context(capacity.engine.hold(owner, 1))
+        if capacity.memory is not None:
+            await stack.enter_async_context(capacity.memory.hold(pixel_bytes(job), owner))
 
     async def drain(self) -> None:
         """Wait until all that was begun is booked; call it before the store is closed."""

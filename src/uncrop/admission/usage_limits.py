@@ -76,7 +76,7 @@ class UsageLimits:
         ------
         UsageLimitExceeded
             The organization has had its pictures for today; ``retry_after`` reaches to midnight UTC.
-        InternalError
+        ServerBusy
             The database cannot be used.
         """
         reservation_id = uuid.uuid4().hex

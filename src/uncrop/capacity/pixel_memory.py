@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from uncrop.capacity.fair_queue import NOBODY, FairQueue
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from uncrop.errors import UncropError
     from uncrop.model import Job
+
+# An organization that holds some may not take the last sixteenth: the photo of another's first request fits there.
+KEPT_SHARE = 16
 
 
 def pixel_bytes(job: Job) -> int:
@@ -23,11 +27,11 @@ def pixel_bytes(job: Job) -> int:
     photo = extent * header.channels * header.bits // 8
     mask = 0 if job.request.mask is None else extent * 4
     predict = job.provider.working_bytes
-    return photo + mask + (0 if predict is None else predict(header, job.request.sides))
+    return photo + mask + (0 if predict is None else predict(header, job.sides))
 
 
 class PixelMemory:
-    """A bounded number of bytes; first come, first served.
+    """A bounded number of bytes, shared by organizations as ``FairQueue`` says.
 
     A small file may hold a large picture, so a number of slots alone does not bound the memory. A picture that is
     larger than all there is waits until it is alone.
@@ -40,48 +44,19 @@ class PixelMemory:
 
     def __init__(self, max_bytes: int) -> None:
         self._all = max_bytes
-        self._free = max_bytes
-        self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._queue = FairQueue(max_bytes, kept=max_bytes // KEPT_SHARE)
 
     @property
     def held(self) -> int:
         """How many bytes are held."""
-        return self._all - self._free
+        return self._queue.held
 
     @asynccontextmanager
-    async def hold(self, wanted: int) -> AsyncIterator[None]:
-        """Hold so many bytes, once those who came before have theirs."""
-        share = min(wanted, self._all)
-        await self._take(share)
-        try:
+    async def hold(self, wanted: int, owner: str = NOBODY) -> AsyncIterator[None]:
+        """Hold so many bytes, once those whose turn comes before have theirs."""
+        async with self._queue.hold(owner, min(wanted, self._all)):
             yield
-        finally:
-            self._give_back(share)
 
-    async def _take(self, share: int) -> None:
-        if not self._queue and share <= self._free:
-            self._free -= share
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append((turn, share))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():
-                self._queue.remove((turn, share))
-                # Whoever stood behind may need less and fit now.
-                self._serve()
-            else:
-                # It was given in the same moment in which we were told to stop.
-                self._give_back(share)
-            raise
-
-    def _give_back(self, share: int) -> None:
-        self._free += share
-        self._serve()
-
-    def _serve(self) -> None:
-        while self._queue and self._queue[0][1] <= self._free and not self._queue[0][0].cancelled():
-            turn, share = self._queue.popleft()
-            self._free -= share
-            turn.set_result(None)
+    def close(self, refusal: Callable[[], UncropError]) -> None:
+        """Refuse all who wait, and all who come."""
+        self._queue.close(refusal)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from uncrop.errors import ServerBusy
+from uncrop.capacity.fair_queue import NOBODY, FairQueue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from uncrop.errors import UncropError
+
+# An organization that has slots may not take the last eighth of them: work may be long, and another one's first
+# request should not have to wait for its end.
+KEPT_SHARE = 8
 
 
 class Slots:
-    """A bounded number of slots and of places to wait for one; first come, first served.
+    """A bounded number of slots and of places to wait for one, shared by organizations as ``FairQueue`` says.
 
     Parameters
     ----------
@@ -36,61 +40,47 @@ class Slots:
             raise ValueError("at least one slot and no fewer than zero places are needed")
         self.max_running = max_running
         self.max_waiting = max_waiting
-        self._retry_after = retry_after
-        self._running = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue = FairQueue(
+            max_running, kept=max_running // KEPT_SHARE, max_waiting=max_waiting, retry_after=retry_after
+        )
 
     @property
     def running(self) -> int:
         """How many slots are held."""
-        return self._running
+        return self._queue.held
 
     @property
     def waiting(self) -> int:
         """How many wait for a slot."""
-        return len(self._queue)
+        return self._queue.waiting
+
+    @property
+    def closed(self) -> bool:
+        """Whether all who come are refused."""
+        return self._queue.closed
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
+    async def hold(self, owner: str = NOBODY) -> AsyncIterator[None]:
         """Hold a slot; wait for it if there is a place in the queue.
 
         Raises
         ------
         ServerBusy
-            At once, when all slots and all places are taken.
+            At once, when all slots and all places are taken and no organization has more places than this one; later,
+            when its place was needed for an organization that has fewer.
         """
-        await self._take()
-        try:
+        async with self._queue.hold(owner, 1):
             yield
-        finally:
-            self._give_back()
 
-    async def _take(self) -> None:
-        # A free slot while somebody waits is impossible: it is passed on in the moment it is given back.
-        if self._running < self.max_running:
-            self._running += 1
-            return
-        if len(self._queue) >= self.max_waiting:
-            raise ServerBusy(retry_after=self._retry_after)
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except (asyncio.CancelledError, GeneratorExit):
-            if turn.done() and not turn.cancelled():
-                # The slot was passed on to us in the same moment in which we were told to stop.
-                self._give_back()
-            else:
-                turn.cancel()
-                # It may have been skipped, and so taken out, before we ran again.
-                with suppress(ValueError):
-                    self._queue.remove(turn)
-            raise
+    def check(self, owner: str) -> None:
+        """Refuse an organization whose next request would find neither a slot nor a place.
 
-    def _give_back(self) -> None:
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._running -= 1
+        Raises
+        ------
+        ServerBusy
+        """
+        self._queue.check(owner)
+
+    def close(self, refusal: Callable[[], UncropError]) -> None:
+        """Refuse all who wait, and all who come."""
+        self._queue.close(refusal)

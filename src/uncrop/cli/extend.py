@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from uncrop.cli import files
 from uncrop.cli.compiling import compile_once
-from uncrop.cli.exits import explained
+from uncrop.cli.exits import explained, stop
 from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
-    from uncrop.model import Sides
+    from uncrop.model import UncropResult
     from uncrop.settings import Settings
+
+_CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,6}))?")
 
 
 def extend(
@@ -27,6 +30,13 @@ def extend(
     right: Annotated[int, typer.Option(help="Pixels to add on the right.")] = 0,
     up: Annotated[int, typer.Option(help="Pixels to add above.")] = 0,
     down: Annotated[int, typer.Option(help="Pixels to add below.")] = 0,
+    aspect: Annotated[str | None, typer.Option(help="In place of sides: the ratio of the result, as 16:9.")] = None,
+    canvas: Annotated[
+        str | None, typer.Option(help="In place of sides: 2000x1500, or 2000x1500+X+Y to say where the photo lies.")
+    ] = None,
+    zoom_out: Annotated[int | None, typer.Option(help="In place of sides: per cent, 1 to 90.")] = None,
+    anchor: Annotated[str | None, typer.Option(help="Where the photo lies: center, left, top-right and so on.")] = None,
+    output_size: Annotated[str | None, typer.Option(help="Of the finished picture, as 1920x1080.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.")] = None,
     provider: Annotated[str, typer.Option(help="Who makes the pixels: {providers}.")] = "local",
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
@@ -44,7 +54,6 @@ def extend(
 
     data = files.read_file(photo)
     answer_format = files.format_of(output)
-    mask_data = None if mask is None else files.read_file(mask)
     write = files.prepare_output(output)
     write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
     started = time.perf_counter()
@@ -55,28 +64,25 @@ def extend(
             sides=Sides(left=left, right=right, up=up, down=down),
             seed=seed,
             quality=quality,
-            mask=mask_data,
+            mask=None if mask is None else files.read_file(mask),
             prompt=prompt,
             size=size,
             confidence_map=confidence_map is not None,
+            aspect_ratio=aspect,
+            zoom_out=zoom_out,
+            anchor=anchor,
+            output_size=output_size,
+            **_canvas(canvas),
             answer_format=answer_format,
         )
         configured = settings.load()
         _prepare(configured, provider)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
-    write(result.image)
-    if write_map is not None and result.confidence_map is not None:
-        write_map(result.confidence_map)
-    facts = [f"{result.width}x{result.height}", result.facts.provider]
-    facts += [f"seed {result.seed}"] if result.seed is not None else []
-    facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
-    facts += [f"repainted by {result.drift:.1f} levels"] if result.drift is not None else []
-    facts += [f"{time.perf_counter() - started:.1f} s"]
-    typer.echo(f"{output}: {', '.join(facts)}")
-    beyond = _overreach(request.sides, result.facts.advice)
-    for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):
-        typer.echo(f"uncrop: {remark}", err=True)
+    for put, content in ((write, result.image), (write_map, result.confidence_map)):
+        if put is not None and content is not None:
+            put(content)
+    _report(result, output, time.perf_counter() - started)
 
 
 def _prepare(configured: Settings, provider: str) -> None:
@@ -88,9 +94,40 @@ def _prepare(configured: Settings, provider: str) -> None:
         configured.check_network()
 
 
-def _overreach(asked: Sides, advice: Sides | None) -> list[str]:
+def _report(result: UncropResult, output: Path, seconds: float) -> None:
+    """Print the one line, and a remark for each thing that was odd."""
+    facts = [f"{result.width}x{result.height}", result.facts.provider]
+    facts += [f"seed {result.seed}"] if result.seed is not None else []
+    facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
+    repainted = result.repaint_difference
+    facts += [f"repainted by {repainted:.1f} levels"] if repainted is not None else []
+    typer.echo(f"{output}: {', '.join([*facts, f'{seconds:.1f} s'])}")
+    beyond = _overreach(result)
+    for remark in (*([f"confident up to {', '.join(beyond)}"] if beyond else []), *result.warnings):
+        typer.echo(f"uncrop: {remark}", err=True)
+
+
+def _canvas(text: str | None) -> dict[str, Any]:
+    """Read ``2000x1500`` or ``2000x1500+X+Y``; X and Y may be negative, as in ``2000x1500-10+0``."""
+    if text is None:
+        return {}
+    match = _CANVAS.fullmatch(text)
+    if match is None:
+        stop(f"--canvas {text}: must be like 2000x1500 or 2000x1500+100+0")
+    names = ("canvas_width", "canvas_height", "canvas_x", "canvas_y")
+    return {name: int(number) for name, number in zip(names, match.groups(), strict=True) if number is not None}
+
+
+def _overreach(result: UncropResult) -> list[str]:
     """Name the sides that were extended further than can be trusted, and how far they can."""
-    if advice is None:
+    if result.facts.advice is None or result.placement is None:
         return []
-    trusted = dataclasses.asdict(advice)
-    return [f"{side} {trusted[side]}" for side, pixels in dataclasses.asdict(asked).items() if pixels > trusted[side]]
+    placement, kept = result.placement, result.placement.kept
+    added = {
+        "left": kept.x,
+        "right": placement.width - kept.x - kept.width,
+        "up": kept.y,
+        "down": placement.height - kept.y - kept.height,
+    }
+    trusted = dataclasses.asdict(result.facts.advice)
+    return [f"{side} {trusted[side]}" for side, pixels in added.items() if pixels > trusted[side]]

@@ -8,11 +8,12 @@ import typer
 
 
 def warm_up() -> None:
-    """Compile the local engine and the PNG reader into their cache; takes a moment the first time only."""
+    """Compile engine, codecs and finishing steps into their cache; takes a moment the first time only."""
     from uncrop import engine, settings
     from uncrop.cli.compiling import not_kept
     from uncrop.cli.exits import explained, stop
-    from uncrop.imaging import png_read
+    from uncrop.finish import pipeline
+    from uncrop.imaging import codec
 
     with explained():
         configured = settings.load()
@@ -21,7 +22,8 @@ def warm_up() -> None:
         stop(not_kept(configured, reason))
     started = time.perf_counter()
     engine.use_cache(folder)
-    png_read.warm_up()
+    codec.warm_up()
+    pipeline.warm_up()
     if reason := engine.warm_up():
         stop(not_kept(configured, reason))
     typer.echo(f"engine ready in {time.perf_counter() - started:.1f} s; kernels in {folder}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from uncrop.cli.exits import explained, require_server, stop
-from uncrop.errors import InternalError
+from uncrop.cli.exits import code_of, explained, require_server, stop
+from uncrop.errors import InternalError, ServerBusy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,5 +30,5 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     with explained():
         try:
             return asyncio.run(run())
-        except InternalError as error:
-            stop(f"the database could not be used ({reason(error)})")
+        except (InternalError, ServerBusy) as error:
+            stop(f"the database could not be used ({reason(error)})", code_of(error))

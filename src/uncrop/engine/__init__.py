@@ -77,7 +77,7 @@ def extend(
     image
         (height, width, channels) uint8 or uint16, at least 16 x 16; 1 channel is grey, 2 grey + alpha, 3 RGB, 4 RGBA.
     sides
-        Pixels to add on each side, up to 2000; negative numbers crop.
+        Pixels to add on each side, up to 65500; negative numbers crop.
     seed
         0 to 4294967295. The same photo, sides, quality and seed give the same bytes, whatever the number of threads.
     quality

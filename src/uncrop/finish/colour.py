@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from uncrop.finish.work import bands, runs
+from uncrop.finish.work import bands, runs, writeable
+from uncrop.model import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     Eighths: TypeAlias = NDArray[np.int16]
 
 BLOCK = 16  # pixels; side of the blocks that are compared
-SAMPLES = (2, 6, 10, 14)  # rows and columns of a block whose crossings stand for all of it
+SAMPLE = 4  # every 4th row and column of a block; where they cross stands for all of it
 TRUST = 24.0  # grey levels; a block that differs by more is probably other content, not another colour
 LIMIT = 32.0  # grey levels; no correction is larger
-STEPS = 2 * BLOCK  # from one block's centre to the next, in half pixels
-PARTS = 8  # of a grey level; LIMIT * STEPS * PARTS is below 2**15
+STEP_BITS = 5  # of the steps from one block's centre to the next, in half pixels
+STEPS = 1 << STEP_BITS
+PART_BITS = 3  # of the parts of a grey level; LIMIT * PARTS is far below 2**15
+PARTS = 1 << PART_BITS
 NOTICEABLE = 0.5  # grey levels; below it nothing is touched
 
 
@@ -37,12 +40,7 @@ def match_colour(work: Work) -> Work:
     field = _field(work)
     if field is None or float(np.abs(field).max()) < NOTICEABLE:
         return work
-    kept = work.canvas.kept
-    # Cell (0, 0) of the field lies so far left and above that a cell begins exactly at the original's corner.
-    origin = (kept.y - BLOCK * _cells(kept.y), kept.x - BLOCK * _cells(kept.x))
-    eighths = np.rint(field * PARTS).astype(np.int16)
-    for rows, columns in _made(work):
-        _add(work.pixels, eighths, rows, columns, origin)
+    _add(work, np.rint(field * PARTS).astype(np.int16))
     return work
 
 
@@ -55,11 +53,12 @@ def _field(work: Work) -> Field | None:
     canvas, kept = work.canvas, work.canvas.kept
     if min(kept.width, kept.height) < BLOCK:
         return None
-    difference = _means(work.original) - _means(work.pixels[work.inside])
+    whole = Rect(x=0, y=0, width=kept.width, height=kept.height)
+    difference = _means(work.original, whole) - _means(work.pixels, kept)
     weight = 1 / (1 + (np.abs(difference).max(axis=-1, keepdims=True) / TRUST) ** 2)
     if work.opacity is not None:
         # A block counts by the share of it that stays.
-        weight = weight * _means((work.opacity == 255)[..., None].view(np.uint8))
+        weight = weight * _means((work.opacity == 255)[..., None].view(np.uint8), whole)
     before = (_cells(kept.y), _cells(kept.x))
     after = (_cells(canvas.height - kept.y) - difference.shape[0], _cells(canvas.width - kept.x) - difference.shape[1])
     around = ((before[0], after[0]), (before[1], after[1]), (0, 0))
@@ -67,15 +66,12 @@ def _field(work: Work) -> Field | None:
     return np.clip(filled, -LIMIT, LIMIT, out=filled)
 
 
-def _means(pixels: NDArray[np.uint8]) -> Field:
-    """Return the means of whole blocks, (height // BLOCK, width // BLOCK, channels), from a grid of samples in each."""
-    rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
-    used = pixels[: rows * BLOCK, : columns * BLOCK]
-    sums = np.zeros((rows, columns, pixels.shape[2]), np.uint16)
-    for row in SAMPLES:
-        for column in SAMPLES:
-            sums += used[row::BLOCK, column::BLOCK]
-    means: Field = sums.astype(np.float32) / np.float32(len(SAMPLES) ** 2)
+def _means(pixels: NDArray[np.uint8], part: Rect) -> Field:
+    """Return the means of the part's whole blocks, (rows of blocks, columns of blocks, channels), from samples."""
+    from uncrop.finish.kernels import sample_means
+
+    means = np.empty((part.height // BLOCK, part.width // BLOCK, pixels.shape[2]), np.float32)
+    sample_means(writeable(pixels), part.y, part.x, means)
     return means
 
 
@@ -107,35 +103,53 @@ def _double(field: Field) -> Field:
 
 
 def _made(work: Work) -> Iterator[tuple[slice, slice]]:
-    """Yield rectangles that hold all made pixels, each grown by one pixel into the original for the seam."""
-    made = np.ones((work.canvas.height, work.canvas.width), np.bool_)
-    made[work.inside] = False if work.opacity is None else work.opacity < 255
+    """Yield rectangles that hold all made pixels once, each grown by one pixel into the original for the seam."""
+    canvas, kept = work.canvas, work.canvas.kept
+    if work.opacity is None:
+        top, bottom = _grown(kept.y, kept.y + kept.height, canvas.height)
+        left, right = _grown(kept.x, kept.x + kept.width, canvas.width)
+        yield slice(0, top), slice(0, canvas.width)
+        yield slice(bottom, canvas.height), slice(0, canvas.width)
+        yield slice(top, bottom), slice(0, left)
+        yield slice(top, bottom), slice(right, canvas.width)
+        return
+    made = np.ones((canvas.height, canvas.width), np.bool_)
+    np.less(work.opacity, 255, out=made[work.inside])
     for rows in bands(made.shape[0]):
         columns = np.asarray(made[max(rows.start - 1, 0) : rows.stop + 1].any(axis=0))
-        for run in runs(columns):
-            yield rows, slice(max(run.start - 1, 0), min(run.stop + 1, made.shape[1]))
+        grown = columns.copy()
+        grown[1:] |= columns[:-1]
+        grown[:-1] |= columns[1:]
+        for run in runs(grown):
+            yield rows, run
 
 
-def _add(pixels: NDArray[np.uint8], field: Eighths, rows: slice, columns: slice, origin: tuple[int, int]) -> None:
-    """Add the bilinearly enlarged field to a rectangle; in 16-bit integers, a third of the time of floats."""
-    above, below, down = _positions(rows, origin[0], field.shape[0])
-    left, right, across = _positions(columns, origin[1], field.shape[1])
-    near = field[above[0] : below[-1] + 1]
-    # np.take, for indexing would leave the columns far apart in memory.
-    wide = near.take(left, axis=1) * (STEPS - across)[:, None] + near.take(right, axis=1) * across[:, None]
-    wide = (wide + STEPS // 2) // STEPS
-    change = wide[above - above[0]]
-    change *= (STEPS - down)[:, None, None]
-    change += wide[below - above[0]] * down[:, None, None]
-    change += STEPS * PARTS // 2
-    change >>= (STEPS * PARTS).bit_length() - 1
-    change += pixels[rows, columns]
-    pixels[rows, columns] = np.clip(change, 0, 255, out=change)
+def _grown(start: int, end: int, size: int) -> tuple[int, int]:
+    """Move both ends of the original into it by a pixel, but not where nothing is made beyond them."""
+    start = min(start + 1, end) if start else 0
+    return start, max(start, end - 1) if end < size else size
 
 
-def _positions(pixels: slice, origin: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Eighths]:
-    """Say between which cells each pixel's centre lies, and how many of the steps from the one to the other."""
-    steps = 2 * (np.arange(pixels.start, pixels.stop) - origin) + 1 - BLOCK
+def _add(work: Work, field: Eighths) -> None:
+    """Add the bilinearly enlarged field to what was made."""
+    from uncrop.finish.kernels import add_field
+
+    height, width, channels = work.pixels.shape
+    whole, wide = work.pixels.reshape(height, -1), np.empty((2, width * channels), np.int16)
+    rows = _positions(height, work.canvas.kept.y, field.shape[0])
+    columns = _positions(width, work.canvas.kept.x, field.shape[1])
+    for down, across in _made(work):
+        extent = (down.start, down.stop, across.start, across.stop)
+        add_field(whole, extent, field, rows, columns, (STEP_BITS, PART_BITS), wide)
+
+
+def _positions(size: int, kept: int, cells: int) -> NDArray[np.int32]:
+    """Say between which cells each pixel's centre lies, and how many of the steps from the one to the other.
+
+    The first cell begins so far before the canvas that one begins exactly where the original does, at ``kept``.
+    """
+    first = kept - BLOCK * _cells(kept)
+    steps = 2 * (np.arange(size, dtype=np.int32) - first) + 1 - BLOCK
     steps = np.clip(steps, 0, STEPS * (cells - 1))
     low = steps // STEPS
-    return low, np.minimum(low + 1, cells - 1), (steps % STEPS).astype(np.int16)
+    return np.stack((low, np.minimum(low + 1, cells - 1), steps % STEPS)).astype(np.int32)

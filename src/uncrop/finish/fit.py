@@ -14,23 +14,28 @@ if TYPE_CHECKING:
 
 # Every 8th pixel of every 8th row tells the mean of millions to a fraction of a grey level.
 STRIDE = 8
+# Enlarged by more than this, what was made looks soft beside the photo.
+NOTICEABLE = 1.5
 
 
 def fit(work: Work) -> Work:
-    """Resize what the provider sent to the canvas and measure the drift on the part that should have stayed."""
+    """Resize what the provider sent to the canvas, and measure by how much it had repainted what should have stayed."""
     canvas, pixels, warnings = work.canvas, work.pixels, work.warnings
     height, width = pixels.shape[:2]
     if (height, width) != (canvas.height, canvas.width):
         if work.exact_size:
             warnings += (f"the provider sent {width}x{height}; resized to {canvas.width}x{canvas.height}",)
+        factor = max(canvas.width / width, canvas.height / height)
+        if factor > NOTICEABLE:
+            warnings += (f"what was made was enlarged {factor:.1f} times to the canvas",)
         pixels = codec.resize(pixels, canvas.width, canvas.height)
     if not pixels.flags.writeable:
         pixels = pixels.copy()
     work = replace(work, pixels=pixels, warnings=warnings)
-    return replace(work, drift=_drift(work))
+    return replace(work, repaint_difference=_repaint_difference(work))
 
 
-def _drift(work: Work) -> float | None:
+def _repaint_difference(work: Work) -> float | None:
     sample = (slice(None, None, STRIDE), slice(None, None, STRIDE))
     made = work.pixels[work.inside][sample].astype(np.int16)
     difference = np.abs(made - work.original[sample]).mean(axis=-1)

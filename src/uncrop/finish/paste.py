@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from uncrop.finish.work import bands, runs
+from uncrop.finish.work import writeable
 
 if TYPE_CHECKING:
     from uncrop.finish.work import Work
@@ -14,20 +12,12 @@ if TYPE_CHECKING:
 
 def paste_original(work: Work) -> Work:
     """Put every pixel that stays where it was; half transparent ones are laid over what was made."""
-    place = work.pixels[work.inside]
+    from uncrop.finish.kernels import lay_over
+
     if work.opacity is None:
-        place[...] = work.original
+        work.pixels[work.inside] = work.original
         return work
-    stays = work.opacity == 255
-    for rows in bands(stays.shape[0]):
-        whole = stays[rows].all(axis=0)
-        for run in runs(whole):
-            place[rows, run] = work.original[rows, run]
-        for run in runs(stays[rows].any(axis=0) & ~whole):
-            np.copyto(place[rows, run], work.original[rows, run], where=stays[rows, run, None])
-    partly = (work.opacity > 0) & ~stays
-    if partly.any():
-        share = work.opacity[partly][:, None].astype(np.float32) / 255
-        mixed = work.original[partly] * share + place[partly] * (1 - share)
-        place[partly] = np.rint(mixed).astype(np.uint8)
+    kept, channels = work.canvas.kept, work.pixels.shape[2]
+    whole, original = (pixels.reshape(pixels.shape[0], -1) for pixels in (work.pixels, writeable(work.original)))
+    lay_over(whole, kept.y, kept.x * channels, original, writeable(work.opacity))
     return work

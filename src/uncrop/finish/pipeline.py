@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from uncrop.finish.colour import match_colour
+import numpy as np
+
+from uncrop.finish.colour import BLOCK, match_colour
 from uncrop.finish.fit import fit
 from uncrop.finish.paste import paste_original
 from uncrop.finish.seam import blend_seam
 from uncrop.finish.work import Work, begin
-from uncrop.model import Picture
+from uncrop.model import Picture, Placement, Rect
 
 if TYPE_CHECKING:
     from uncrop.model import Fill, Task
@@ -30,4 +32,16 @@ def finish(task: Task, fill: Fill) -> Picture:
     work = begin(task, fill)
     for step in STEPS:
         work = step(work)
-    return Picture(pixels=work.pixels, warnings=work.warnings, drift=work.drift)
+    return Picture(pixels=work.pixels, warnings=work.warnings, repaint_difference=work.repaint_difference)
+
+
+def warm_up() -> None:
+    """Compile the steps' kernels ahead of the first picture, which otherwise waits some seconds for them."""
+    pixels = np.zeros((2 * BLOCK, BLOCK, 3), np.uint8)
+    part = Rect(x=0, y=0, width=BLOCK, height=BLOCK)
+    canvas = Placement(width=BLOCK, height=2 * BLOCK, source=part, kept=part)
+    opacity = np.full((BLOCK, BLOCK), 255, np.uint8)
+    opacity[-1] = 254
+    work = Work(canvas=canvas, original=pixels[:BLOCK] + 9, opacity=opacity, pixels=pixels, exact_size=True)
+    for step in STEPS:
+        work = step(work)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from uncrop.model import Fill, Placement, Rect, Task
+    from uncrop.model import Fill, Pixels, Placement, Rect, Task
 
 BAND = 64  # rows
 
@@ -35,7 +35,7 @@ class Work:
     pixels
         What the provider made: (height, width, 3) uint8, (canvas.height, canvas.width) after the step ``fit``, from
         which on the pipeline owns them and may write to them.
-    drift
+    repaint_difference
         Mean absolute difference to the original inside it, 0..255.
     """
 
@@ -44,7 +44,7 @@ class Work:
     opacity: NDArray[np.uint8] | None = field(repr=False)
     pixels: NDArray[np.uint8] = field(repr=False)
     exact_size: bool
-    drift: float | None = None
+    repaint_difference: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -58,10 +58,26 @@ def bands(height: int) -> Iterator[slice]:
     return (slice(top, min(top + BAND, height)) for top in range(0, height, BAND))
 
 
+def writeable(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels that may be written to, and lie in one piece; Numba would compile once more for others."""
+    return np.require(pixels, requirements=("C", "W"))
+
+
 def runs(flags: NDArray[np.bool_]) -> Iterator[slice]:
     """Yield each unbroken run of ``True`` in a line."""
     edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
     return (slice(*ends) for ends in zip(edges[::2], edges[1::2], strict=True))
+
+
+def scale_photo(photo: Pixels, canvas: Placement) -> NDArray[np.uint8] | None:
+    """Make the part of the photo that is used, in RGB at the canvas's scale; ``None`` where the scale is the photo's.
+
+    Providers that draw the photo into a frame of the canvas's extent need the same pixels, so that it is done once.
+    """
+    source, kept = canvas.source, canvas.kept
+    if (source.width, source.height) == (kept.width, kept.height):
+        return None
+    return codec.resize(arrays.to_rgb8(photo[_index(source)]), kept.width, kept.height)
 
 
 def begin(task: Task, fill: Fill) -> Work:
@@ -69,15 +85,12 @@ def begin(task: Task, fill: Fill) -> Work:
     canvas = task.job.placement
     photo = task.photo[_index(canvas.source)]
     opacity = _opacity(task, photo)
-    original = arrays.to_rgb8(photo)
-    kept = canvas.kept
-    if original.shape[:2] != (kept.height, kept.width):
-        original = codec.resize(original, kept.width, kept.height)
-        if opacity is not None:
-            opacity = codec.resize(opacity[..., None], kept.width, kept.height)[..., 0]
+    scaled = scale_photo(task.photo, canvas) if task.scaled is None else task.scaled
+    if scaled is not None and opacity is not None:
+        opacity = codec.resize(opacity[..., None], canvas.kept.width, canvas.kept.height)[..., 0]
     return Work(
         canvas=canvas,
-        original=original,
+        original=arrays.to_rgb8(photo) if scaled is None else scaled,
         opacity=opacity,
         pixels=arrays.to_rgb8(fill.pixels),
         exact_size=task.job.provider.geometry.speaks != "mask",
@@ -88,7 +101,8 @@ def _opacity(task: Task, photo: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArr
     alpha = arrays.alpha8(photo)
     if task.mask is None:
         return None if alpha is None or bool((alpha == 255).all()) else alpha
-    keep = np.where(task.mask[_index(task.job.placement.source)], np.uint8(0), np.uint8(255))
+    # 1 less than a byte of 0 is 255: True, which is to be made, becomes 0, and False 255.
+    keep = np.subtract(task.mask[_index(task.job.placement.source)].view(np.uint8), np.uint8(1))
     return keep if alpha is None else np.minimum(keep, alpha)
 
 

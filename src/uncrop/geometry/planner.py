@@ -70,10 +70,16 @@ def on_grid(placement: Placement, grid: int) -> Frame:
     )
 
 
-def choose_frame(placement: Placement, geometry: GeometryFacts) -> Frame | Obstacle:
+def choose_frame(placement: Placement, geometry: GeometryFacts) -> Frame:
     """Choose the frame nearest in shape to the canvas, among those that the provider makes.
 
-    The canvas is scaled to fit inside and centred, never distorted; what is left over is padding.
+    The canvas is scaled to fit inside and centred, never distorted; what is left over is padding. So there is one for
+    every canvas.
+
+    Raises
+    ------
+    ValueError
+        The provider's limits leave no frame at all.
     """
     width, height = placement.width, placement.height
     if geometry.sizes:
@@ -83,9 +89,12 @@ def choose_frame(placement: Placement, geometry: GeometryFacts) -> Frame | Obsta
         return frame_of_size(placement, *best)
     area = _clamped(width * height, geometry)
     frames = [frame_of_size(placement, *size) for size in _free_sizes(width, height, geometry)]
-    if not frames:
-        return Obstacle(quantity="canvas_ratio", value=width / height, limit=geometry.max_ratio or math.inf)
-    return min(frames, key=lambda frame: _cost(frame, area))
+    if frames:
+        return min(frames, key=lambda frame: _cost(frame, area))
+    # The canvas is too small or too narrow for the limits. What is nearest in shape has the least padding.
+    shape = math.log(width / height)
+    nearest = min(possible_sizes(width, height, geometry), key=lambda size: abs(math.log(size[0] / size[1]) - shape))
+    return frame_of_size(placement, *nearest)
 
 
 def frame_of_size(placement: Placement, width: int, height: int) -> Frame:
@@ -112,18 +121,26 @@ def _inside(start: int, extent: int, whole: int, origin: int, scaled: int) -> tu
 def _obstacle(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
     longest, shortest = max(frame.width, frame.height), min(frame.width, frame.height)
     photo = frame.photo
+    shown = min(photo.width, photo.height)
     added = max(photo.x, photo.y, frame.width - photo.x - photo.width, frame.height - photo.y - photo.height)
     limits = (
         ("side", added, geometry.max_side),
         ("canvas_edge", longest, geometry.max_edge),
         ("canvas_pixels", frame.width * frame.height, geometry.max_pixels),
         ("canvas_ratio", longest / shortest, geometry.max_ratio),
+        ("photo_ratio", max(photo.width, photo.height) / shown, geometry.max_photo_ratio),
     )
     for quantity, value, limit in limits:
         if limit is not None and value > limit:
             return Obstacle(quantity=quantity, value=value, limit=limit)
-    if shortest < geometry.min_edge:
-        return Obstacle(quantity="canvas_edge", value=shortest, limit=geometry.min_edge)
+    for quantity, value, least in (
+        ("canvas_edge", shortest, geometry.min_edge),
+        ("canvas_pixels", frame.width * frame.height, geometry.min_pixels),
+        # Who crops by itself is sent the whole photo, which was measured before.
+        ("photo_edge", geometry.min_photo_edge if geometry.crops else shown, geometry.min_photo_edge),
+    ):
+        if value < least:
+            return Obstacle(quantity=quantity, value=value, limit=least)
     return None
 
 
@@ -137,6 +154,20 @@ def _free_sizes(width: int, height: int, geometry: GeometryFacts) -> Iterator[tu
         columns = round(rows * ratio / grid) * grid
         if _is_possible(columns, rows, geometry):
             yield columns, rows
+
+
+def possible_sizes(width: int, height: int, geometry: GeometryFacts) -> Iterator[tuple[int, int]]:
+    """Yield, for every number of rows within the limits, the width nearest to the shape ``width`` : ``height``."""
+    grid, most = geometry.grid, geometry.max_ratio or math.inf
+    least = max(geometry.min_edge, math.isqrt(geometry.min_pixels - 1) + 1, width, height)
+    edge = _up(2 * least, grid) if geometry.max_edge is None else geometry.max_edge
+    for rows in range(_up(geometry.min_edge, grid), edge + 1, grid):
+        low = max(geometry.min_edge, -(-geometry.min_pixels // rows), math.ceil(rows / most))
+        high = min(edge, rows * most)
+        high = high if geometry.max_pixels is None else min(high, geometry.max_pixels // rows)
+        columns = min(max(round(rows * width / height / grid), -(-low // grid)), high // grid) * grid
+        if columns >= low:
+            yield int(columns), rows
 
 
 def _is_possible(width: int, height: int, geometry: GeometryFacts) -> bool:

@@ -12,15 +12,23 @@ from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
 from uncrop.errors import ImageTooLarge, InvalidImage
-from uncrop.imaging import arrays, jpeg, jpeg_pixels, png, png_read, png_write
-from uncrop.imaging.header import SIDEWAYS, read_header
+from uncrop.imaging import arrays, text
+from uncrop.imaging import resample as resampling
+from uncrop.imaging.header import SIDEWAYS
+from uncrop.imaging.jpeg import pixels as jpeg_pixels
+from uncrop.imaging.jpeg.layout import JpegLayout, icc_of, with_metadata
 from uncrop.imaging.limits import MAX_SIDES
-from uncrop.imaging.metadata import NO_METADATA, icc_channels
+from uncrop.imaging.metadata.icc import icc_channels
+from uncrop.imaging.metadata.kept import NO_METADATA
+from uncrop.imaging.png import read as png_read
+from uncrop.imaging.png import write as png_write
+from uncrop.imaging.png.layout import PngLayout
+from uncrop.imaging.webp.layout import WebpLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from uncrop.model import ImageFormat, ImageHeader, JpegFacts, Metadata, Pixels
+    from uncrop.model import ImageFormat, ImageHeader, JpegFacts, Metadata, OpenedFile, Pixels
 
 WEBP_QUALITY = 90
 # Methods 1 and 2 take a fifth and a third longer for files that are hardly smaller.
@@ -40,7 +48,7 @@ DECODER_ERRORS = (
 )
 
 
-def decode(data: bytes, header: ImageHeader) -> Pixels:
+def decode(file: OpenedFile) -> Pixels:
     """Decode the whole file and turn the picture upright.
 
     Returns
@@ -54,7 +62,8 @@ def decode(data: bytes, header: ImageHeader) -> Pixels:
     InvalidImage
         When the file is damaged or cut off anywhere, even where a lenient decoder would show something.
     """
-    pixels = {"JPEG": _decode_jpeg, "PNG": _decode_png, "WEBP": _decode_webp}[header.format](data, header)
+    header = file.header
+    pixels = _decode(file)
     width, height = header.width, header.height
     if header.orientation in SIDEWAYS:
         width, height = height, width
@@ -63,16 +72,21 @@ def decode(data: bytes, header: ImageHeader) -> Pixels:
     return arrays.upright(pixels, header.orientation)
 
 
-def decode_answer(data: bytes) -> tuple[Pixels, ImageHeader]:
-    """Decode what a provider sent, as strictly as what a caller sends, to 8 bits.
+def _decode(file: OpenedFile) -> Pixels:
+    match file.layout:
+        case JpegLayout() as layout:
+            return _decode_jpeg(file.data, file.header, layout)
+        case PngLayout() as layout:
+            return png_read.read_pixels(file.data, layout)
+        case WebpLayout():
+            return _decode_webp(file.data, file.header)
+        case other:
+            raise TypeError(f"no layout of a file: {type(other).__name__}")
 
-    Raises
-    ------
-    InvalidImage, UnsupportedImageFormat, ImageTooLarge
-        When it is not one whole still picture.
-    """
-    header = read_header(data)
-    return arrays.to_8bit(decode(data, header)), replace(header, bits=8)
+
+def decode_8bit(file: OpenedFile) -> NDArray[np.uint8]:
+    """Decode the whole file as ``decode`` does, and round its samples to 8 bits."""
+    return arrays.to_8bit(decode(file))
 
 
 def encode(
@@ -127,6 +141,8 @@ def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -
     """
     if box is None and pixels.shape[:2] == (height, width):
         return pixels
+    if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
+        return resampling.resample(pixels, width, height, box=box)  # type: ignore[arg-type]
     if pixels.dtype == np.uint8:
         small = _image(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
         return np.asarray(small).reshape(height, width, -1)
@@ -135,6 +151,13 @@ def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -
         for plane in np.moveaxis(pixels, 2, 0)
     ]
     return np.stack(planes, axis=2).round().clip(0, 65535).astype(np.uint16)
+
+
+def warm_up() -> None:
+    """Compile this package's kernels ahead of the first picture, which otherwise waits some seconds for them."""
+    png_read.warm_up()
+    resampling.warm_up()
+    text.warm_up()
 
 
 def _check_sides(pixels: Pixels, image_format: ImageFormat) -> None:
@@ -147,16 +170,11 @@ def _check_sides(pixels: Pixels, image_format: ImageFormat) -> None:
         )
 
 
-def _decode_jpeg(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
-    pixels = jpeg_pixels.decode(data, header)
+def _decode_jpeg(data: bytes, header: ImageHeader, layout: JpegLayout) -> NDArray[np.uint8]:
+    pixels = jpeg_pixels.decode(data, header, layout)
     if header.mode != "CMYK":
         return pixels
-    layout = jpeg.read_layout(data)
-    return _cmyk_to_rgb(pixels, jpeg.icc_of(data, layout), inverted=layout.adobe)
-
-
-def _decode_png(data: bytes, _header: ImageHeader) -> Pixels:
-    return png_read.read_pixels(data, png.read_layout(data))
+    return _cmyk_to_rgb(pixels, icc_of(data, layout), inverted=layout.adobe)
 
 
 def _decode_webp(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
@@ -187,7 +205,7 @@ def _cmyk_to_rgb(pixels: NDArray[np.uint8], icc: bytes | None, *, inverted: bool
 def _encode_jpeg(pixels: Pixels, facts: JpegFacts | None, metadata: Metadata) -> bytes:
     flat = np.ascontiguousarray(arrays.to_8bit(arrays.flatten(pixels)))
     written = jpeg_pixels.encode(flat, facts)
-    return jpeg.with_metadata(written, icc=metadata.icc, exif=metadata.exif, xmp=metadata.xmp)
+    return with_metadata(written, icc=metadata.icc, exif=metadata.exif, xmp=metadata.xmp)
 
 
 def _encode_webp(pixels: Pixels, metadata: Metadata, *, lossless: bool) -> bytes:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from uncrop.model import Mask, Pixels
 
 
-def drift(first: Pixels, second: Pixels, mask: Mask | None = None) -> float | None:
+def mean_difference(first: Pixels, second: Pixels, mask: Mask | None = None) -> float | None:
     """Return the mean absolute difference of two pictures of one shape and depth, in their own levels.
 
     Parameters

@@ -1,15 +1,17 @@
-"""What a file says about itself, read without decoding a pixel."""
+"""Opening a file: what it says about itself, and where everything lies in it, found in one walk without decoding."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
-from uncrop.imaging import jpeg, png, webp
-from uncrop.imaging.exif import ExifFacts, read_exif
+from uncrop.imaging.jpeg import layout as jpeg
 from uncrop.imaging.limits import MAX_PIXELS, MAX_SIDES
-from uncrop.imaging.metadata import kept_metadata
-from uncrop.model import ImageHeader
+from uncrop.imaging.metadata.exif import ExifFacts, read_exif
+from uncrop.imaging.metadata.kept import kept_metadata
+from uncrop.imaging.png import layout as png
+from uncrop.imaging.webp import layout as webp
+from uncrop.model import ImageHeader, OpenedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +23,8 @@ SIDEWAYS = (5, 6, 7, 8)
 _PNG_MODES = {png.GREY: "L", png.RGB: "RGB", png.PALETTE: "P", png.GREY_ALPHA: "LA", png.RGBA: "RGBA"}
 
 
-def read_header(data: bytes) -> ImageHeader:
-    """Read format, upright size, kind of pixels and what is kept of the metadata.
+def open_file(data: bytes) -> OpenedFile:
+    """Find out format, upright size, kind of pixels, what is kept of the metadata, and where everything lies.
 
     The format is told by the content. The file's structure is walked through from end to end, which finds most damage,
     but whether the picture is whole only decoding tells.
@@ -41,7 +43,12 @@ def read_header(data: bytes) -> ImageHeader:
         if not data:
             raise InvalidImage("The image is empty")
         raise UnsupportedImageFormat
-    return _READERS[image_format](data)
+    return _OPENERS[image_format](data)
+
+
+def read_header(data: bytes) -> ImageHeader:
+    """Open a file for its header alone; see ``open_file``."""
+    return open_file(data).header
 
 
 def sniff(data: bytes) -> ImageFormat | None:
@@ -53,13 +60,13 @@ def sniff(data: bytes) -> ImageFormat | None:
     return "WEBP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
-def _jpeg(data: bytes) -> ImageHeader:
+def _jpeg(data: bytes) -> OpenedFile:
     layout = jpeg.read_layout(data)
     _check_size("JPEG", layout.width, layout.height)
     exif = read_exif(jpeg.exif_of(data, layout))
     channels: Literal[1, 3] = 1 if layout.components == 1 else 3
     width, height = _upright(layout.width, layout.height, exif)
-    return ImageHeader(
+    header = ImageHeader(
         format="JPEG",
         width=width,
         height=height,
@@ -72,9 +79,10 @@ def _jpeg(data: bytes) -> ImageHeader:
             icc=jpeg.icc_of(data, layout), exif=exif, xmp=jpeg.xmp_of(data, layout), colours=channels
         ),
     )
+    return OpenedFile(data=data, header=header, layout=layout)
 
 
-def _png(data: bytes) -> ImageHeader:
+def _png(data: bytes) -> OpenedFile:
     layout = png.read_layout(data)
     _check_still("PNG", layout.frames, animated=layout.frames > 1)
     _check_size("PNG", layout.width, layout.height)
@@ -83,7 +91,7 @@ def _png(data: bytes) -> ImageHeader:
     alpha = layout.transparent or layout.colour in (png.GREY_ALPHA, png.RGBA)
     channels: Literal[1, 2, 3, 4] = (2 if alpha else 1) if colours == 1 else (4 if alpha else 3)
     width, height = _upright(layout.width, layout.height, exif)
-    return ImageHeader(
+    header = ImageHeader(
         format="PNG",
         width=width,
         height=height,
@@ -95,15 +103,16 @@ def _png(data: bytes) -> ImageHeader:
         metadata=kept_metadata(icc=png.icc_of(data, layout), exif=exif, xmp=png.xmp_of(data, layout), colours=colours),
         lossless=True,
     )
+    return OpenedFile(data=data, header=header, layout=layout)
 
 
-def _webp(data: bytes) -> ImageHeader:
+def _webp(data: bytes) -> OpenedFile:
     layout = webp.read_layout(data)
     _check_still("WEBP", layout.frames, animated=layout.animated)
     _check_size("WEBP", layout.width, layout.height)
     exif = read_exif(layout.payload(data, b"EXIF"))
     width, height = _upright(layout.width, layout.height, exif)
-    return ImageHeader(
+    header = ImageHeader(
         format="WEBP",
         width=width,
         height=height,
@@ -117,9 +126,10 @@ def _webp(data: bytes) -> ImageHeader:
         ),
         lossless=layout.lossless,
     )
+    return OpenedFile(data=data, header=header, layout=layout)
 
 
-_READERS: dict[ImageFormat, Callable[[bytes], ImageHeader]] = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}
+_OPENERS: dict[ImageFormat, Callable[[bytes], OpenedFile]] = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}
 
 
 def _check_still(image_format: ImageFormat, frames: int, *, animated: bool) -> None:

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uncrop.errors import ImageTooLarge, InvalidImage, InvalidMask, UnsupportedImageFormat
-from uncrop.imaging import arrays, codec, png_write
-from uncrop.imaging.header import read_header, sniff
+from uncrop.imaging import arrays, codec
+from uncrop.imaging.header import open_file, sniff
 from uncrop.imaging.limits import MAX_MASK_BYTES
+from uncrop.imaging.png import read as png_read
+from uncrop.imaging.png import write as png_write
+from uncrop.imaging.png.layout import PngLayout
 
 if TYPE_CHECKING:
-    from uncrop.model import ImageHeader, Mask
+    from uncrop.model import Mask, OpenedFile
 
 # The one form that all compatible servers read, whether they look at alpha or at brightness: new pixels where it is
 # white and transparent, the old ones where it is black and opaque.
 EDIT, KEEP = (255, 255, 255, 0), (0, 0, 0, 255)
 
 
-def check_mask_header(data: bytes, width: int, height: int) -> None:
-    """Check all rules that the file's header can tell.
+def open_mask(data: bytes, width: int, height: int) -> OpenedFile:
+    """Open a mask's file and check all rules that its header can tell.
 
     Parameters
     ----------
@@ -37,7 +40,8 @@ def check_mask_header(data: bytes, width: int, height: int) -> None:
     """
     if len(data) >= MAX_MASK_BYTES:
         raise _broken("bytes", "The mask must be smaller than 4 MB", f"< {MAX_MASK_BYTES}", len(data))
-    header = _header(data)
+    file = _open(data)
+    header = file.header
     if header.channels not in (2, 4):
         raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", header.mode)
     if (header.width, header.height) != (width, height):
@@ -47,9 +51,10 @@ def check_mask_header(data: bytes, width: int, height: int) -> None:
             f"{width}x{height}",
             f"{header.width}x{header.height}",
         )
+    return file
 
 
-def decode_mask(data: bytes) -> Mask:
+def decode_mask(file: OpenedFile) -> Mask:
     """Decode a mask: (height, width), ``True`` where its alpha is 0.
 
     Raises
@@ -57,18 +62,25 @@ def decode_mask(data: bytes) -> Mask:
     InvalidMask
         When the file is corrupt, has no alpha, or has no transparent pixel at all.
     """
-    header = _header(data)
     try:
-        pixels = codec.decode(data, header)
+        mask = _transparent(file)
     except InvalidImage as error:
         raise _corrupt() from error
-    alpha = arrays.split_alpha(pixels)[1]
-    if alpha is None:
-        raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", header.mode)
-    mask: Mask = alpha == 0
+    if mask is None:
+        raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", file.header.mode)
     if not mask.any():
         raise _broken("transparent", "The mask must have at least one transparent pixel", "at least 1 pixel", 0)
     return mask
+
+
+def _transparent(file: OpenedFile) -> Mask | None:
+    """Tell where alpha is 0; ``None`` when there is no alpha."""
+    if isinstance(file.layout, PngLayout) and file.header.orientation == 1:
+        opaque = png_read.read_opacity(file.data, file.layout)
+        if opaque is not None:
+            return np.logical_not(opaque, out=opaque)
+    alpha = arrays.split_alpha(codec.decode(file))[1]
+    return None if alpha is None else alpha == 0
 
 
 def encode_mask(mask: Mask) -> bytes:
@@ -90,11 +102,11 @@ def encode_mask(mask: Mask) -> bytes:
     return data
 
 
-def _header(data: bytes) -> ImageHeader:
+def _open(data: bytes) -> OpenedFile:
     if sniff(data) != "PNG":
         raise _broken("format", "The mask must be a PNG", "PNG", sniff(data) or "unknown")
     try:
-        return read_header(data)
+        return open_file(data)
     except InvalidImage as error:
         raise _corrupt() from error
     except UnsupportedImageFormat as error:

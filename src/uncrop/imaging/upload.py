@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.imaging import arrays, codec, jpeg_pixels
-from uncrop.imaging.strip import strip
+from uncrop.imaging import arrays, codec
+from uncrop.imaging.jpeg import pixels as jpeg_pixels
+from uncrop.imaging.metadata.strip import strip
 
 if TYPE_CHECKING:
-    from uncrop.model import ImageFormat, ImageHeader, Pixels
+    from uncrop.model import ImageFormat, ImageHeader, OpenedFile, Pixels
 
 # At this quality and without subsampling, compressing once more costs next to nothing that a model could see.
 MIN_QUALITY = 95
@@ -23,15 +24,13 @@ PLAIN_MODES: dict[ImageFormat, tuple[str, ...]] = {
 }
 
 
-def upload_bytes(
-    data: bytes, header: ImageHeader, pixels: Pixels, *, formats: frozenset[ImageFormat]
-) -> tuple[bytes, ImageFormat]:
+def upload_bytes(file: OpenedFile, pixels: Pixels, *, formats: frozenset[ImageFormat]) -> tuple[bytes, ImageFormat]:
     """Make the file that a provider gets.
 
     Parameters
     ----------
-    data, header, pixels
-        The caller's file, its header, and its upright pixels; that they could be decoded proves that ``data`` is whole.
+    file, pixels
+        The caller's file and its upright pixels; that they could be decoded proves that the file is whole.
     formats
         What the provider takes; PNG must be among them.
 
@@ -41,8 +40,14 @@ def upload_bytes(
         The file and its format. Lossless where the caller's file can be sent stripped; else the upright pixels, a
         JPEG as a fine JPEG and anything else as a PNG of 8 bits.
     """
+    header = file.header
     if header.format in formats and header.orientation == 1 and _is_plain(header):
-        return strip(data, header), header.format
+        return strip(file), header.format
+    return encode_anew(header, pixels, formats=formats)
+
+
+def encode_anew(header: ImageHeader, pixels: Pixels, *, formats: frozenset[ImageFormat]) -> tuple[bytes, ImageFormat]:
+    """Encode upright pixels of a photo: those of a JPEG as a fine JPEG, any others as a PNG of 8 bits."""
     if header.format == "JPEG" and "JPEG" in formats and header.bits == 8:
         quality = max(MIN_QUALITY, header.jpeg.quality if header.jpeg else 0)
         return jpeg_pixels.write(np.ascontiguousarray(pixels), quality=quality, subsampling="444"), "JPEG"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from uncrop.errors import InvalidExtendParameters, InvalidFieldValue, MaskRequired
-from uncrop.geometry.sides import FIELDS, check_sides
+from uncrop.errors import InvalidFieldValue, MaskRequired
+from uncrop.geometry.notations import check_notation, sent_fields
+from uncrop.geometry.sides import check_sides
 from uncrop.model import ORGANIZATION_ID, ORGANIZATION_ID_RULE, Quality
 
 if TYPE_CHECKING:
@@ -65,31 +66,18 @@ def _check_taken(request: UncropRequest, facts: ProviderFacts) -> None:
 
 
 def _check_geometry(request: UncropRequest, facts: ProviderFacts) -> None:
-    """Refuse two kinds of geometry, none, or one that leaves nothing to be made. A side of 0 is as if absent."""
-    sides = request.sides
-    values = dict(zip(FIELDS, (sides.left, sides.right, sides.up, sides.down), strict=True))
-    sent = [name for name, value in values.items() if value]
-    if request.mask is not None:
-        if sent:
-            raise _excluding([*sent, "mask_file"], facts)
-        return
-    if not sent and facts.takes("mask_file"):
+    """Refuse two notations at once, none, or sides that leave nothing to be made."""
+    notation = check_notation(request)
+    if notation is None and facts.takes("mask_file"):
         raise MaskRequired(f"{facts.title} requires mask for this operation")
-    check_sides(sides)
-    if request.size is not None:
-        raise _excluding([*sent, "size"], facts)
-    if not facts.geometry.crops and max(values.values()) <= 0:
-        raise InvalidExtendParameters(
-            "At least one extend parameter must be positive, or nothing is to be made", details={"provider": facts.name}
+    if notation in {None, "sides"}:
+        check_sides(request.sides)
+    if request.size is not None and notation != "mask":
+        fields = [*sent_fields(request).get(notation or "", ()), "size"]
+        raise InvalidFieldValue(
+            f"size goes with mask_file alone, not with {' and '.join(fields[:-1])}; see output_size",
+            details={"fields": fields, "provider": facts.name},
         )
-
-
-def _excluding(fields: list[str], facts: ProviderFacts) -> InvalidFieldValue:
-    *sides, other = fields
-    return InvalidFieldValue(
-        f"{' and '.join(sides)} cannot be sent together with {other}",
-        details={"fields": fields, "provider": facts.name},
-    )
 
 
 def _check_seed(seed: int | None, facts: ProviderFacts) -> None:

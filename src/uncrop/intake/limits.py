@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncrop.errors import ImageTooLarge, InvalidImage
+from uncrop.errors import ImageTooLarge, InvalidExtendParameters, InvalidImage
 from uncrop.geometry.planner import Obstacle, plan_call
 from uncrop.imaging.limits import MAX_SIDES
 
 if TYPE_CHECKING:
-    from uncrop.model import ImageFormat, ImageHeader, Placement, ProviderFacts
+    from uncrop.model import ImageFormat, ImageHeader, Placement, ProviderFacts, Sides
 
 
 def check_bytes(image: bytes, facts: ProviderFacts) -> None:
@@ -41,19 +41,27 @@ def check_extent(header: ImageHeader, facts: ProviderFacts) -> None:
         )
 
 
-def check_output(canvas: Placement, answer_format: ImageFormat, max_pixels: int) -> None:
+def check_output(width: int, height: int, answer_format: ImageFormat, max_pixels: int) -> None:
     """Refuse a picture that is larger than it may be, or than its format can name."""
-    extent = {"width": canvas.width, "height": canvas.height}
-    if canvas.width * canvas.height > max_pixels:
+    extent = {"width": width, "height": height}
+    if width * height > max_pixels:
         megapixels = max_pixels / 1_000_000
         raise ImageTooLarge(
             "The extended image would be too large",
             details={**extent, "max_megapixels": int(megapixels) if megapixels.is_integer() else megapixels},
         )
-    if max(canvas.width, canvas.height) > MAX_SIDES[answer_format]:
+    if max(width, height) > MAX_SIDES[answer_format]:
         raise ImageTooLarge(
             f"The extended image would be too large for {answer_format}",
             details={**extent, "max_allowed": MAX_SIDES[answer_format], "unit": "pixels a side"},
+        )
+
+
+def check_made(sides: Sides, facts: ProviderFacts) -> None:
+    """Refuse a canvas on which nothing is to be made, unless the provider itself takes crops."""
+    if not facts.geometry.crops and max(sides.left, sides.right, sides.up, sides.down) <= 0:
+        raise InvalidExtendParameters(
+            "Nothing is to be made: at least one side must grow", details={"provider": facts.name}
         )
 
 
@@ -69,6 +77,6 @@ def check_plan(placement: Placement, facts: ProviderFacts) -> None:
                 "height": placement.height,
                 "limit": obstacle.quantity,
                 "value": round(obstacle.value, 3),
-                "max_allowed": obstacle.limit,
+                "max_allowed" if obstacle.value > obstacle.limit else "min_allowed": obstacle.limit,
             },
         )

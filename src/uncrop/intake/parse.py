@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from uncrop.geometry.notations import parse_ratio, placement_of_canvas, placement_of_ratio, placement_of_zoom, sides_of
+from uncrop.geometry.output import output_size
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import parse_size, placement_of_size
-from uncrop.imaging.header import read_header
-from uncrop.imaging.mask import check_mask_header
+from uncrop.imaging.header import open_file
+from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, quality_of
-from uncrop.intake.limits import check_bytes, check_extent, check_output, check_plan
+from uncrop.intake.limits import check_bytes, check_extent, check_made, check_output, check_plan
 from uncrop.model import Job
 
 if TYPE_CHECKING:
@@ -46,15 +48,20 @@ def parse(
     """
     check_fields(request, facts)
     check_bytes(request.image, facts)
-    header = read_header(request.image)
+    photo_file, mask_file = open_file(request.image), None
+    header = photo_file.header
     check_extent(header, facts)
     placement = _placement(request, header)
+    sides = sides_of(placement, header.width, header.height)
     answer_format = request.answer_format or facts.answer_format or header.format
-    check_output(placement, answer_format, facts.max_output_pixels or max_output_pixels)
+    check_output(placement.width, placement.height, answer_format, facts.max_output_pixels or max_output_pixels)
+    finished = _finished(request, placement)
+    check_output(*finished, answer_format, facts.max_output_pixels or max_output_pixels)
     if request.mask is None:
+        check_made(sides, facts)
         check_plan(placement, facts)
     else:
-        check_mask_header(request.mask, header.width, header.height)
+        mask_file = open_mask(request.mask, header.width, header.height)
     row = facts.field("seed")
     seed = request.seed
     if seed is None and row is not None and row.maximum is not None:
@@ -62,8 +69,11 @@ def parse(
     return Job(
         request=request,
         provider=facts,
-        header=header,
+        photo_file=photo_file,
+        mask_file=mask_file,
         placement=placement,
+        sides=sides,
+        output_size=finished,
         seed=seed,
         quality=quality_of(request),
         answer_format=answer_format,
@@ -71,7 +81,23 @@ def parse(
 
 
 def _placement(request: UncropRequest, header: ImageHeader) -> Placement:
+    width, height, anchor = header.width, header.height, request.anchor or "center"
+    if request.aspect_ratio is not None:
+        return placement_of_ratio(width, height, parse_ratio(request.aspect_ratio), anchor)
+    if request.zoom_out is not None:
+        return placement_of_zoom(width, height, request.zoom_out, anchor)
+    if request.canvas_width is not None and request.canvas_height is not None:
+        place = None
+        if request.canvas_x is not None and request.canvas_y is not None:
+            place = (request.canvas_x, request.canvas_y)
+        return placement_of_canvas(width, height, (request.canvas_width, request.canvas_height), place, anchor)
     if request.mask is None:
-        return placement_of_sides(header.width, header.height, request.sides)
-    size = None if request.size is None else parse_size(request.size)
-    return placement_of_size(header.width, header.height, size)
+        return placement_of_sides(width, height, request.sides)
+    return placement_of_size(width, height, None if request.size is None else parse_size(request.size))
+
+
+def _finished(request: UncropRequest, placement: Placement) -> tuple[int, int]:
+    """Return the size of the finished picture."""
+    if request.output_size is None:
+        return placement.width, placement.height
+    return output_size(request.output_size, placement.width, placement.height)

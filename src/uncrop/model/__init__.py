@@ -15,6 +15,7 @@ from uncrop.model.pictures import (
     ImageHeader,
     JpegFacts,
     Metadata,
+    OpenedFile,
     Progress,
     Quality,
 )
@@ -31,7 +32,9 @@ from uncrop.model.requests import (
     ORGANIZATION_ID,
     ORGANIZATION_ID_RULE,
     Caller,
+    Options,
     UncropRequest,
+    form_values,
 )
 from uncrop.model.shapes import Frame, Placement, Rect, Sides
 from uncrop.model.stages import (
@@ -67,6 +70,8 @@ __all__ = [
     "JpegFacts",
     "Mask",
     "Metadata",
+    "OpenedFile",
+    "Options",
     "Picture",
     "PictureFacts",
     "Pixels",
@@ -84,4 +89,5 @@ __all__ = [
     "UncropRequest",
     "UncropResult",
     "UploadFacts",
+    "form_values",
 ]

@@ -52,3 +52,16 @@ class ImageHeader:
     jpeg: JpegFacts | None
     metadata: Metadata
     lossless: bool = False  # the file holds its pixels exactly, as every PNG does
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenedFile:
+    """A picture's file, opened once: its bytes, what they say, and where everything lies in them.
+
+    ``layout`` is what the walk through the file's structure found: a ``JpegLayout``, ``PngLayout`` or ``WebpLayout`` of
+    ``uncrop.imaging``, the only package that looks into it.
+    """
+
+    data: bytes = field(repr=False)
+    header: ImageHeader
+    layout: object = field(repr=False)

@@ -36,6 +36,8 @@ class SettingFacts:
         Without a value, set or by default, the provider is not configured.
     minimum, maximum
         Of an integer or a number.
+    choices
+        The values that a text may have; any, when empty.
     """
 
     name: str
@@ -45,6 +47,7 @@ class SettingFacts:
     required: bool = False
     minimum: float | None = None
     maximum: float | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,8 +95,8 @@ class GeometryFacts:
         What it makes may be smaller than the canvas that was asked for, and is enlarged afterwards.
     min_edge, max_edge, min_pixels, max_pixels, max_ratio
         Limits of the canvas that one call makes; the ratio is that of its longer edge to its shorter one.
-    min_photo_edge, max_photo_pixels
-        Limits of the photo that is sent.
+    min_photo_edge, max_photo_pixels, max_photo_ratio
+        Limits of the photo that is sent; the ratio is that of its longer edge to its shorter one.
     """
 
     speaks: GeometryKind
@@ -109,6 +112,7 @@ class GeometryFacts:
     max_ratio: float | None = None
     min_photo_edge: int = 1
     max_photo_pixels: int | None = None
+    max_photo_ratio: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

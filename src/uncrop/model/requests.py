@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from uncrop.model.shapes import Sides
 
@@ -30,7 +30,15 @@ class UncropRequest:
     size: str | None = None
     quality: str | None = None
     confidence_map: bool = False
-    answer_format: ImageFormat | None = None  # for files and Python callers; the wire has no such field
+    aspect_ratio: str | None = None
+    canvas_width: int | None = None
+    canvas_height: int | None = None
+    canvas_x: int | None = None
+    canvas_y: int | None = None
+    zoom_out: int | None = None
+    anchor: str | None = None
+    output_size: str | None = None
+    answer_format: ImageFormat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,3 +47,39 @@ class Caller:
 
     organization_id: str | None = None
     key_id: str | None = None
+
+
+class Options(TypedDict, total=False):
+    """What may be asked beside the photo and its sides; what is absent, or ``None``, is as if not sent.
+
+    seed, quality, prompt, size, confidence_map
+        Where the provider takes them: the same seed gives the same picture; ``fast``, ``standard`` or ``best``; what to
+        continue with; with a mask, the output size; whether the result has a grey PNG, the lighter the surer.
+    aspect_ratio, canvas, position, zoom_out, anchor
+        In place of sides: a ratio such as ``"16:9"``; the canvas's width and height, and where the photo's top left
+        corner lies on it; per cent to zoom out, 1..90; where the photo lies, such as ``"left"`` or ``"top-right"``.
+    output_size, output_format
+        The finished picture's size, such as ``"1920x1080"``, of the canvas's shape; ``"JPEG"``, ``"PNG"`` or
+        ``"WEBP"``.
+    """
+
+    seed: int | None
+    quality: str | None
+    prompt: str | None
+    size: str | None
+    confidence_map: bool
+    aspect_ratio: str | None
+    canvas: tuple[int, int] | None
+    position: tuple[int, int] | None
+    zoom_out: int | None
+    anchor: str | None
+    output_size: str | None
+    output_format: ImageFormat | None
+
+
+def form_values(options: Options) -> dict[str, Any]:
+    """Return options under the names of the form's fields: pairs of numbers become two fields, absent ones are out."""
+    values: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    for name, fields in (("canvas", ("canvas_width", "canvas_height")), ("position", ("canvas_x", "canvas_y"))):
+        values |= dict(zip(fields, values.pop(name, ()), strict=False))
+    return values

@@ -14,7 +14,10 @@ from uncrop.model.requests import Caller
 from uncrop.model.shapes import Sides
 
 if TYPE_CHECKING:
-    from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, Pixels, Quality
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, OpenedFile, Pixels, Quality
     from uncrop.model.provider_facts import ProviderFacts
     from uncrop.model.requests import UncropRequest
     from uncrop.model.shapes import Placement
@@ -26,11 +29,19 @@ class Job:
 
     request: UncropRequest
     provider: ProviderFacts
-    header: ImageHeader
+    photo_file: OpenedFile
+    mask_file: OpenedFile | None = None
     placement: Placement
+    sides: Sides  # that make the placement; negative where the photo is cropped
+    output_size: tuple[int, int]  # width and height of the finished picture
     seed: int | None
     quality: Quality
     answer_format: ImageFormat
+
+    @property
+    def header(self) -> ImageHeader:
+        """What the photo's file says about itself."""
+        return self.photo_file.header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +58,8 @@ class Task:
 
     job: Job
     photo: Pixels = field(repr=False)  # (header.height, header.width, header.channels)
+    # The used part of the photo as RGB, (kept.height, kept.width, 3), where the placement scales it.
+    scaled: NDArray[np.uint8] | None = field(default=None, repr=False)
     mask: Mask | None = field(default=None, repr=False)  # photo's extent; True = to be made
 
 
@@ -90,7 +103,8 @@ class Picture:
 
     pixels: Pixels = field(repr=False)
     warnings: tuple[str, ...] = ()
-    drift: float | None = None  # mean absolute difference, 0..255, by which the provider had repainted the original
+    # Mean absolute difference, 0..255, by which the provider had repainted the original.
+    repaint_difference: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,8 +124,8 @@ Original: TypeAlias = Literal["exact", "recompressed", "resampled"]
 class UncropResult:
     """The picture as bytes, and the report of how it came about.
 
-    ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``drift`` by how many levels
-    of 256, in the mean, the provider had repainted them before they were put back.
+    ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``repaint_difference`` by how
+    many levels of 256, in the mean, the provider had repainted them before they were put back.
     ``confidence_map`` is a grey PNG of 8 bits and of the picture's size, where it was asked for: 255 on the photo
     itself, elsewhere how far a pixel can be trusted.
     """
@@ -122,7 +136,7 @@ class UncropResult:
     height: int
     seed: int | None
     facts: PictureFacts
-    drift: float | None
+    repaint_difference: float | None
     warnings: tuple[str, ...]
     stages: tuple[StageTime, ...]
     confidence_map: bytes | None = field(default=None, repr=False)

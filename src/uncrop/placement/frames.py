@@ -46,16 +46,25 @@ def draw_photo(task: Task, frame: Frame, visible: Mask | None) -> NDArray[np.uin
     NDArray
         (frame.height, frame.width, 3) ``uint8``, or the photo's own extent where it fills the frame.
     """
+    placement = task.job.placement
+    if visible is None and task.scaled is not None and frame.photo == placement.kept:
+        # The finish needs the same pixels, so that the photo is scaled once.
+        return _drawn(task.scaled, frame)
     pixels = arrays.to_rgb8(task.photo)
     if visible is not None:
         pixels = underpaint(pixels, visible)
     if fills(frame):
         return pixels
+    used = pixels[_index(placement.source)]
+    return _drawn(codec.resize(used, frame.photo.width, frame.photo.height, box=box_of(placement, frame)), frame)
+
+
+def _drawn(photo: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+    """Draw a photo of the frame's scale at its place and continue its colours around it."""
     drawn = np.zeros((frame.height, frame.width, 3), np.uint8)
     known = np.zeros((frame.height, frame.width), np.bool_)
-    place, source = _index(frame.photo), _index(task.job.placement.source)
-    box = box_of(task.job.placement, frame)
-    drawn[place] = codec.resize(pixels[source], frame.photo.width, frame.photo.height, box=box)
+    place = _index(frame.photo)
+    drawn[place] = photo
     known[place] = True
     return underpaint(drawn, known)
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.imaging import arrays, codec
+from uncrop.imaging.resample import halve_known, resample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from uncrop.model import Mask
@@ -40,22 +42,22 @@ def underpaint(pixels: NDArray[np.uint8], known: Mask) -> NDArray[np.uint8]:
         return pixels
     if max(height, width) == 1:
         return np.full_like(pixels, GREY)
-    coarse = arrays.to_8bit(codec.resize(underpaint(*_halve(pixels, known)), width, height))
-    return np.where(known[..., None], pixels, coarse)
+    # Only those rows and columns are enlarged where something is missing: in the sides of a frame, a few.
+    empty = ~known
+    painted = pixels.copy()
+    coarse = underpaint(*halve_known(pixels, known))
+    for rows, columns in _parts(empty):
+        some = np.ix_(rows, columns)
+        patch = resample(coarse, width, height, rows=rows, columns=columns)
+        painted[some] = np.where(empty[some][..., None], patch, painted[some])
+    return painted
 
 
-def _halve(pixels: NDArray[np.uint8], known: Mask) -> tuple[NDArray[np.uint8], Mask]:
-    """Average the known ones of every 2 x 2 pixels."""
-    height, width = known.shape
-    if height % 2 or width % 2:
-        known = np.pad(known, ((0, height % 2), (0, width % 2)))
-        pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)))
-    count = _sum_of_fours(known.view(np.uint8))[..., None]
-    mean = _sum_of_fours(pixels * known[..., None]) // np.maximum(count, 1)
-    return mean.astype(np.uint8), count[..., 0] > 0
-
-
-def _sum_of_fours(values: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    rows = np.add(values[0::2], values[1::2], dtype=np.uint16)
-    total: NDArray[np.uint16] = rows[:, 0::2] + rows[:, 1::2]
-    return total
+def _parts(empty: Mask) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield rows and columns whose crossings hold all that is empty: first whole columns, as in a frame's sides."""
+    whole = empty.all(axis=0)
+    if whole.any():
+        yield np.arange(len(empty)), np.flatnonzero(whole)
+    rest = empty & ~whole
+    if rest.any():
+        yield np.flatnonzero(rest.any(axis=1)), np.flatnonzero(rest.any(axis=0))

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidRequest, ProviderInvalidResponse
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
-from uncrop.imaging.upload import upload_bytes
+from uncrop.imaging.header import open_file
+from uncrop.imaging.upload import encode_anew, upload_bytes
 from uncrop.model import MEDIA_TYPES, Metadata
 from uncrop.placement.frames import draw_photo, fills, visible_part
+from uncrop.placement.underpaint import underpaint
 from uncrop.providers.conversation import Part
 
 if TYPE_CHECKING:
@@ -27,11 +28,48 @@ def photo_part(name: str, task: Task, upload: UploadFacts) -> Part:
 
     Where the bytes would exceed the provider's limit, which a re-encoded photo can, it goes as a JPEG.
     """
+    return picture_part(name, *_whole(task, upload))
+
+
+def used_file(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
+    """Make the file of the part of the photo that is used, for providers that do not crop by themselves.
+
+    It holds what negative sides leave of the photo, and is made as ``photo_part`` makes the whole.
+    """
+    source, (height, width) = task.job.placement.source, task.photo.shape[:2]
+    if (source.width, source.height) == (width, height):
+        return _whole(task, upload)
+    used = task.photo[source.y : source.y + source.height, source.x : source.x + source.width]
+    return _within(encode_anew(task.job.header, used, formats=upload.formats), used, task, upload)
+
+
+def opaque_file(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
+    """Make ``used_file`` without alpha, the photo's colours drawn out under all that is wholly transparent.
+
+    For providers that take transparency for something that is to be kept, or to be made.
+    """
+    if not arrays.has_alpha(task.photo):
+        return used_file(task, upload)
+    pixels, visible, source = arrays.to_rgb8(task.photo), visible_part(task), task.job.placement.source
+    if visible is not None:
+        pixels = underpaint(pixels, visible)
+    used = pixels[source.y : source.y + source.height, source.x : source.x + source.width]
+    return _within(encode_anew(task.job.header, used, formats=upload.formats), used, task, upload)
+
+
+def _whole(task: Task, upload: UploadFacts) -> tuple[bytes, ImageFormat]:
     job = task.job
-    data, picture_format = upload_bytes(job.request.image, job.header, task.photo, formats=upload.formats)
-    if len(data) > upload.max_bytes:
-        data, picture_format = codec.encode(arrays.to_rgb8(task.photo), "JPEG", jpeg=job.header.jpeg), "JPEG"
-    return picture_part(name, data, picture_format)
+    file = upload_bytes(job.photo_file, task.photo, formats=upload.formats)
+    return _within(file, task.photo, task, upload)
+
+
+def _within(
+    file: tuple[bytes, ImageFormat], pixels: Pixels, task: Task, upload: UploadFacts
+) -> tuple[bytes, ImageFormat]:
+    """Return the file, or the pixels as a JPEG where it is too long."""
+    if len(file[0]) <= upload.max_bytes:
+        return file
+    return codec.encode(arrays.to_rgb8(pixels), "JPEG", jpeg=task.job.header.jpeg), "JPEG"
 
 
 def framed_part(name: str, task: Task, frame: Frame, upload: UploadFacts) -> Part:
@@ -45,9 +83,7 @@ def framed_part(name: str, task: Task, frame: Frame, upload: UploadFacts) -> Par
         return photo_part(name, task, upload)
     pixels = draw_photo(task, frame, visible)
     data = codec.encode(pixels, "PNG", metadata=Metadata(icc=task.job.header.metadata.icc))
-    if len(data) <= upload.max_bytes:
-        return picture_part(name, data, "PNG")
-    return picture_part(name, codec.encode(pixels, "JPEG", jpeg=task.job.header.jpeg), "JPEG")
+    return picture_part(name, *_within((data, "PNG"), pixels, task, upload))
 
 
 def picture_part(name: str, data: bytes, picture_format: ImageFormat) -> Part:
@@ -65,16 +101,16 @@ def read_picture(data: bytes, width: int, height: int) -> Pixels:
         It is no whole picture, far too large, or of another shape. Checked before its pixels are decoded.
     """
     try:
-        header = read_header(data)
+        file = open_file(data)
+        header = file.header
         if header.width * header.height > max(MAX_AREA_FACTOR * width * height, MIN_AREA_CAP):
             raise _unusable(f"{header.width}x{header.height}, far larger than {width}x{height}")
         wanted = width * header.height
         if abs(header.width * height - wanted) > SHAPE_TOLERANCE * wanted:
             raise _unusable(f"{header.width}x{header.height}, another shape than {width}x{height}")
-        pixels, _ = codec.decode_answer(data)
+        return codec.decode_8bit(file)
     except InvalidRequest as error:
         raise ProviderInvalidResponse(system_message="The provider's answer is not a whole picture") from error
-    return pixels
 
 
 def _unusable(what: str) -> ProviderInvalidResponse:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import email.utils
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from uncrop.errors import (
     ProviderTimeout,
     UncropError,
 )
-from uncrop.providers.base import new_request_id
 
 if TYPE_CHECKING:
     from uncrop.providers.conversation import Answer
@@ -39,7 +37,6 @@ BY_STATUS: Mapping[int, type[UncropError]] = {
     429: ProviderRateLimited,
 }
 MAX_RETRY_AFTER_S = 3600.0
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str | None = None) -> UncropError:
@@ -62,6 +59,23 @@ def refuse(answer: Answer, *, error: type[UncropError] | None = None, code: str 
         text += f" and code {code}"
     wait = retry_after(answer.headers) if kind.retryable else None
     return kind(details=details, system_message=text, retry_after=wait)
+
+
+def refuse_poll(answer: Answer) -> UncropError:
+    """Turn a poll's answer that is none of a job into an error.
+
+    The request itself had been accepted: a status that would speak against it is the provider's fault here.
+    """
+    kind = BY_STATUS.get(answer.status, ProviderError)
+    return refuse(answer, error=kind if answer.status >= 400 else ProviderInvalidResponse)
+
+
+def refuse_file(answer: Answer) -> UncropError:
+    """Turn a download's answer whose status is not 200 into an error.
+
+    The provider named the address, and no key went there: whatever is wrong is the provider's fault.
+    """
+    return refuse(answer, error=ProviderError if answer.status >= 400 else ProviderInvalidResponse)
 
 
 def _by_class(status: int) -> type[UncropError]:
@@ -93,9 +107,3 @@ def _until(text: str | None, now: datetime) -> float | None:
         return (date - now).total_seconds()
     except (ValueError, TypeError, OverflowError):  # no date, or one without a time zone
         return None
-
-
-def request_id(headers: Mapping[str, str]) -> str:
-    """Return the provider's own id for the call when it names a sane one, else one of ours."""
-    named = headers.get("x-request-id", "")
-    return named if _SANE_ID.fullmatch(named) else new_request_id()

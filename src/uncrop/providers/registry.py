@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from uncrop.providers.transport.breaker import BreakerState
 
 GROUP = "uncrop.providers"
-BUILT_IN = tuple(f"uncrop.providers.{name}.facts:FACTS" for name in ("clipdrop", "local", "openai"))
+NAMES = ("bfl", "bria", "clipdrop", "local", "openai", "stability")
+BUILT_IN = tuple(f"uncrop.providers.{name}.facts:FACTS" for name in NAMES)
 
 
 def load_rows(plugins: Iterable[EntryPoint] | None = None) -> dict[str, ProviderFacts]:

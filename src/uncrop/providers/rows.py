@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from uncrop.geometry.planner import possible_sizes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -50,15 +52,24 @@ def _of_geometry(facts: GeometryFacts) -> Iterator[str]:
         (facts.min_pixels, facts.max_pixels, "pixels"),
         (facts.min_photo_edge**2, facts.max_photo_pixels, "photo_pixels"),
         (1, facts.max_ratio, "ratio"),
+        (1, facts.max_photo_ratio, "photo_ratio"),
         (1, facts.max_side, "side"),
     ):
         if high is not None and high < low:
             yield f"geometry.max_{name}: excludes everything"
     if facts.max_edge is not None and facts.max_edge**2 < facts.min_pixels:
         yield "geometry.min_pixels: no canvas within max_edge has so many"
+    elif _is_sound(facts) and not any(possible_sizes(1, 1, facts)):
+        yield "geometry: no canvas on its grid lies within its limits"
     for size in facts.sizes:
         if min(size) < 1 or any(edge % facts.grid for edge in size):
             yield f"geometry.sizes: {size[0]}x{size[1]} is not on the grid of {facts.grid}"
+
+
+def _is_sound(facts: GeometryFacts) -> bool:
+    """Tell whether each of the canvas's limits makes sense by itself."""
+    pairs = ((facts.min_edge, facts.max_edge), (facts.min_pixels, facts.max_pixels), (1, facts.max_ratio))
+    return facts.grid >= 1 and not facts.sizes and all(high is None or low <= high for low, high in pairs)
 
 
 def _of_fields(row: ProviderFacts) -> Iterator[str]:
@@ -110,3 +121,5 @@ def _of_setting(setting: SettingFacts) -> Iterator[str]:
         yield f"settings.{setting.name}: a secret has no default"
     if setting.kind in {"integer", "number"} and isinstance(setting.default, str):
         yield f"settings.{setting.name}: its default is no number"
+    if setting.choices and (setting.kind != "text" or setting.default not in {None, *setting.choices}):
+        yield f"settings.{setting.name}: only a text has choices, and its default is one of them"

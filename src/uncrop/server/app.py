@@ -50,13 +50,14 @@ def create_app(service: Service, *, limits: BodyLimits | None = None) -> Starlet
     limits = limits or BodyLimits(total_s=service.settings.body_timeout_s)
     routes = Routes(service, metrics=metrics, limits=limits)
     cross_origin = CrossOrigin(service.settings.allowed_origins, header_components())
-    document = openapi.document(limits=limits, providers=service.registry.names())
+    document = openapi.document(limits=limits, providers=service.registry.facts())
     app = Starlette(
         routes=[*_operations(routes), *page_routes(), _document_route(document)],
         middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin)],
         exception_handlers={UncropError: _refuse, HTTPException: _refuse_for_framework},  # type: ignore[dict-item]
         lifespan=partial(_lifespan, service),
     )
+    app.state.service = service  # for the server, which tells it to stop
     app.router.redirect_slashes = False  # a redirect would repeat whatever Host the client made up
     return app
 

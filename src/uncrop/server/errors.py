@@ -15,13 +15,15 @@ from uncrop.errors import (
     AuthenticationRequired,
     CallerError,
     InternalError,
+    UncropError,
+    ValidationError,
+)
+from uncrop.server.http_errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
     RequestTimeout,
     RequestTooLarge,
-    UncropError,
-    ValidationError,
 )
 
 if TYPE_CHECKING:

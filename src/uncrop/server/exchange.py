@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,18 @@ from uncrop.errors import RateLimitExceeded
 from uncrop.service.report import RunReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import MutableMapping
     from typing import Any
 
     from uncrop.errors import UncropError
 
 _KEY = "uncrop.exchange"
+ARRIVED = "uncrop.arrived"
+"""Where a request's scope says when its first byte arrived, on the clock of ``time.monotonic``."""
+
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:~-]{1,128}")
 CLIENT_LEFT = "CLIENT_LEFT"
+STOPPED = "STOPPED"
 CLIENT_LEFT_STATUS = 499
 
 
@@ -34,17 +39,20 @@ class Exchange:
     request_id
         The client's own id when it sent a sane one, else the trace id.
     outcome
-        ``"OK"``, or the code of the error that was answered.
+        ``"OK"``, the code of the error that was answered, ``"CLIENT_LEFT"``, or ``"STOPPED"`` for what was cut off when
+        the server stopped.
     run
         What the service knows about the picture and who asked.
+    holds
+        What is given back when the answer has left, or the request has ended in another way.
     reason, cause
         The error's technical text, and the kind of the foreign error behind it, for the log alone.
     """
 
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     request_id: str = ""
-    started: float = field(default_factory=time.perf_counter)
     run: RunReport = field(default_factory=RunReport)
+    holds: ExitStack = field(default_factory=ExitStack)
     outcome: str = "OK"
     reason: str | None = None
     cause: str | None = None
@@ -67,12 +75,13 @@ class Exchange:
             self.run.rate = error.state
 
 
-def begin_exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
-    """Start the notes of a request with these raw headers."""
-    sent = dict(headers)
+def begin_exchange(scope: MutableMapping[str, Any]) -> Exchange:
+    """Start the notes of a request."""
+    sent: dict[bytes, bytes] = dict(scope["headers"])
     wished = sent.get(b"x-request-id", b"")
     return Exchange(
         request_id=wished.decode("ascii") if _SANE_ID.fullmatch(wished) else "",
+        run=RunReport(arrived=scope.get(ARRIVED, time.monotonic())),
         body_unread=sent.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in sent,
     )
 

@@ -12,7 +12,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from uncrop.errors import RequestTimeout, RequestTooLarge, ValidationError
+from uncrop.errors import ValidationError
+from uncrop.server.fields import FIELDS, FILES, IS_NO_TEXT, IS_REQUIRED, REQUIRED
+from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,14 +25,13 @@ if TYPE_CHECKING:
     from uncrop.capacity.bodies import Share
 
 FormItem: TypeAlias = "tuple[str, str | bytes]"
-"""A field's name, and its text, or its bytes if it was sent as a file."""
+"""A field's name, and its text, or its bytes if it is a file: by its name, or as it was sent if that is unknown."""
 
 _MEGABYTE = 1_000_000
 _MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 _IN_MEMORY = 1 << 62
-REQUIRED = ("provider", "organization_id", "image_file")
-IS_REQUIRED = "is required"
 _REQUIRED = {"fields": dict.fromkeys(REQUIRED, IS_REQUIRED)}
+_FILES, _TEXTS = ({name.encode() for name in names} for names in (FILES, FIELDS.keys() - set(FILES)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +89,8 @@ async def read_form(headers: Headers, receive: Receive, limits: BodyLimits, shar
     """
     _check_headers(headers, limits)
     async with aclosing(_chunks(receive, limits, share)) as stream:
-        parser = _FormParser(headers, stream, limits)
+        _, options = parse_options_header(headers.get("content-type"))
+        parser = _FormParser(headers, _without_preamble(stream, options[b"boundary"]), limits)
         try:
             form = await parser.parse()
         except MultiPartException as error:
@@ -155,8 +157,28 @@ async def _chunks(receive: Receive, limits: BodyLimits, share: Share) -> AsyncGe
         yield chunk
 
 
+async def _without_preamble(stream: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
+    """Leave out what comes before the first boundary, which is to be ignored (RFC 2046, 5.1.1)."""
+    delimiter = b"\n--" + boundary
+    held = start = b"\n"  # where the body begins, a line begins
+    async for chunk in stream:
+        held += chunk
+        if (found := held.find(delimiter)) >= 0:
+            yield held[found + 1 :]
+            break
+        held = held[1 - len(delimiter) :]
+    else:
+        if held != start:
+            raise MultiPartException("There is no boundary")
+    async for chunk in stream:
+        yield chunk
+
+
 class _FormParser(MultiPartParser):
     """Starlette's parser, which keeps files in memory and knows whether it saw the closing boundary.
+
+    What a part of a known name is does not depend on whether it has a file name: browsers name every blob, and older
+    libraries write a file name that is not ASCII in a way that is ignored here, ``filename*``.
 
     Starlette would take a form whose end is missing for whole, and leave out the part that was cut, a mask for
     example. Its files would move to the disk at one megabyte; here the bytes are needed in memory anyway, and are
@@ -174,6 +196,7 @@ class _FormParser(MultiPartParser):
             max_part_size=limits.max_field_bytes,
         )
         self._complete = False
+        self._must_be_text = False
 
     async def parse(self) -> FormData:
         """Read the stream to its end, and refuse it if that is not the end of the form."""
@@ -184,6 +207,30 @@ class _FormParser(MultiPartParser):
                 file.close()
             raise ValidationError("The multipart body ends before its closing boundary")
         return form
+
+    def on_headers_finished(self) -> None:
+        """Make a part what its name says that it is."""
+        part = self._current_part
+        _, options = parse_options_header(part.content_disposition)
+        name, sent_as_file = options.get(b"name", b""), b"filename" in options
+        self._must_be_text = name in _TEXTS and sent_as_file
+        if name in _FILES and not sent_as_file:
+            part.content_disposition = (part.content_disposition or b"") + b'; filename=""'
+        elif self._must_be_text:
+            part.content_disposition = b'form-data; name="%s"' % name
+        super().on_headers_finished()
+
+    def on_part_end(self) -> None:
+        """Refuse a file in the place of a text by its name, if it cannot be read as one."""
+        if self._must_be_text:
+            self._check_text(self._current_part.field_name, self._current_part.data)
+        super().on_part_end()
+
+    def _check_text(self, name: str, data: bytearray) -> None:
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise ValidationError(f"{name} {IS_NO_TEXT}", details={"fields": {name: IS_NO_TEXT}}) from error
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Refuse a text that is too long by its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from starlette.requests import ClientDisconnect
 
 from uncrop.errors import InternalError
 from uncrop.server.errors import error_response
-from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, attach, begin_exchange
+from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, STOPPED, attach, begin_exchange
 from uncrop.server.wire import rate_headers
+from uncrop.service.service import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,9 +55,10 @@ class ExchangeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = begin_exchange(scope["headers"])
+        exchange = begin_exchange(scope)
         attach(scope, exchange)
-        with structlog.contextvars.bound_contextvars(trace_id=exchange.trace_id, request_id=exchange.request_id):
+        ids = {"trace_id": exchange.trace_id, "request_id": exchange.request_id}
+        with structlog.contextvars.bound_contextvars(**ids), exchange.holds:
             try:
                 dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
                 await self._answer(scope, _listening(receive, exchange), dress, exchange)
@@ -68,6 +71,13 @@ class ExchangeMiddleware:
             await answer(scope, receive, send)
         except ClientDisconnect:
             exchange.outcome = CLIENT_LEFT
+        except asyncio.CancelledError:
+            # The server's time for stopping is over. It alone cancels this task, and waits for nothing that it does.
+            refusal = stopping()
+            exchange.fail(refusal)
+            exchange.outcome = STOPPED
+            if exchange.status is None:
+                await error_response(refusal, trace_id=exchange.trace_id)(scope, receive, send)
         except Exception as error:  # noqa: BLE001 (this is the one top handler)
             await _log.aexception("unexpected error", exc_info=error)
             failure = InternalError()
@@ -77,9 +87,9 @@ class ExchangeMiddleware:
 
     def _report(self, scope: Scope, exchange: Exchange) -> None:
         if exchange.status is None:
-            # Nothing was answered: the client left, or the server is being stopped.
+            # Nothing was answered: the client left.
             exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
-        seconds = time.perf_counter() - exchange.started
+        seconds = time.monotonic() - exchange.run.arrived
         route = getattr(scope.get("route"), "path", "unmatched")
         facts = dict(_facts(exchange))
         level = _log.warning if exchange.status >= 500 else _log.info
@@ -127,7 +137,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
         yield "credits", facts.credits_consumed
         yield "tokens", None if facts.usage is None else facts.usage.total_tokens
         yield "warnings", list(result.warnings)
-        yield "drift", None if result.drift is None else round(result.drift, 2)
+        difference = result.repaint_difference
+        yield "repaint_difference", None if difference is None else round(difference, 2)
 
 
 def _listening(receive: Receive, exchange: Exchange) -> Receive:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
 from uncrop.server.openapi_errors import error_components, error_responses, error_schemas
-from uncrop.server.openapi_form import form_examples, form_schema
+from uncrop.server.openapi_form import form_examples, form_schema, image_media_types
 from uncrop.server.openapi_headers import header_components
 from uncrop.server.openapi_picture import picture_responses, picture_with_map_schema
+from uncrop.server.openapi_providers import provider_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from uncrop.model import ProviderFacts
     from uncrop.server.form import BodyLimits
 
 Json = dict[str, Any]
@@ -27,14 +29,14 @@ _OPERATIONS = {
 }
 _DESCRIPTION = (
     "Extends an image beyond its borders, or repaints the transparent part of a mask.\n\n"
-    "`clipdrop` and `local` take the pixels to add on each side; `openai` takes a mask, a prompt and a size. A field "
-    "that the provider does not take is refused, never ignored; fields that are not listed here are ignored. The "
-    "checks come in this order: credentials (401), rate limit (429), shape and values (413, 422), organization (403). "
-    "Nothing reaches a provider before all have passed."
+    "What a provider takes stands at each field, and in the list of providers. A field that the provider does not take "
+    "is refused, never ignored; fields that are not listed here are ignored. The checks come in this order: key (401), "
+    "rate limit (429), shape and values (413, 422), organization (403). Nothing reaches a provider before all "
+    "have passed."
 )
 
 
-def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
+def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
     """Return the whole document.
 
     Parameters
@@ -42,7 +44,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
     limits
         What the server takes as a body.
     providers
-        The names of all makers of pixels, those of plug-ins among them.
+        The rows of all makers of pixels, those of plug-ins among them.
     """
     return {
         "openapi": "3.1.0",
@@ -54,7 +56,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
         },
         "tags": [{"name": "images"}, {"name": "operation"}],
         "paths": {
-            **{path: {"post": _uncrop(path, limits)} for path in UNCROP_PATHS},
+            **{path: {"post": _uncrop(path, limits, providers)} for path in UNCROP_PATHS},
             PROVIDERS_PATH: {"get": _providers()},
             "/livez": {"get": _plain("livez", "Whether the process answers", _status_schema("ok"))},
             "/readyz": {"get": _readyz()},
@@ -65,6 +67,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
             "schemas": {
                 "UncropForm": form_schema(providers),
                 "PictureWithMap": picture_with_map_schema(),
+                **provider_schemas(),
                 **error_schemas(),
             },
             "responses": error_components(),
@@ -76,7 +79,7 @@ def document(*, limits: BodyLimits, providers: Sequence[str]) -> Json:
 # --- the route that matters ------------------------------------------------------------------------------------------
 
 
-def _uncrop(path: str, limits: BodyLimits) -> Json:
+def _uncrop(path: str, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
     operation_id, summary, remark = _OPERATIONS[path]
     return {
         "tags": ["images"],
@@ -93,14 +96,14 @@ def _uncrop(path: str, limits: BodyLimits) -> Json:
                 "multipart/form-data": {
                     "schema": {"$ref": "#/components/schemas/UncropForm"},
                     "encoding": {
-                        "image_file": {"contentType": "image/png, image/jpeg, image/webp"},
+                        "image_file": {"contentType": image_media_types(providers)},
                         "mask_file": {"contentType": "image/png"},
                     },
-                    "examples": form_examples(),
+                    "examples": form_examples(providers),
                 }
             },
         },
-        "responses": {**picture_responses(), **error_responses()},
+        "responses": {**picture_responses(providers), **error_responses()},
     }
 
 
@@ -145,10 +148,12 @@ def _readyz() -> Json:
 
 
 def _providers() -> Json:
-    entry = {"type": "object", "required": ["name", "title", "configured"], "properties": {"name": {"type": "string"}}}
-    entries = {"type": "array", "items": entry}
-    schema = {"type": "object", "required": ["providers"], "properties": {"providers": entries}}
-    return _plain("listProviders", "The makers of pixels: what each takes, and whether it is configured", schema)
+    operation = _plain(
+        "listProviders",
+        "The makers of pixels: what each takes, and whether it is configured",
+        {"$ref": "#/components/schemas/ProviderList"},
+    )
+    return {**operation, "tags": ["images"]}
 
 
 def _metrics() -> Json:

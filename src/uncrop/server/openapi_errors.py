@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import errors
 from uncrop.errors import SettingsError, UncropError
+from uncrop.server import http_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Json = dict[str, Any]
 
+_OURS = {*(f"{errors.__name__}.{name}" for name in ("base", "caller", "operator", "provider")), http_errors.__name__}
 _NO_ROUTE = {"NOT_FOUND"}
 _OF_ONE_ROUTE = {"NOT_READY"}
 _EXAMPLES: dict[str, tuple[str, Json | None]] = {
@@ -26,7 +28,7 @@ _EXAMPLES: dict[str, tuple[str, Json | None]] = {
 
 def raised() -> list[type[UncropError]]:
     """Return every error that can be answered, by status and code."""
-    ours = [kind for kind in _tree(UncropError) if kind.__module__ == errors.__name__ and kind is not SettingsError]
+    ours = [kind for kind in _tree(UncropError) if kind.__module__ in _OURS and kind is not SettingsError]
     # A base comes before its children, so that of those that share a code the most special one stays.
     of_code = {kind.code: kind for kind in ours}
     return sorted(of_code.values(), key=lambda kind: (kind.status, kind.code))

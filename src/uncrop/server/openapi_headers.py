@@ -18,14 +18,17 @@ def header_components() -> Json:
     return {
         "X-Provider": header("Who made the picture.", text, always=True),
         "X-Provider-Request-Id": header("The provider's id of its call, or ours (`req_…`).", text, always=True),
-        "X-Provider-Credits-Consumed": header("Credits that the call cost; Clipdrop only.", text),
+        "X-Provider-Credits-Consumed": header(
+            "Credits that the call cost, where the provider counts in credits.", text
+        ),
         "X-Seed": header("The seed that was used.", number),
         "X-Confidence": header(
-            "`local` only: how far the result can be trusted.", {"type": "number", "minimum": 0, "maximum": 1}
+            "How far the result can be trusted, where the provider tells.",
+            {"type": "number", "minimum": 0, "maximum": 1},
         ),
         "X-Advice": header(
-            "`local` only: how many pixels of each side can be trusted, at most as many as were added, as a dictionary "
-            "of RFC 9651.",
+            "How many pixels of each side can be trusted, where the provider tells: at most as many as were added, "
+            "as a dictionary of RFC 9651.",
             {"type": "string", "examples": ["left=256, right=120, up=0, down=0"]},
         ),
         "X-Canvas": header(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from uncrop.model import MEDIA_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from uncrop.model import ProviderFacts
 
 Json = dict[str, Any]
 
@@ -14,7 +21,7 @@ _HEADERS = (
 )
 
 
-def picture_responses() -> Json:
+def picture_responses(rows: Iterable[ProviderFacts]) -> Json:
     """Return the responses with a picture, by status.
 
     The JSON stands under a range of media types, and a second range of statuses, which are never answered, says that
@@ -23,11 +30,11 @@ def picture_responses() -> Json:
     """
     binary: Json = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
     picture = {
-        "description": "The picture: JPEG from `clipdrop`, PNG from `openai`, the input's format from `local`. JSON "
-        "(`application/json`) where `confidence_map` was asked for.",
+        "description": f"The picture: {_formats(rows)}. JSON (`application/json`) where `confidence_map` was asked "
+        "for.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
         "content": {
-            **{kind: {"schema": binary} for kind in ("image/jpeg", "image/png", "image/webp")},
+            **{kind: {"schema": binary} for kind in MEDIA_TYPES.values()},
             "application/*": {"schema": {"$ref": "#/components/schemas/PictureWithMap"}},
         },
     }
@@ -38,12 +45,17 @@ def picture_responses() -> Json:
     return {"200": picture, "2XX": other}
 
 
+def _formats(rows: Iterable[ProviderFacts]) -> str:
+    own = "the photo's own format"
+    return ", ".join(f"{row.answer_format or own} from `{row.name}`" for row in rows)
+
+
 def picture_with_map_schema() -> Json:
     """Return the schema of the answer to ``confidence_map=true``."""
     return _object(
         {
             "success": {"type": "boolean", "const": True},
-            "image": _file("The picture, in the photo's own format.", ["image/jpeg", "image/png", "image/webp"]),
+            "image": _file("The picture, in the photo's own format.", [*MEDIA_TYPES.values()]),
             "confidence_map": _file(
                 "A grey PNG of 8 bits and of the picture's size: 255 on the photo itself, elsewhere 255 times the "
                 "confidence of a pixel.",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import sys
+import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from uncrop.errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout, UncropError
-from uncrop.server.errors import MEDIA_TYPE, error_body
-from uncrop.server.exchange import Exchange
+from uncrop.errors import ServerBusy, UncropError
+from uncrop.server.errors import MEDIA_TYPE, error_body, error_headers
+from uncrop.server.exchange import ARRIVED, Exchange
+from uncrop.server.heads import OLD, fault_of, waits_for_continue
+from uncrop.server.http_errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout
 from uncrop.server.middleware import SAFE_HEADERS
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 _log = structlog.stdlib.get_logger("uncrop.server")
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[A-Za-z0-9!#$%&'*+.^_`|~-]+ [!-~]+ HTTP/1\.[01]\r?\n")
 _METHODS = "GET, HEAD, POST"
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class _Refused(Exception):
@@ -46,8 +50,18 @@ class BoundedProtocol(HttpToolsProtocol):
     padding_bytes
         Bytes of chunked framing that may arrive without a byte of body.
     write_stall_s, write_bytes
-        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped. The time
-        is long because the kernel reports progress only when a third of its buffer, up to 4 MB, is free again.
+        A client that takes fewer than ``write_bytes`` of its answer in ``write_stall_s`` seconds is dropped.
+    write_rate, write_grace_s
+        So is one that, after ``write_grace_s`` seconds, has not taken ``write_rate`` bytes for each further second.
+    most_connections
+        Beyond so many, the connection that has been idle for longest is closed for each new one. Where none is idle,
+        the new one is refused.
+    first_probe_s, probe_s, longest_probe_s
+        Seconds until a client that has stopped sending is first asked whether it is still there, and from there to the
+        second time; each further pause is twice as long, up to the longest.
+    unsent_bytes
+        How much of an answer the kernel takes beyond what is on its way to the client. By itself it takes up to 4 MB,
+        which no budget counts, and of which nobody knows whether the client takes it.
     """
 
     head_bytes = 32_768
@@ -57,6 +71,13 @@ class BoundedProtocol(HttpToolsProtocol):
     padding_bytes = 16_384
     write_stall_s = 60.0
     write_bytes = 32_768
+    write_rate = 16_384
+    write_grace_s = 60.0
+    unsent_bytes = 131_072
+    most_connections = 900
+    first_probe_s = 1.0
+    probe_s = 0.1
+    longest_probe_s = 5.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,7 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_parsed = 0
         self._head_received = 0
         self._lines = 0
-        self._latest = b""
+        self._latest: bytes | memoryview = b""
+        self._wants_upgrade = False
+        self._upgrade_ends_at: int | None = None
         self._padding = 0
         self._begun = False
         self._deaf = False
@@ -72,31 +95,93 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._unsent = 0
+        self._probe_timer: asyncio.TimerHandle | None = None
+        self.idle_since = self.loop.time()
+        self._written = 0
+        self._taken_at_look = 0
+        self._watch_begun = (0.0, 0)
 
     # --- the connection ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first head."""
         super().connection_made(transport)
+        # Writing is paused until the kernel has taken everything: whoever writes knows then that nothing is left here.
+        transport.set_write_buffer_limits(high=0)
+        _bound_unsent(transport, self.unsent_bytes)
+        if len(self.connections) > self.most_connections and not self._make_room():
+            self._answer(ServerBusy(system_message="Too many connections are open"))
+            return
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all timers."""
-        for timer in (self._head_timer, self._write_timer, self._linger_timer, self.timeout_keep_alive_task):
+        timers = (self._head_timer, self._write_timer, self._linger_timer, self._probe_timer)
+        for timer in (*timers, self.timeout_keep_alive_task):
             _cancel(timer)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Go on with a request that has arrived whole; without one, the end of sending is the end of the connection.
+
+        A client that has only stopped sending still gets its answer. One that has closed looks the same, until
+        something is sent to it: so an interim response is, which every client of HTTP/1.1 ignores. HTTP/1.0 has none,
+        and there the end of sending is taken for leaving.
+        """
+        if not self._is_working() or self.cycle.scope["http_version"] == OLD:
+            return False
+        self.cycle.keep_alive = False
+        self._probe_timer = self.loop.call_later(self.first_probe_s, self._probe, self.probe_s)
+        return True
+
+    def _probe(self, pause_s: float) -> None:
+        """Send something that a client which is still there ignores, and that the kernel of another one refuses."""
+        if not self._is_working() or self.cycle.response_started:
+            return
+        # While an earlier answer is being sent, that will find out.
+        if not self.pipeline:
+            self.transport.write(_CONTINUE)
+        self._probe_timer = self.loop.call_later(pause_s, self._probe, min(2 * pause_s, self.longest_probe_s))
+
+    def _is_working(self) -> bool:
+        """Tell whether the latest request has arrived whole and is not answered yet."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and refuse what grows without getting anywhere."""
         if self._deaf:
             return
         was_in_head = self._in_head
-        self._latest = data
         padding = self._padding = self._padding + len(data)
-        super().data_received(data)
-        self._latest = b""
+        self._feed(data)
         self._check_progress(data, was_in_head=was_in_head, padding=padding)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Feed the parser, and feed it each head that asks for another protocol a second time, without that wish.
+
+        Behind such a head the parser expects the other protocol: it would skip the body, and take what comes later
+        for a request of its own. No other protocol is spoken here, and then the wish is to be ignored (RFC 9110, 7.8).
+        """
+        while not self._deaf:
+            self._latest = data
+            super().data_received(data)  # type: ignore[arg-type]
+            self._latest = b""
+            if self._upgrade_ends_at is None:
+                return
+            data, self._upgrade_ends_at = memoryview(data)[self._upgrade_ends_at :], None
+            head, self._wants_upgrade = self._head_without_upgrade(), False
+            self.parser = httptools.HttpRequestParser(self)
+            # As uvicorn does: a request that follows one with `Connection: close` takes no answer away.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            arrived = self._arrived
+            super().data_received(head)
+            self._arrived = arrived
+
+    def _head_without_upgrade(self) -> bytes:
+        line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = (b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade")
+        return b"\r\n".join((line, *kept, b"\r\n"))
 
     def _check_progress(self, data: bytes, *, was_in_head: bool, padding: int) -> None:
         if self._deaf:
@@ -112,11 +197,20 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._in_head and self.cycle.more_body and padding == self._padding > self.padding_bytes:
             self._answer(MalformedRequest(system_message="chunked framing without a body"))
 
+    @property
+    def _arrived(self) -> float:
+        return cast("dict[str, float]", self.scope)[ARRIVED]
+
+    @_arrived.setter
+    def _arrived(self, moment: float) -> None:
+        cast("dict[str, float]", self.scope)[ARRIVED] = moment
+
     # --- the parser's callbacks ---
 
     def on_message_begin(self) -> None:
         """Start counting a head."""
         super().on_message_begin()
+        self._arrived = time.monotonic()
         self._in_head = self._begun = True
         self._head_parsed = self._head_received = self._lines = 0
         if self._head_timer is None:
@@ -137,7 +231,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Check what the parser does not, and start the request."""
-        self._check_host()
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._wants_upgrade = True
+            return
+        version = self.parser.get_http_version()
+        if (fault := fault_of(version, self.headers)) is not None:
+            self._refuse(fault)
+        self.expect_100_continue = waits_for_continue(version, self.headers)
         self._in_head = self._begun = False
         self._padding = 0
         self._stop_head_timer()
@@ -149,6 +249,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note that the body gets on."""
         self._padding = 0
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request, but for a head that the parser will see again."""
+        if not self._wants_upgrade:
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Note where the head ends that asks for another protocol; called while the parser's exception is handled."""
+        if self._wants_upgrade:
+            self._upgrade_ends_at = sys.exception().args[0]  # type: ignore[union-attr]
+        else:
+            self._answer(MalformedRequest())
 
     # --- refusals ---
 
@@ -167,12 +279,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_parsed += size
         if self._head_parsed > self.head_bytes or self._lines > self.head_lines:
             self._refuse(HeadersTooLarge(details={"max_bytes": self.head_bytes, "max_headers": self.head_lines}))
-
-    def _check_host(self) -> None:
-        hosts = [value for name, value in self.headers if name == b"host"]
-        needed = 0 if self.parser.get_http_version() == "1.0" else 1
-        if not needed <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
-            self._refuse(MalformedRequest(system_message="A request needs one valid Host header"))
 
     def _refuse(self, refusal: UncropError) -> None:
         self._refusal = refusal
@@ -199,8 +305,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def linger(self) -> None:
         """Say that nothing more will be sent, and give the client a moment to take it."""
         self._deaf = True
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        if self.transport.is_closing():
+            return
+        try:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        except (OSError, RuntimeError):
+            # The client has gone, which nobody had noticed before.
+            self.transport.abort()
+            return
         self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
 
@@ -210,6 +323,22 @@ class BoundedProtocol(HttpToolsProtocol):
             super().shutdown()
         else:
             self.transport.close()
+
+    # --- too many clients ---
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle for longest; ``False`` if there is none."""
+        others = [each for each in self.connections if isinstance(each, BoundedProtocol) and each is not self]
+        idle = [each for each in others if each.is_idle()]
+        if idle:
+            min(idle, key=lambda each: each.idle_since).transport.abort()
+        return bool(idle)
+
+    def is_idle(self) -> bool:
+        """Tell whether nobody would miss this connection: no request has begun, or all has been said."""
+        cycle: RequestResponseCycle | None = self.cycle
+        answered = cycle is None or cycle.response_complete
+        return self._linger_timer is not None or (answered and not self._begun and not self.flow.write_paused)
 
     # --- slow clients ---
 
@@ -231,35 +360,61 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def note_written(self, size: int) -> None:
+        """Count bytes of an answer that were handed to the transport."""
+        self._written += size
+
     def pause_writing(self) -> None:
-        """Watch whether the client takes its answer."""
+        """Watch whether the client takes its answer, to the answer's end."""
         super().pause_writing()
-        self._watch_writing()
+        if self._write_timer is None:
+            self._watch_begun = (self.loop.time(), self._taken())
+            self._watch_writing()
 
     def resume_writing(self) -> None:
-        """Stop watching: the client took most of it."""
+        """Stop watching if that was the end of the answer."""
         super().resume_writing()
-        _cancel(self._write_timer)
+        self._stop_watching_if_done()
+
+    def on_response_complete(self) -> None:
+        """Stop watching if the client has taken all of it already."""
+        self.idle_since = self.loop.time()
+        self._stop_watching_if_done()
+        super().on_response_complete()
+
+    def _stop_watching_if_done(self) -> None:
+        if not self.flow.write_paused and self.cycle is not None and self.cycle.response_complete:
+            _cancel(self._write_timer)
+            self._write_timer = None
+
+    def _taken(self) -> int:
+        return self._written - self.transport.get_write_buffer_size()
 
     def _watch_writing(self) -> None:
-        self._unsent = self.transport.get_write_buffer_size()
+        self._taken_at_look = self._taken()
         self._write_timer = self.loop.call_later(self.write_stall_s, self._check_writing)
 
     def _check_writing(self) -> None:
-        if self._unsent - self.transport.get_write_buffer_size() < self.write_bytes:
+        begun, taken_at_begin = self._watch_begun
+        demanded = self.write_rate * (self.loop.time() - begun - self.write_grace_s)
+        stalls = self._taken() - self._taken_at_look < self.write_bytes
+        if self.flow.write_paused and (stalls or self._taken() - taken_at_begin < demanded):
             self.transport.abort()
         else:
             self._watch_writing()
 
 
 class _LingeringTransport:
-    """What a request's task writes to: closes gently when the client is still sending."""
+    """What a request's task writes to: counts what is written, and closes gently when the client is still sending."""
 
     def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol, cycle: RequestResponseCycle) -> None:
         self._transport = transport
         self._protocol = protocol
         self._cycle = cycle
-        self.write = transport.write
+
+    def write(self, data: bytes) -> None:
+        self._protocol.note_written(len(data))
+        self._transport.write(data)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
@@ -269,6 +424,12 @@ class _LingeringTransport:
             self._protocol.linger()
         else:
             self._transport.close()
+
+
+def _bound_unsent(transport: asyncio.Transport, size: int) -> None:
+    connection, option = transport.get_extra_info("socket"), getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None and connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
@@ -285,6 +446,7 @@ def _refusal_message(refusal: UncropError, default_headers: list[tuple[bytes, by
         "Content-Length": str(len(body)),
         "Connection": "close",
         "X-Request-Id": exchange.request_id,
+        **error_headers(refusal),
         **SAFE_HEADERS,
     }
     if isinstance(refusal, MethodNotAllowed):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from uncrop.errors import NotReady
+from uncrop.capacity.fair_queue import NOBODY
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
+from uncrop.server.http_errors import NotReady
 from uncrop.server.metrics import MEDIA_TYPE
 from uncrop.server.wire import credentials, to_request, to_response
 from uncrop.service.tasks import CallerLeft
@@ -17,7 +18,7 @@ from uncrop.service.tasks import CallerLeft
 if TYPE_CHECKING:
     from starlette.types import Receive
 
-    from uncrop.model import UncropRequest
+    from uncrop.model import UncropRequest, UncropResult
     from uncrop.server.form import BodyLimits
     from uncrop.server.metrics import Metrics
     from uncrop.service.report import RunReport
@@ -43,22 +44,25 @@ class Routes:
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
         exchange = exchange_of(request.scope)
-        with self._service.capacity.bodies.share() as share:
+        share = exchange.holds.enter_context(self._service.capacity.bodies.share())
 
-            async def read() -> UncropRequest:
-                return to_request(await read_form(request.headers, request.receive, self.limits, share))
+        async def read() -> UncropRequest:
+            share.owner = _owner(exchange.run)
+            return to_request(await read_form(request.headers, request.receive, self.limits, share))
 
-            try:
-                result = await self._service.extend(
-                    credentials(request.headers),
-                    read,
-                    lambda: _left(request.receive),
-                    report=exchange.run,
-                    finished=self._count,
-                )
-            except CallerLeft as error:
-                raise ClientDisconnect from error
-            return to_response(result)
+        try:
+            result = await self._service.extend(
+                credentials(request.headers),
+                read,
+                lambda: _left(request.receive),
+                report=exchange.run,
+                finished=self._count,
+            )
+        except CallerLeft as error:
+            raise ClientDisconnect from error
+        response = to_response(result)
+        share.become(_bytes_held(result, response))
+        return response
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""
@@ -70,6 +74,8 @@ class Routes:
 
     async def readyz(self, _request: Request) -> Response:
         """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
+        if self._service.stopping:
+            raise NotReady("The server is stopping")
         checks = (await self._service.readiness()).checks()
         if not all(checks.values()):
             raise NotReady(details={"checks": checks})
@@ -81,6 +87,17 @@ class Routes:
 
     def _count(self, report: RunReport, outcome: str) -> None:
         self._metrics.picture(provider=report.provider or "unknown", outcome=outcome, stages=report.stages)
+
+
+def _owner(report: RunReport) -> str:
+    return NOBODY if report.caller is None else report.caller.organization_id or NOBODY
+
+
+def _bytes_held(result: UncropResult, response: Response) -> int:
+    """Return the bytes that an answer takes until it has been sent: the picture is it, or is repeated in it."""
+    if result.confidence_map is None:
+        return len(response.body)
+    return len(response.body) + len(result.image) + len(result.confidence_map)
 
 
 async def _left(receive: Receive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,19 +25,57 @@ if TYPE_CHECKING:
 KEEP_ALIVE_S = 75
 # Requests still running after this are cancelled; calls that somebody is billed for are finished all the same.
 SHUTDOWN_S = 30
+# Twice as many as there are connections of clients: each may need one to a provider.
+OPEN_FILES = 2048
+# On a second signal, between the answers that say so and the end of every connection.
+LAST_ANSWERS_S = 0.1
 _log = structlog.stdlib.get_logger("uncrop.server")
 
 
 class Server(uvicorn.Server):
     """Stops on a signal and then returns, so that whoever opened the service closes it.
 
-    uvicorn itself raises the signal once more at the end, which ends the process there and then.
+    uvicorn itself raises the signal once more at the end, which ends the process there and then. On a second signal
+    nothing is waited for any more, not even work that was billed.
     """
 
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note that the server shall stop."""
+        """Note that the server shall stop, or, if that is known, that it shall do so at once."""
+        if self.should_exit and self._loop is not None:
+            # uvicorn's own way would leave out the end of the app. Where nothing is left, nothing is waited for.
+            self._loop.call_soon_threadsafe(self._end_at_once)
+            return
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse whoever waits for a turn, give those who are served their time, and close what is open."""
+        if (service := self._service()) is not None:
+            service.stop()
+        await super().shutdown(sockets)
+
+    def _end_at_once(self) -> None:
+        if (service := self._service()) is not None:
+            service.abandon()
+        for task in self.server_state.tasks:
+            task.cancel()
+        # Once those tasks have given their last answers.
+        asyncio.get_running_loop().call_later(LAST_ANSWERS_S, self._hang_up)
+
+    def _hang_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def _service(self) -> Service | None:
+        state = getattr(self.config.app, "state", None)
+        return getattr(state, "service", None)
 
 
 def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
@@ -68,6 +107,7 @@ def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProt
 
 async def run_server(service: Service, listener: socket.socket) -> None:
     """Serve on a bound socket until told to stop; the engine's first worker warms up meanwhile."""
+    _allow_open_files(OPEN_FILES)
     warming = asyncio.create_task(_warm_up(service), name="warm up the engine")
     try:
         await make_server(create_app(service)).serve(sockets=[listener])
@@ -75,6 +115,18 @@ async def run_server(service: Service, listener: socket.socket) -> None:
         warming.cancel()
         with suppress(asyncio.CancelledError):
             await warming
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Let this process have so many files and connections open, where the system allows it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 async def _warm_up(service: Service) -> None:

@@ -6,31 +6,36 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
-
-from uncrop.errors import ValidationError
+from uncrop.errors import InvalidFieldValue, ValidationError
 from uncrop.model import Sides, UncropRequest
-from uncrop.server.form import IS_REQUIRED, REQUIRED
+from uncrop.server.fields import (
+    CANVAS,
+    FIELDS,
+    FILES,
+    FORMATS,
+    IS_NO_TEXT,
+    IS_REQUIRED,
+    NUMBERS,
+    REQUIRED,
+    SIDES,
+    SWITCHES,
+)
+from uncrop.server.sending import PiecewiseResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
     from starlette.datastructures import Headers
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import Placement, StageTime, UncropResult
+    from uncrop.model import ImageFormat, Placement, StageTime, UncropResult
     from uncrop.server.form import FormItem
-
-TEXTS = ("provider", "organization_id", "prompt", "size", "quality")
-NUMBERS = ("extend_left", "extend_right", "extend_up", "extend_down", "seed")
-SWITCHES = ("confidence_map",)
-FILES = ("image_file", "mask_file")
-FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *SWITCHES, *FILES))
 
 _SWITCHED = {"": False, "false": False, "true": True}
 
@@ -101,25 +106,34 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         organization_id=texts["organization_id"],
         image=files["image_file"],
         mask=files.get("mask_file"),
-        sides=Sides(
-            left=numbers.get("extend_left", 0),
-            right=numbers.get("extend_right", 0),
-            up=numbers.get("extend_up", 0),
-            down=numbers.get("extend_down", 0),
-        ),
+        sides=Sides(**{side: numbers.get(name, 0) for side, name in SIDES.items()}),
         seed=numbers.get("seed"),
         prompt=texts.get("prompt"),
         size=texts.get("size"),
         quality=texts.get("quality"),
+        answer_format=_format(texts.get("output_format")),
+        aspect_ratio=texts.get("aspect_ratio"),
+        anchor=texts.get("anchor"),
+        output_size=texts.get("output_size"),
+        **{name: numbers.get(name) for name in CANVAS},
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
+
+
+def _format(name: str | None) -> ImageFormat | None:
+    if name is not None and name not in FORMATS:
+        raise InvalidFieldValue(
+            f"output_format must be one of {', '.join(FORMATS)}",
+            details={"field": "output_format", "allowed": list(FORMATS)},
+        )
+    return None if name is None else FORMATS[name]
 
 
 def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
     counts = Counter(name for name, _ in known)
     for name, value in known:
         if isinstance(value, bytes) and name not in FILES:
-            yield name, "must be text, not a file"
+            yield name, IS_NO_TEXT
         elif isinstance(value, str) and name in FILES and value:
             yield name, "must be a file"
         elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):
@@ -153,7 +167,7 @@ def _whole_number(digits: str) -> int:
 # --- the response ----------------------------------------------------------------------------------------------------
 
 
-def to_response(result: UncropResult) -> Response:
+def to_response(result: UncropResult) -> PiecewiseResponse:
     """Return the picture, with what is known about it in the headers; with a map, both as JSON."""
     facts = result.facts
     headers = {
@@ -173,13 +187,15 @@ def to_response(result: UncropResult) -> Response:
         headers["X-Canvas"] = canvas_text(result.placement)
     if result.original is not None:
         headers["X-Original"] = result.original
-    if result.drift is not None:
-        headers["X-Repaint-Difference"] = f"{result.drift:.2f}"
+    if result.repaint_difference is not None:
+        headers["X-Repaint-Difference"] = f"{result.repaint_difference:.2f}"
     if result.warnings:
         headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
     if result.confidence_map is None:
-        return Response(result.image, media_type=result.media_type, headers=headers)
-    return Response(_picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers)
+        return PiecewiseResponse(result.image, media_type=result.media_type, headers=headers)
+    return PiecewiseResponse(
+        _picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers
+    )
 
 
 def canvas_text(placement: Placement) -> str:
@@ -203,7 +219,7 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
         "warnings": list(result.warnings),
         "canvas": None if result.placement is None else canvas_text(result.placement),
         "original": result.original,
-        "repaint_difference": result.drift,
+        "repaint_difference": result.repaint_difference,
         "stages": [asdict(stage) for stage in result.stages],
     }
     extent = {"width": result.width, "height": result.height}

@@ -10,6 +10,7 @@ from uncrop.errors import ProviderNotConfigured
 if TYPE_CHECKING:
     from uncrop.model import ProviderFacts
     from uncrop.providers.maker import Maker
+    from uncrop.providers.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +56,11 @@ class ProviderEntry:
 def _field(field: Any) -> dict[str, Any]:
     row = {name: value for name, value in asdict(field).items() if value not in (None, ())}
     return {**row, "choices": list(field.choices)} if field.choices else row
+
+
+def entries_of(registry: Registry) -> list[ProviderEntry]:
+    """Return what can be told about every provider."""
+    return [entry_of(registry.get(name)) for name in registry.names()]
 
 
 def entry_of(maker: Maker) -> ProviderEntry:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio
 import structlog
 from anyio import to_thread
 
 from uncrop import engine
-from uncrop.errors import InternalError
+from uncrop.errors import UncropError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from uncrop.store.database import Store
@@ -27,7 +31,7 @@ class Readiness:
     Attributes
     ----------
     database
-        It answers and has the tables of this version.
+        It has the tables of this version and can be written.
     engine
         Its kernels are compiled, and its first process is warm. Kernels that no folder keeps are in that process.
     """
@@ -41,22 +45,57 @@ class Readiness:
 
 
 class ReadinessChecks:
-    """Looks whenever it is asked, but remembers what cannot change back."""
+    """Looks whenever it is asked, but remembers what cannot change back, and for a moment what costs a write.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    limit_s
+        Seconds within which the database must have been written.
+    keep_s
+        Seconds for which what was found of the database is told again, so that those who ask cannot keep it busy.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self, *, limit_s: float = 1.0, keep_s: float = 0.1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limit_s = limit_s
+        self._keep_s = keep_s
+        self._clock = clock
         self._compiled = False
+        self._looking: asyncio.Task[bool] | None = None
+        self._found: tuple[bool, float] | None = None
 
     async def look(self, store: Store, runner: ProcessRunner, kernels: Path) -> Readiness:
         """Look at a store, and at an engine with its folder of kernels."""
         # Once compiled, kernels stay; looking means reading all of the engine's sources.
         self._compiled = self._compiled or await to_thread.run_sync(engine.is_compiled, kernels)
-        return Readiness(database=await _answers(store), engine=(self._compiled or runner.warm) and not runner.warming)
+        compiled = self._compiled or runner.warm
+        return Readiness(database=await self._database_is_written(store), engine=compiled and not runner.warming)
+
+    async def _database_is_written(self, store: Store) -> bool:
+        """Write, or wait for the write of another who asked before, or repeat what was found a moment ago."""
+        if self._found is not None and self._clock() < self._found[1]:
+            return self._found[0]
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._write(store))
+        return await asyncio.shield(self._looking)
+
+    async def _write(self, store: Store) -> bool:
+        reason = "it took too long"
+        with anyio.move_on_after(self._limit_s):
+            reason = await _refusal(store)
+        if reason:
+            _log.warning("database not ready", reason=reason)
+        self._found = (not reason, self._clock() + self._keep_s)
+        return not reason
 
 
-async def _answers(store: Store) -> bool:
+async def _refusal(store: Store) -> str:
+    """Return why the database cannot be written, or nothing."""
     try:
         await store.ping()
-    except InternalError as error:
-        _log.warning("database not ready", reason=error.system_message)
-        return False
-    return True
+    except UncropError as error:
+        return error.system_message
+    return ""

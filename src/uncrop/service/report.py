@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class RunReport:
 
     Attributes
     ----------
+    arrived
+        When the first byte of the request arrived, on the clock of ``time.monotonic``.
     caller
         Who asked, once that is known.
     rate
@@ -32,6 +35,7 @@ class RunReport:
         The picture, once it is made.
     """
 
+    arrived: float = field(default_factory=time.monotonic)
     caller: Caller | None = None
     rate: RateLimitState | None = None
     provider: str | None = None

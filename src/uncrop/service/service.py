@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio
 import structlog
 
-from uncrop.errors import UncropError
+from uncrop.capacity.fair_queue import NOBODY
+from uncrop.errors import ServerBusy, UncropError
 from uncrop.providers.commitment import Commitment
-from uncrop.service.provider_list import ProviderEntry, entry_of
+from uncrop.service.provider_list import ProviderEntry, entries_of
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunReport
 from uncrop.service.tasks import BackgroundTasks
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
     from uncrop.workers.engine_runner import ProcessRunner
 
 _log = structlog.stdlib.get_logger("uncrop.service")
+
+
+def stopping() -> ServerBusy:
+    """Return what is told to those who are not served any more."""
+    return ServerBusy("The server is stopping; try again later")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +89,8 @@ class Service:
         caller = await self.authenticator.authenticate(keys)
         report.caller = caller
         report.rate = await self.rates.hit(caller.organization_id or "")
+        # Whoever would be refused for want of a place need not send the body first.
+        self.capacity.slots.check(caller.organization_id or NOBODY)
         request = await read()
         commitment = Commitment()
         return await self.tasks.attend(self._make(request, caller, commitment, report, finished), commitment, left())
@@ -91,11 +101,28 @@ class Service:
 
     def providers(self) -> list[ProviderEntry]:
         """Return what can be told to anybody about each provider; never a secret."""
-        return [entry_of(self.registry.get(name)) for name in self.registry.names()]
+        return entries_of(self.registry)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` has been called."""
+        return self.capacity.closed
+
+    def stop(self) -> None:
+        """Begin to stop: who waits for a turn, and who comes, is refused; what is worked on goes on."""
+        self.capacity.close(stopping)
+
+    def abandon(self) -> None:
+        """End all work at once, billed or not."""
+        self.tasks.cancel()
 
     async def drain(self) -> None:
         """Wait for the work that goes on without anybody who waits."""
         await self.tasks.drain()
+
+    def _admit_by(self, report: RunReport) -> float:
+        """Return when a request has waited for as long as a provider may take, counted from its first byte."""
+        return anyio.current_time() + self.settings.provider_timeout_s - (time.monotonic() - report.arrived)
 
     async def _make(
         self,
@@ -111,7 +138,9 @@ class Service:
         report.provider = request.provider if request.provider in self.registry.names() else "unknown"
         report.stages = stopwatch.stages
         try:
-            result = await self.uncropper.run(request, caller, commitment=commitment, stopwatch=stopwatch)
+            result = await self.uncropper.run(
+                request, caller, commitment=commitment, stopwatch=stopwatch, admit_by=self._admit_by(report)
+            )
         except UncropError as error:
             outcome = error.code
             raise
@@ -122,4 +151,5 @@ class Service:
             report.billed_calls = commitment.billed_calls
             finished(report, outcome)
             if commitment.abandoned:
-                _log.info("the client left", provider=report.provider, outcome=outcome, sent=commitment.sent)
+                why = "the server is stopping" if self.stopping else "the client left"
+                _log.info(why, provider=report.provider, outcome=outcome, sent=commitment.sent)

@@ -62,6 +62,11 @@ class BackgroundTasks:
             if not task.done() and commitment.abandon():
                 task.cancel()
 
+    def cancel(self) -> None:
+        """End all work at once."""
+        for task in self._tasks:
+            task.cancel()
+
     async def drain(self) -> None:
         """Wait for work that goes on without anybody who waits; it ends by its provider's deadline at the latest."""
         if self._tasks:

@@ -65,7 +65,8 @@ class CoreSettings(BaseSettings):
         gt=0,
         le=3600,
         description="Seconds for one picture: from the first byte sent to the last received; of the local engine, with "
-        "the wait for a process of its own.",
+        "the wait for a process of its own. Before that, a request may wait for its turn for as long, counted from its "
+        "first byte.",
     )
     body_timeout_s: float = Field(
         default=60, gt=0, le=3600, description="Seconds in which a request's body must arrive."
@@ -76,12 +77,25 @@ class CoreSettings(BaseSettings):
         "or `*` for all; default: none.",
     )
     max_output_megapixels: float = Field(default=40, gt=0, le=400, description="Largest picture of the local engine.")
-    max_running: int = Field(default=16, ge=1, le=1024, description="Requests worked on at once.")
-    max_waiting: int = Field(default=64, ge=0, le=65536, description="Requests that may wait for a slot.")
+    max_running: int = Field(
+        default=16,
+        ge=1,
+        le=1024,
+        description="Requests worked on at once. An organization that has "
+        "some of these slots may not take the last eighth of them.",
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=0,
+        le=65536,
+        description="Requests that may wait for a slot, which organizations "
+        "get in turn. When all places are taken, one that has fewer of them than another displaces that one's last.",
+    )
     max_pixel_megabytes: int | None = Field(
         default=None,
         ge=1,
-        description="Memory for the pixels of all requests worked on, the local engine's included; more of them wait.",
+        description="Memory for the pixels of all requests worked on, the local engine's included; more of them wait, "
+        "and organizations get it in turn.",
     )
     engine_workers: int = Field(
         default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."

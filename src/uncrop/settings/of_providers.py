@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from pydantic import AfterValidator, Field, SecretStr
@@ -44,7 +44,7 @@ def _type_of(setting: SettingFacts) -> Any:
     kinds: dict[str, Any] = {
         "secret": Annotated[SecretStr, AfterValidator(_fits_a_header)],
         "address": Annotated[str, AfterValidator(_is_web_address)],
-        "text": Annotated[str, Field(min_length=1)],
+        "text": Literal[setting.choices] if setting.choices else Annotated[str, Field(min_length=1)],
         "integer": Annotated[int, bounds],
         "number": Annotated[float, bounds],
     }

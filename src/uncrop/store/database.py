@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from uncrop.errors import InternalError, SettingsError
-from uncrop.store.engine import VARIABLE, make_engine, parse_url
+from uncrop.errors import InternalError, ServerBusy, SettingsError
+from uncrop.store.engine import VARIABLE, make_engine, parse_url, wait_for_locks, wait_for_writers
 from uncrop.store.keys import ApiKeys, NewKey
 from uncrop.store.migration import latest_revision, upgrade
 from uncrop.store.organizations import Organizations
 from uncrop.store.pepper import fingerprint
+from uncrop.store.sqlite import BUSY_TIMEOUT_MS
 from uncrop.store.tables import api_keys, metadata, pepper_fingerprint
 from uncrop.store.transactions import Transactions, begin, lock_database
 from uncrop.store.usage import Usage
@@ -48,14 +49,16 @@ class Store:
         self.usage = Usage(self._transactions, clock)
 
     async def ping(self) -> None:
-        """Show that the database answers and has the tables of this version.
+        """Show that the database has the tables of this version and can be written, by writing something.
 
         Raises
         ------
+        ServerBusy
+            It cannot be used now.
         InternalError
-            It does not.
+            It is another one.
         """
-        revision = await self._transactions.read(_revision)
+        revision = await self._transactions.write(_write_something)
         if revision != latest_revision():
             raise InternalError(system_message="The database has the tables of another version")
 
@@ -66,7 +69,12 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, pepper: bytes, clock: Callable[[], datetime] = utc_now, variable: str = VARIABLE
+    url: str,
+    *,
+    pepper: bytes,
+    clock: Callable[[], datetime] = utc_now,
+    variable: str = VARIABLE,
+    lock_timeout_ms: int = BUSY_TIMEOUT_MS,
 ) -> AsyncIterator[Store]:
     """Open the database, bring its tables up to date, and close it at the end.
 
@@ -80,6 +88,8 @@ async def open_store(
         The present moment, aware.
     variable
         The setting that says where the database is.
+    lock_timeout_ms
+        For how long a transaction waits for others to let go of what it needs.
 
     Raises
     ------
@@ -87,14 +97,15 @@ async def open_store(
         One line that names a setting: the address is wrong, nothing answers there, the database cannot be written to or
         lacks a table, it was made by a newer uncrop, or its keys were hashed under another pepper.
     """
-    engine = make_engine(parse_url(url))
+    engine = make_engine(parse_url(url), lock_timeout_ms=lock_timeout_ms)
     try:
         await _prepare(engine, pepper, variable)
+        await wait_for_writers(engine, lock_timeout_ms)
         store = Store(engine, pepper=pepper, clock=clock)
         try:
             try:
                 await store.usage.release_abandoned()
-            except InternalError as error:
+            except (InternalError, ServerBusy) as error:
                 raise SettingsError([_cannot_be_used(variable, error)]) from error
             yield store
         finally:
@@ -117,14 +128,16 @@ def reason(error: BaseException) -> str:
     SQLite's own words are. Another driver's may repeat the address, and with it a password; the log has them from the
     chained error, and here its kind must do.
     """
-    cause = error.__cause__ if isinstance(error, InternalError) and error.__cause__ is not None else error
+    cause = error.__cause__ if isinstance(error, InternalError | ServerBusy) and error.__cause__ is not None else error
     found = getattr(cause, "orig", None) or cause
     return str(found) if isinstance(found, sqlite3.Error) else type(found).__name__
 
 
 async def _prepare(engine: AsyncEngine, pepper: bytes, variable: str) -> None:
     try:
+        await wait_for_writers(engine, BUSY_TIMEOUT_MS)
         async with begin(engine, writes=True) as connection:
+            await wait_for_locks(connection)
             await lock_database(connection)
             await connection.run_sync(upgrade)
             await _check_pepper(connection, pepper)
@@ -144,11 +157,19 @@ async def _check_tables(connection: AsyncConnection) -> None:
     """
     for table in metadata.sorted_tables:
         await connection.execute(sa.select(table).limit(0))
-    await connection.execute(sa.update(pepper_fingerprint).values(id=pepper_fingerprint.c.id))
+    await _write_something(connection)
 
 
-async def _revision(connection: AsyncConnection) -> str:
+async def _write_something(connection: AsyncConnection) -> str:
+    """Change a row, change it back, and return the tables' version.
+
+    SQLite writes nothing for a change that changes nothing.
+    """
     found = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+    noted = (await connection.execute(sa.select(pepper_fingerprint.c.fingerprint))).scalar_one_or_none()
+    for value in (bytes(32), noted):
+        if noted is not None:
+            await connection.execute(sa.update(pepper_fingerprint).values(fingerprint=value))
     return str(found.scalar_one())
 
 

@@ -85,8 +85,8 @@ class BriskCursor:
             cursor.close()
 
 
-async def open_sqlite(*arguments: Any, **options: Any) -> BriskConnection:
-    """Open one connection; takes what ``sqlite3.connect`` takes.
+async def open_sqlite(*arguments: Any, busy_timeout_ms: int = BUSY_TIMEOUT_MS, **options: Any) -> BriskConnection:
+    """Open one connection; takes what ``sqlite3.connect`` takes, and for how long it waits for others that write.
 
     Raises
     ------
@@ -103,7 +103,7 @@ async def open_sqlite(*arguments: Any, **options: Any) -> BriskConnection:
     thread.daemon = True
     try:
         await connection
-        await _set_up(connection)
+        await _set_up(connection, busy_timeout_ms)
     except BaseException:
         await connection.close()
         thread.join()
@@ -111,10 +111,10 @@ async def open_sqlite(*arguments: Any, **options: Any) -> BriskConnection:
     return connection
 
 
-async def _set_up(connection: BriskConnection) -> None:
+async def _set_up(connection: BriskConnection, busy_timeout_ms: int) -> None:
     # The time-out comes first, as the journal mode may have to wait for another process.
     for pragma in (
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        f"busy_timeout = {busy_timeout_ms}",
         "foreign_keys = ON",
         f"journal_mode = {journal_mode(sqlite3.sqlite_version_info)}",
         "synchronous = FULL",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -13,8 +12,8 @@ import numpy as np
 
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.header import read_header
-from uncrop.testing.emulator import Emulator, Refusal, Reply
+from uncrop.imaging.header import open_file, read_header
+from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +90,7 @@ class ClipdropEmulator(Emulator):
             or header.height + min(up, 0) + min(down, 0) < 1
         ):
             raise Refusal(400, "Nothing of the image is left")
-        picture = self._picture(data, header, (left, right, up, down), seed, outcome.size)
+        picture = self._picture(data, (left, right, up, down), seed, outcome.size)
         with self._account:
             if self.credits < 1:
                 raise Refusal(402, TEXTS[402])
@@ -99,7 +98,7 @@ class ClipdropEmulator(Emulator):
             left_over = self.credits
         return Reply(
             status=200,
-            body=picture[: len(picture) // 2] if outcome.corrupt else picture,
+            body=outcome.spoil(picture),
             headers={
                 "content-type": "image/jpeg",
                 "x-credits-consumed": "1",
@@ -110,8 +109,7 @@ class ClipdropEmulator(Emulator):
     def word(self, refusal: Refusal) -> Reply:
         """Say ``{"error": "text"}``."""
         text = TEXTS.get(refusal.status, TEXTS[500]) if refusal.message == "scripted" else refusal.message
-        body = json.dumps({"error": text}).encode()
-        return Reply(status=refusal.status, body=body, headers={"content-type": "application/json"})
+        return json_reply({"error": text}, refusal.status)
 
     def _check_call(self, call: ReceivedCall) -> None:
         if call.path != "/uncrop/v1":
@@ -150,7 +148,6 @@ class ClipdropEmulator(Emulator):
     def _picture(
         self,
         data: bytes,
-        header: ImageHeader,
         sides: tuple[int, int, int, int],
         seed: int,
         size: tuple[int, int] | None,
@@ -161,7 +158,7 @@ class ClipdropEmulator(Emulator):
             known = self._made.get(name)
         if known is not None:
             return known
-        pixels = _extend(arrays.to_rgb8(_decode(data, header)), sides, seed)
+        pixels = _extend(arrays.to_rgb8(_decode(data)), sides, seed)
         if size is not None:
             pixels = arrays.to_8bit(codec.resize(pixels, *size))
         made = codec.encode(pixels, "JPEG")
@@ -192,9 +189,9 @@ def _header_of(data: bytes) -> ImageHeader:
     return header
 
 
-def _decode(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+def _decode(data: bytes) -> NDArray[np.uint8]:
     try:
-        return arrays.to_8bit(codec.decode(data, header))
+        return codec.decode_8bit(open_file(data))
     except InvalidRequest:
         raise Refusal(400, "Input image format is not valid") from None
 

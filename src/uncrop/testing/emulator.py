@@ -1,4 +1,4 @@
-"""What both emulators are: a real HTTP server on loopback with a log of calls and a script of endings.
+"""What every emulator is: a real HTTP server on loopback with a log of calls and a script of endings.
 
 The provider's own behaviour is one method, ``answer``. Everything is the standard library's, so that an emulator shares
 no code with the client that it tests.
@@ -6,6 +6,7 @@ no code with the client that it tests.
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
@@ -37,15 +38,40 @@ class Reply:
     headers: Mapping[str, str]
 
 
+def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
+    """Answer in JSON."""
+    return Reply(
+        status=status, body=json.dumps(value).encode(), headers={"content-type": "application/json", **headers}
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceivedCall:
-    """One call as it came; ``parts`` is empty when the body is no multipart form, and ``malformed`` says why."""
+    """One call as it came.
+
+    Attributes
+    ----------
+    parts
+        Of a multipart form; empty when the body is none, and then ``malformed`` says why.
+    body
+        The bytes of any other body; empty for a form.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     parts: tuple[ReceivedPart, ...] = ()
     malformed: str | None = None
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def json(self) -> Mapping[str, Any] | None:
+        """The body's JSON object; ``None`` when the body is anything else."""
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return None
+        return parsed if isinstance(parsed, dict) else None
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -174,7 +200,9 @@ class Emulator(ABC):
         else:
             reply = self.word(Refusal(outcome.status, "scripted"))
         body = reply.body if outcome.body is None else outcome.body
-        return Reply(status=reply.status, body=body, headers={**reply.headers, **outcome.headers})
+        # Names of headers are alike in any case: a scripted one stands in place of the emulator's own.
+        headers = {name.lower(): value for name, value in {**reply.headers, **outcome.headers}.items()}
+        return Reply(status=reply.status, body=body, headers=headers)
 
     def wait(self, event: threading.Event) -> None:
         """Wait for an event.
@@ -236,7 +264,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._take()
 
     def do_GET(self) -> None:
-        """Take a call of the wrong kind."""
+        """Take a poll, a download, or a call of the wrong kind."""
+        self._take()
+
+    def do_DELETE(self) -> None:
+        """Take a call that ends a job."""
         self._take()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -251,7 +283,14 @@ class _Handler(BaseHTTPRequestHandler):
             parts = read_form(headers.get("content-type", ""), body)
         except MalformedForm as error:
             malformed = str(error)
-        call = ReceivedCall(method=self.command, path=self.path, headers=headers, parts=parts, malformed=malformed)
+        call = ReceivedCall(
+            method=self.command,
+            path=self.path,
+            headers=headers,
+            parts=parts,
+            malformed=malformed,
+            body=b"" if malformed is None else body,
+        )
         outcome, reply = self.server.emulator.receive(call)
         if outcome.wait_for is not None:
             self.server.emulator.wait(outcome.wait_for)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,6 +46,20 @@ class Outcome:
     cut_after: int | None = None
     reset: bool = False
     drip_s: float = 0
+
+    def spoil(self, picture: bytes) -> bytes:
+        """Return a picture's file, cut off in its middle if it is to be corrupt."""
+        return picture[: len(picture) // 2] if self.corrupt else picture
+
+
+def as_real() -> Outcome:
+    """Answer truly: in a script, the place of a call that is not meant."""
+    return Outcome()
+
+
+def answer_json(value: object, status: int = 200) -> Outcome:
+    """Answer with this in JSON."""
+    return Outcome(status=status, body=json.dumps(value).encode(), headers={"content-type": "application/json"})
 
 
 def refuse(status: int, body: bytes | None = None, **headers: str) -> Outcome:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from uncrop.imaging import arrays, codec, jpeg_pixels, webp
-from uncrop.imaging.exif import ExifFacts, build_exif
-from uncrop.imaging.png import SIGNATURE, chunk, read_layout
+from uncrop.imaging import arrays, codec
+from uncrop.imaging.jpeg import pixels as jpeg_pixels
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif
+from uncrop.imaging.png.layout import SIGNATURE, chunk, read_layout
+from uncrop.imaging.webp import layout as webp
 from uncrop.model import Metadata
 
 if TYPE_CHECKING:

@@ -76,8 +76,8 @@ def make_task(request: UncropRequest, facts: ProviderFacts, *, seed: int = SEED)
     """
     request = replace(request, provider=facts.name)
     job = parse(request, facts, max_output_pixels=MAX_OUTPUT_PIXELS, draw_seed=lambda _maximum: seed)
-    mask = None if request.mask is None else decode_mask(request.mask)
-    return Task(job=job, photo=codec.decode(request.image, job.header), mask=mask)
+    mask = None if job.mask_file is None else decode_mask(job.mask_file)
+    return Task(job=job, photo=codec.decode(job.photo_file), mask=mask)
 
 
 def talk(provider: Provider, task: Task, *replies: object) -> tuple[list[Step], Fill]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
+import structlog
 from anyio import from_thread, to_process, to_thread
 
 from uncrop import engine
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # hangs and is killed. Not sooner: a worker that is still starting on a busy machine would be killed before it ever
 # makes a picture, and so would its successors.
 GRACE_S = 5.0
+_log = structlog.stdlib.get_logger("uncrop.workers")
 T = TypeVar("T")
 
 
@@ -123,7 +125,8 @@ class ProcessRunner:
         Raises
         ------
         UncropError
-            The engine's own refusals, ``ProviderTimeout`` past the deadline, ``InternalError`` when the worker died.
+            The engine's own refusals, ``ProviderTimeout`` past the deadline, ``InternalError`` when two workers
+            died of it.
         """
         deadline = time.monotonic() + self._deadline_s
         return await self._in_worker(compute, self._cache, deadline, photo, sides, seed, quality, confidence_map)
@@ -135,13 +138,23 @@ class ProcessRunner:
                 async with self._workers:
                     limit.deadline += self._grace_s
                     outcome = "The engine's worker did not come back and was ended"
-                    return await to_process.run_sync(
-                        work, *arguments, cancellable=True, limiter=anyio.CapacityLimiter(1)
-                    )
+                    return await _twice(work, *arguments)
         except TimeoutError as error:
             raise ProviderTimeout(system_message=outcome) from error
         except anyio.BrokenWorkerProcess as error:
             raise InternalError(system_message="The engine's worker ended in the middle of its work") from error
+
+
+async def _twice(work: Callable[..., T], *arguments: object) -> T:
+    """Work in a process, and once more in another if that one dies: others may have killed it, for want of memory.
+
+    If the second one dies too, the work is to blame. Nothing was billed, so that nothing is done twice but computing.
+    """
+    try:
+        return await to_process.run_sync(work, *arguments, cancellable=True, limiter=anyio.CapacityLimiter(1))
+    except anyio.BrokenWorkerProcess:
+        _log.warning("a worker of the engine died; its picture is tried once more")
+    return await to_process.run_sync(work, *arguments, cancellable=True, limiter=anyio.CapacityLimiter(1))
 
 
 class InlineRunner:

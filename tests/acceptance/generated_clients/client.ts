@@ -39,6 +39,11 @@ export async function extend(server: string, key: string, body: Form): Promise<A
   };
 }
 
+export async function providers(server: string): Promise<Record<string, number>> {
+  const { data } = await createClient<paths>({ baseUrl: server }).GET("/api/v1/providers");
+  return Object.fromEntries((data?.providers ?? []).map(({ name, upload }) => [name, upload.max_bytes]));
+}
+
 export async function live(server: string): Promise<string | undefined> {
   const { data } = await createClient<paths>({ baseUrl: server }).GET("/livez");
   return data?.status;

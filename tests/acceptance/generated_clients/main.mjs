@@ -1,7 +1,7 @@
 // Reads requests from standard input as JSON, sends each through the compiled client, prints the answers.
 // usage: node main.mjs SERVER KEY
 import { readFile } from "node:fs/promises";
-import { extend, file, live } from "./made/client.js";
+import { extend, file, live, providers } from "./made/client.js";
 
 const [, , server, key] = process.argv;
 let asked = "";
@@ -12,4 +12,4 @@ for (const { fields, files } of JSON.parse(asked)) {
   const answer = await extend(server, key, { ...fields, ...Object.fromEntries(opened) });
   answers.push({ ...answer, bytes: answer.bytes && Buffer.from(answer.bytes).toString("base64") });
 }
-process.stdout.write(JSON.stringify({ live: await live(server), answers }));
+process.stdout.write(JSON.stringify({ live: await live(server), providers: await providers(server), answers }));

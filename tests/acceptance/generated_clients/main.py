@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 from uncrop_client import AuthenticatedClient, Client
-from uncrop_client.api.images import uncrop_image
+from uncrop_client.api.images import list_providers, uncrop_image
 from uncrop_client.api.operation import livez
 from uncrop_client.models import PictureWithMap, UncropForm, UncropFormProvider, UncropFormQuality, UncropFormSize
 from uncrop_client.types import File
@@ -50,7 +50,9 @@ def extend(server: str, key: str, fields: dict, files: dict) -> dict:
 def main() -> None:
     server, key = sys.argv[1:]
     answers = [extend(server, key, **request) for request in json.load(sys.stdin)]
-    json.dump({"live": livez.sync(client=Client(base_url=server)).status, "answers": answers}, sys.stdout)
+    client = Client(base_url=server)
+    listed = {each.name: each.upload.max_bytes for each in list_providers.sync(client=client).providers}
+    json.dump({"live": livez.sync(client=client).status, "providers": listed, "answers": answers}, sys.stdout)
 
 
 main()

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -12,6 +13,8 @@ from uncrop.admission.admission import Admission
 from uncrop.admission.rate_limits import RateLimiter
 from uncrop.admission.usage_limits import UsageLimits
 from uncrop.capacity.capacity import Capacity
+from uncrop.capacity.fair_queue import FairQueue
+from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
 from uncrop.errors import (
     InternalError,
@@ -148,6 +151,83 @@ async def test_a_full_server_reserves_nothing(ledger, job: Job) -> None:
                 pytest.fail("admitted")
         assert len(ledger.states) == 1
     assert gate.capacity.slots.running == 0
+
+
+async def test_a_turn_that_does_not_come_in_time_is_a_busy_server(ledger, job: Job) -> None:
+    gate = admission(ledger, slots=Slots(1, 5))
+    async with gate.grant(job, CALLER):
+        with pytest.raises(ServerBusy) as caught:
+            async with gate.grant(job, CALLER, admit_by=anyio.current_time()):
+                pytest.fail("admitted")
+        assert (gate.capacity.slots.running, gate.capacity.slots.waiting) == (1, 0)
+    assert (caught.value.retry_after, caught.value.system_message) == (5, "The request's turn did not come in time")
+    assert len(ledger.states) == 1
+    assert gate.capacity.slots.running == 0
+
+
+async def test_the_deadline_is_for_waiting_and_not_for_the_work(ledger, job: Job) -> None:
+    gate = admission(ledger)
+    async with gate.grant(job, CALLER, admit_by=anyio.current_time() + 0.01) as granted:
+        await anyio.sleep(0.02)
+        await granted.capture(FACTS)
+    assert list(ledger.states.values()) == ["captured"]
+
+
+@pytest.mark.parametrize("part", ["memory", "engine"])
+async def test_whoever_waits_for_memory_or_the_engine_is_refused_in_time_too(ledger, job: Job, part: str) -> None:
+    local = replace(job, provider=replace(job.provider, computes_here=True))
+    parts = {"memory": PixelMemory(10), "engine": FairQueue(1)}
+    gate = Admission(capacity=Capacity(slots=Slots(9, 0), **{part: parts[part]}), usage=UsageLimits(ledger))
+    async with gate.grant(local, CALLER):
+        with pytest.raises(ServerBusy):
+            async with gate.grant(local, CALLER, admit_by=anyio.current_time()):
+                pytest.fail("admitted")
+        assert gate.capacity.slots.running == 1
+    assert (gate.capacity.slots.running, parts[part].held) == (0, 0)
+
+
+async def test_an_organization_that_floods_the_engine_leaves_the_next_turn_to_another(ledger, job: Job) -> None:
+    """Of those who have a slot, only so many hold memory as the engine can work for."""
+    local = replace(job, provider=replace(job.provider, computes_here=True))
+    engine, memory = FairQueue(2), PixelMemory(10**6)
+    gate = Admission(capacity=Capacity(slots=Slots(16, 64), memory=memory, engine=engine), usage=UsageLimits(ledger))
+    admitted: list[str] = []
+    leave = {name: asyncio.Semaphore(0) for name in ("a", "b")}
+
+    async def work(name: str, wanted: Job) -> None:
+        caller = Caller(organization_id=wanted.request.organization_id, key_id="key")
+        async with gate.grant(wanted, caller):
+            admitted.append(name)
+            await leave[name].acquire()
+
+    tasks = [asyncio.ensure_future(work("a", local)) for _ in range(40)]
+    await anyio.wait_all_tasks_blocked()
+    assert (admitted, gate.capacity.slots.running, memory.held) == (["a", "a"], 14, 2 * 16 * 16 * 3)
+    other = replace(local, request=replace(job.request, organization_id="org_b"))
+    remote = replace(job, request=replace(job.request, organization_id="org_b"))
+    tasks += [asyncio.ensure_future(work("b", other)), asyncio.ensure_future(work("b", remote))]
+    await anyio.wait_all_tasks_blocked()
+    assert admitted == ["a", "a", "b"]  # what a provider elsewhere makes need not wait for the engine
+    leave["a"].release()
+    await anyio.wait_all_tasks_blocked()
+    assert admitted == ["a", "a", "b", "b"]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    await gate.drain()
+    assert (gate.capacity.slots.running, engine.held, memory.held) == (0, 0, 0)
+
+
+async def test_a_closed_admission_refuses_who_waits_and_lets_who_works_finish(ledger, job: Job) -> None:
+    gate = admission(ledger, slots=Slots(1, 5))
+    async with gate.grant(job, CALLER) as granted:
+        waiting = asyncio.ensure_future(gate.grant(job, CALLER).__aenter__())
+        await anyio.wait_all_tasks_blocked()
+        gate.capacity.close(ServerBusy)
+        with pytest.raises(ServerBusy):
+            await waiting
+        await granted.capture(FACTS)
+    assert list(ledger.states.values()) == ["captured"]
 
 
 async def test_a_reached_limit_gives_the_slot_back(ledger, job: Job) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ from uncrop.admission.admission import Admission
 from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.pixel_memory import PixelMemory, pixel_bytes
 from uncrop.capacity.slots import Slots
+from uncrop.errors import ServerBusy
 from uncrop.model import Caller, Job, Sides
 from uncrop.providers.local.facts import FACTS as LOCAL
 
@@ -38,6 +40,20 @@ class Holder:
 
 async def settle() -> None:
     await anyio.wait_all_tasks_blocked()
+
+
+async def test_memory_that_is_closed_refuses_those_who_wait_and_takes_back_what_is_held() -> None:
+    memory = PixelMemory(10)
+    first, second = (Holder(memory, share) for share in (6, 6))
+    await settle()
+    memory.close(ServerBusy)
+    with pytest.raises(ServerBusy):
+        await second.task
+    with pytest.raises(ServerBusy):
+        async with memory.hold(1):
+            pytest.fail("it was closed")
+    await first.stop()
+    assert memory.held == 0
 
 
 async def test_there_is_no_more_than_there_is() -> None:
@@ -123,24 +139,27 @@ def test_nothing_leaks_whenever_anyone_is_cancelled(plan: list[tuple[int, int]])
     asyncio.run(run())
 
 
+def with_header(job: Job, **changes: Any) -> Job:
+    """The same job for a photo whose header says something else."""
+    return replace(job, photo_file=replace(job.photo_file, header=replace(job.header, **changes)))
+
+
 def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
     assert pixel_bytes(job) == 16 * 16 * 3
-    masked = replace(job, request=replace(job.request, mask=b"mask"), header=replace(job.header, bits=16, channels=4))
+    masked = replace(with_header(job, bits=16, channels=4), request=replace(job.request, mask=b"mask"))
     assert pixel_bytes(masked) == 16 * 16 * (4 * 2 + 4)
 
 
 def test_what_works_on_this_machine_takes_memory_for_it(job: Job) -> None:
     facts = replace(job.provider, working_bytes=lambda header, sides: 1000 * header.width + sides.left)
-    request = replace(job.request, sides=Sides(left=7))
-    assert pixel_bytes(replace(job, provider=facts, request=request)) == 16 * 16 * 3 + 16_007
+    assert pixel_bytes(replace(job, provider=facts, sides=Sides(left=7))) == 16 * 16 * 3 + 16_007
 
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:
     large = replace(
-        job,
+        with_header(job, width=3872, height=2592),
         provider=LOCAL,
-        request=replace(job.request, sides=Sides(left=580, right=580, up=390, down=390)),
-        header=replace(job.header, width=3872, height=2592),
+        sides=Sides(left=580, right=580, up=390, down=390),
     )
     memory = PixelMemory(400_000_000)
     admission = Admission(capacity=Capacity(slots=Slots(9, 0), memory=memory))

@@ -153,17 +153,6 @@ async def test_a_slot_given_back_in_the_moment_of_stopping_skips_the_stopped() -
     assert slots.running == 0
 
 
-async def test_a_waiting_coroutine_that_is_thrown_away_leaves_its_place() -> None:
-    slots = Slots(1, 1)
-    async with slots.hold():
-        waiting = slots._take()
-        waiting.send(None)
-        assert slots.waiting == 1
-        waiting.close()
-        assert slots.waiting == 0
-    assert slots.running == 0
-
-
 async def test_a_cancel_scope_leaks_nothing() -> None:
     slots = Slots(1, 1)
     async with slots.hold():

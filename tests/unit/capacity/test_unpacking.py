@@ -51,7 +51,7 @@ def test_a_place_that_was_never_taken_is_given_back_for_nothing() -> None:
 async def test_one_object_tells_how_much_is_in_use() -> None:
     capacity = Capacity(slots=Slots(2, 1), memory=PixelMemory(1000))
     assert capacity.figures() == dict.fromkeys(
-        ("running", "waiting", "pixel_bytes", "body_bytes", "threads", "unpacking"), 0
+        ("running", "waiting", "engine", "pixel_bytes", "body_bytes", "threads", "unpacking"), 0
     )
     assert capacity.memory is not None
     with capacity.bodies.share() as share, capacity.unpacking.place() as place:
@@ -61,6 +61,7 @@ async def test_one_object_tells_how_much_is_in_use() -> None:
             assert capacity.figures() == {
                 "running": 1,
                 "waiting": 0,
+                "engine": 0,
                 "pixel_bytes": 300,
                 "body_bytes": 10,
                 "threads": 1,

@@ -221,9 +221,9 @@ def test_a_prior_that_is_used_again_gets_other_random_numbers(draw, monkeypatch:
     assert not np.array_equal(made[1], made[3])
 
 
-@pytest.mark.parametrize(("height", "width", "rim"), [(96, 128, False), (300, 400, True)])
+@pytest.mark.parametrize(("height", "width", "border"), [(96, 128, False), (300, 400, True)])
 def test_candidates_copy_the_photos_border_where_finer_levels_follow(
-    draw, monkeypatch: pytest.MonkeyPatch, height: int, width: int, rim: bool
+    draw, monkeypatch: pytest.MonkeyPatch, height: int, width: int, border: bool
 ) -> None:
     sources: list[NDArray[np.int32]] = []
     exemplars: list[Exemplar] = []
@@ -238,9 +238,9 @@ def test_candidates_copy_the_photos_border_where_finer_levels_follow(
     monkeypatch.setattr(choose, "make_candidate", keep)
     photo = draw(height, width)
     result = extend(photo, Sides(right=width // 3), seed=0, quality="fast")
-    assert all((exemplar.usable[0, 0] != 0) == rim for exemplar in exemplars)
+    assert all((exemplar.usable[0, 0] != 0) == border for exemplar in exemplars)
     columns, last = np.concatenate(sources)[:, 1], exemplars[0].usable.shape[1] - 1
-    assert (columns > last - 3).any() == rim
+    assert (columns > last - 3).any() == border
     assert np.array_equal(result.pixels[:, :width], photo)
 
 

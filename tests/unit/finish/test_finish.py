@@ -4,7 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uncrop.finish.pipeline import finish
+from uncrop.finish import kernels
+from uncrop.finish.paste import paste_original
+from uncrop.finish.pipeline import finish, warm_up
+from uncrop.finish.work import begin, scale_photo
+from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import (
@@ -12,6 +16,7 @@ from uncrop.model import (
     ImageHeader,
     Job,
     Metadata,
+    OpenedFile,
     PictureFacts,
     Placement,
     ProviderFacts,
@@ -39,8 +44,10 @@ def task_of(photo: np.ndarray, canvas: Placement, mask: np.ndarray | None = None
     job = Job(
         request=UncropRequest(provider=of.name, image=b""),
         provider=of,
-        header=header,
+        photo_file=OpenedFile(data=b"", header=header, layout=None),
         placement=canvas,
+        sides=sides_of(canvas, width, height),
+        output_size=(canvas.width, canvas.height),
         seed=None,
         quality="standard",
         answer_format="PNG",
@@ -89,7 +96,7 @@ def test_a_cast_of_colour_is_taken_out_of_what_was_made(sides: Sides, offset: in
     cast = (whole.astype(int) + np.array([offset, 0, -offset])).clip(0, 255).astype(np.uint8)
     picture = finish(task_of(photo, canvas), fill_of(cast))
     assert np.abs(picture.pixels.astype(int) - whole).max() <= 1
-    assert picture.drift == pytest.approx(2 / 3 * abs(offset))
+    assert picture.repaint_difference == pytest.approx(2 / 3 * abs(offset))
 
 
 def test_a_cast_that_changes_over_the_frame_is_followed() -> None:
@@ -119,7 +126,7 @@ def test_nothing_changes_where_nothing_differs() -> None:
     photo, canvas = cut(whole, Sides(left=20, right=20, up=20, down=20))
     picture = finish(task_of(photo, canvas), fill_of(whole.copy()))
     assert np.array_equal(picture.pixels, whole)
-    assert picture.drift == 0
+    assert picture.repaint_difference == 0
     assert picture.warnings == ()
 
 
@@ -128,7 +135,27 @@ def test_another_size_is_resized_and_said() -> None:
     photo, canvas = cut(whole, Sides(left=20))
     picture = finish(task_of(photo, canvas), fill_of(np.full((50, 60, 3), 90, np.uint8)))
     assert picture.pixels.shape == (100, 120, 3)
-    assert picture.warnings == ("the provider sent 60x50; resized to 120x100",)
+    assert picture.warnings == (
+        "the provider sent 60x50; resized to 120x100",
+        "what was made was enlarged 2.0 times to the canvas",
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "warnings"),
+    [
+        ((80, 60), ()),  # by 1.5: not yet
+        ((79, 59), ("what was made was enlarged 1.5 times to the canvas",)),
+        ((120, 29), ("what was made was enlarged 3.1 times to the canvas",)),
+        ((240, 180), ()),
+    ],
+)
+def test_what_had_to_be_enlarged_much_is_said(size: tuple[int, int], warnings: tuple[str, ...]) -> None:
+    photo = np.full((90, 120, 3), 90, np.uint8)
+    task = task_of(photo, placement_of_size(120, 90, None), np.ones((90, 120), bool), OPENAI)
+    picture = finish(task, fill_of(np.full((*size[::-1], 3), 90, np.uint8)))
+    assert picture.pixels.shape == (90, 120, 3)
+    assert picture.warnings == warnings
 
 
 def test_a_provider_with_sizes_of_its_own_is_resized_silently() -> None:
@@ -152,12 +179,12 @@ def test_under_the_mask_the_made_pixels_stay_and_elsewhere_the_original() -> Non
     assert not np.array_equal(picture.pixels[:, 64:], photo[:, 64:])
 
 
-def test_when_everything_is_masked_there_is_no_drift_to_tell() -> None:
+def test_when_everything_is_masked_there_is_no_difference_to_tell() -> None:
     photo = scene(32, 32)
     made = np.full((32, 32, 3), 7, np.uint8)
     task = task_of(photo, placement_of_size(32, 32, None), np.ones((32, 32), bool), OPENAI)
     picture = finish(task, fill_of(made.copy()))
-    assert picture.drift is None
+    assert picture.repaint_difference is None
     assert np.array_equal(picture.pixels, made)
 
 
@@ -231,7 +258,7 @@ def test_a_fill_that_kept_the_original_is_left_alone() -> None:
     fill = replace(fill_of(pixels), keeps_original=True)
     picture = finish(task_of(photo, placement_of_sides(16, 16, Sides(left=4))), fill)
     assert picture.pixels is pixels
-    assert picture.drift is None
+    assert picture.repaint_difference is None
 
 
 def test_a_photo_without_mask_can_be_scaled_to_a_size() -> None:
@@ -249,3 +276,62 @@ def test_a_ragged_mask_keeps_every_pixel_that_stays() -> None:
     picture = finish(task_of(photo, placement_of_size(100, 100, None), mask, OPENAI), fill_of(made)).pixels
     assert np.array_equal(picture[~mask], photo[~mask])
     assert not np.array_equal(picture[mask], photo[mask])
+
+
+# --- the kernels -----------------------------------------------------------------------------------------------------
+
+KERNELS = ("sample_means", "add_field", "lay_over")
+
+
+def every_path() -> list[np.ndarray]:
+    """Pictures that take every branch of the kernels: with and without a mask, cast, half transparent."""
+    whole = scene(48, 52)
+    photo, canvas = cut(whole, Sides(left=10, right=6, up=5, down=11))
+    cast = np.clip(whole.astype(int) + np.array([30, 0, -40]), 0, 255).astype(np.uint8)
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[:, 30:] = True
+    faded = np.dstack((photo, np.full(photo.shape[:2], 255, np.uint8)))
+    faded[:, 17:20, 3] = 102
+    return [
+        finish(task_of(photo, canvas), fill_of(cast.copy())).pixels,
+        finish(task_of(photo, canvas, mask, OPENAI), fill_of(cast.copy())).pixels,
+        finish(task_of(faded, canvas), fill_of(cast.copy())).pixels,
+    ]
+
+
+def test_the_kernels_say_the_same_without_being_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = every_path()
+    for name in (*KERNELS, "_widen", "_mix"):
+        monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
+    for one, other in zip(every_path(), compiled, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_warming_up_compiles_all_that_is_needed() -> None:
+    warm_up()
+    before = [list(getattr(kernels, name).signatures) for name in KERNELS]
+    every_path()
+    assert [getattr(kernels, name).signatures for name in KERNELS] == before
+
+
+def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:
+    photo = np.full((16, 16, 4), 200, np.uint8)
+    photo[:, 8:, 3] = 102
+    task = task_of(photo, placement_of_sides(16, 16, Sides(left=1)))
+    made = np.random.default_rng(8).integers(0, 256, (16, 17, 3), np.uint8)
+    work = begin(task, fill_of(made.copy()))
+    share = np.float32(102) / np.float32(255)
+    wanted = np.rint(200 * share + made[:, 9:].astype(np.float32) * (1 - share))
+    assert np.array_equal(paste_original(work).pixels[:, 9:], wanted)
+
+
+def test_a_photo_that_was_scaled_before_is_not_scaled_again() -> None:
+    photo = scene(40, 60)
+    task = task_of(photo, placement_of_size(60, 40, (90, 90)), None, OPENAI)
+    scaled = scale_photo(photo, task.job.placement)
+    assert scaled is not None
+    made = np.full((90, 90, 3), 90, np.uint8)
+    picture = finish(replace(task, scaled=scaled), fill_of(made.copy())).pixels
+    assert np.array_equal(picture, finish(task, fill_of(made.copy())).pixels)
+    assert np.array_equal(picture[15:75], scaled)
+    assert scale_photo(photo, placement_of_sides(60, 40, Sides(left=-8, right=3))) is None

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from uncrop.imaging.png import SIGNATURE, chunk
+from uncrop.imaging.png.layout import SIGNATURE, chunk
 
 
 def pillow(pixels: np.ndarray, image_format: str, mode: str | None = None, **options: object) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,17 +12,27 @@ from fixtures_imaging import icc
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
-from uncrop.imaging.exif import ExifFacts, build_exif
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.jpeg import layout as jpeg_layout
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif
+from uncrop.imaging.metadata.strip import strip
+from uncrop.imaging.png import layout as png_layout
+from uncrop.imaging.upload import upload_bytes
+from uncrop.imaging.webp import layout as webp_layout
 from uncrop.model import Metadata
 from uncrop.testing import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from uncrop.model import OpenedFile
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_come_out_upright(image_format: str, orientation: int) -> None:
     data = pictures.rotated(image_format, orientation, width=40, height=24)
-    pixels = codec.decode(data, read_header(data))
+    pixels = codec.decode(open_file(data))
     photo = pictures.photo(40, 24)
     assert pixels.shape == photo.shape
     assert np.array_equal(pixels, photo) if image_format != "JPEG" else psnr(pixels, photo) > 35
@@ -29,45 +40,44 @@ def test_pictures_come_out_upright(image_format: str, orientation: int) -> None:
 
 def test_a_header_of_another_file_is_told() -> None:
     header = read_header(pictures.photo_png(40, 30))
+    file = open_file(pictures.photo_png(40, 31))
     with pytest.raises(InvalidImage) as caught:
-        codec.decode(pictures.photo_png(40, 31), header)
+        codec.decode(replace(file, header=header))
     assert caught.value.system_message == "the picture's size is not what its header says"
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 def test_an_answer_is_decoded_to_8_bits(image_format: str) -> None:
     data = pictures.photo_file(image_format, 40, 30)
-    pixels, header = codec.decode_answer(data)
-    assert header == read_header(data)
-    assert np.array_equal(pixels, codec.decode(data, header))
+    file = open_file(data)
+    assert file.header == read_header(data)
+    assert np.array_equal(codec.decode_8bit(file), codec.decode(file))
 
 
 def test_a_deep_answer_is_reduced() -> None:
-    data = pictures.photo_png(40, 30, bits=16)
-    pixels, header = codec.decode_answer(data)
-    assert header == replace(read_header(data), bits=8)
+    pixels = codec.decode_8bit(open_file(pictures.photo_png(40, 30, bits=16)))
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, codec.arrays.to_8bit(pictures.photo(40, 30, bits=16)))
 
 
 def test_an_answer_that_is_none() -> None:
     with pytest.raises(UnsupportedImageFormat):
-        codec.decode_answer(b'{"error": "no"}')
+        codec.decode_8bit(open_file(b'{"error": "no"}'))
     with pytest.raises(InvalidImage):
-        codec.decode_answer(pictures.truncated(pictures.photo_jpeg(40, 30), forged_end=True))
+        codec.decode_8bit(open_file(pictures.truncated(pictures.photo_jpeg(40, 30), forged_end=True)))
 
 
 @pytest.mark.parametrize(("image_format", "limit"), [("JPEG", 65_500), ("WEBP", 16_383)])
 @pytest.mark.parametrize("upended", [False, True])
 def test_formats_have_their_limits(image_format: str, limit: int, upended: bool) -> None:
-    def strip(side: int) -> np.ndarray:
+    def line(side: int) -> np.ndarray:
         shape = (side, 1, 3) if upended else (1, side, 3)
         return np.zeros(shape, np.uint8)
 
-    header = read_header(codec.encode(strip(limit), image_format))
+    header = read_header(codec.encode(line(limit), image_format))
     assert (header.width, header.height) == ((1, limit) if upended else (limit, 1))
     with pytest.raises(ImageTooLarge) as caught:
-        codec.encode(strip(limit + 1), image_format)
+        codec.encode(line(limit + 1), image_format)
     width, height = (1, limit + 1) if upended else (limit + 1, 1)
     assert caught.value.details == {
         "width": width,
@@ -75,7 +85,7 @@ def test_formats_have_their_limits(image_format: str, limit: int, upended: bool)
         "max_allowed": limit,
         "unit": "pixels a side",
     }
-    assert codec.encode(strip(limit + 1), "PNG").startswith(b"\x89PNG")
+    assert codec.encode(line(limit + 1), "PNG").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("channels", [2, 4])
@@ -86,7 +96,7 @@ def test_jpeg_lays_alpha_on_white(channels: int, bits: int) -> None:
     pixels[:, :32, -1] = 255 if bits == 8 else 65535
     header = read_header(data := codec.encode(pixels, "JPEG"))
     assert (header.channels, header.bits) == (channels - 1, 8)
-    back = codec.decode(data, header)
+    back = codec.decode(open_file(data))
     assert back[:, 40:].min() > 250
     assert psnr(back[:, :32], codec.arrays.to_8bit(pixels[:, :32, :-1])) > 34
 
@@ -132,3 +142,20 @@ def test_resizing_to_the_same_extent_does_nothing() -> None:
     pixels = pictures.photo(40, 30)
     assert codec.resize(pixels, 40, 30) is pixels
     assert codec.resize(pixels, 20, 15).shape == (15, 20, 3)
+
+
+@pytest.mark.parametrize("use", [codec.decode, strip])
+def test_a_file_whose_layout_is_of_no_format_is_a_mistake_of_ours(use: Callable[[OpenedFile], object]) -> None:
+    file = replace(open_file(pictures.photo_png(4, 3)), layout=None)
+    with pytest.raises(TypeError, match="no layout of a file: NoneType"):
+        use(file)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_a_file_that_is_open_is_not_walked_through_again(image_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = open_file(pictures.photo_file(image_format, 40, 30))
+    for layout in (jpeg_layout, png_layout, webp_layout):
+        monkeypatch.setattr(layout, "read_layout", None)
+    pixels = codec.decode(file)
+    sent, _ = upload_bytes(file, pixels, formats=frozenset({"JPEG", "PNG", "WEBP"}))
+    assert sent == strip(file)

@@ -7,18 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from uncrop.imaging.compare import drift, psnr
+from uncrop.imaging.compare import mean_difference, psnr
 
 
-def test_drift_is_the_mean_absolute_difference() -> None:
+def test_the_difference_is_the_mean_absolute_difference() -> None:
     first = np.zeros((2, 2, 3), np.uint8)
     second = first.copy()
     second[0, 0] = (255, 3, 0)
-    assert drift(first, second) == pytest.approx(258 / 12)
+    assert mean_difference(first, second) == pytest.approx(258 / 12)
     mask = np.array([[False, True], [True, False]])
-    assert drift(second, first, mask) == pytest.approx(258 / 6)
-    assert drift(first, second, ~mask) == 0
-    assert drift(first, second, np.ones((2, 2), bool)) is None
+    assert mean_difference(second, first, mask) == pytest.approx(258 / 6)
+    assert mean_difference(first, second, ~mask) == 0
+    assert mean_difference(first, second, np.ones((2, 2), bool)) is None
 
 
 def test_psnr() -> None:

@@ -11,10 +11,10 @@ from fixtures_imaging import cmyk_profile, icc, pillow
 
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
-from uncrop.imaging.exif import ExifFacts, build_exif
-from uncrop.imaging.header import read_header
-from uncrop.imaging.png import SIGNATURE
-from uncrop.imaging.strip import strip
+from uncrop.imaging.header import open_file
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif
+from uncrop.imaging.metadata.strip import strip
+from uncrop.imaging.png.layout import SIGNATURE
 from uncrop.imaging.upload import upload_bytes
 from uncrop.model import Metadata
 from uncrop.testing import pictures
@@ -68,15 +68,16 @@ def test_damaged_files(name: str) -> None:
     for _ in range(DAMAGES):
         data = _damaged(FILES[name], chance)
         try:
-            header = read_header(data)
-            pixels = codec.decode(data, header)
+            file = open_file(data)
+            pixels = codec.decode(file)
         except (InvalidImage, UnsupportedImageFormat, ImageTooLarge):
             continue
         accepted += 1
+        header = file.header
         assert pixels.shape == (header.height, header.width, header.channels)
-        stripped = strip(data, header)
-        assert codec.decode(stripped, read_header(stripped)).size == pixels.size
-        upload_bytes(data, header, pixels, formats=frozenset(FORMATS))
+        stripped = strip(file)
+        assert codec.decode(open_file(stripped)).size == pixels.size
+        upload_bytes(file, pixels, formats=frozenset(FORMATS))
         codec.encode(pixels, header.format, jpeg=header.jpeg, metadata=header.metadata)
     # Not all damage goes unnoticed, or the test would tell nothing.
     assert accepted < DAMAGES

@@ -12,8 +12,8 @@ from PIL import Image
 
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
-from uncrop.imaging.exif import ExifFacts, build_exif
-from uncrop.imaging.header import read_header, sniff
+from uncrop.imaging.header import open_file, read_header, sniff
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif
 from uncrop.model import ImageHeader, JpegFacts, Metadata
 from uncrop.testing import pictures
 
@@ -179,7 +179,7 @@ def test_a_multi_picture_file_is_its_first_picture() -> None:
     first, second = pictures.photo_jpeg(40, 30), pictures.photo_jpeg(60, 50, seed=1)
     header = read_header(first + second)
     assert (header.format, header.width, header.height) == ("JPEG", 40, 30)
-    assert np.array_equal(codec.decode(first + second, header), codec.decode(first, read_header(first)))
+    assert np.array_equal(codec.decode(open_file(first + second)), codec.decode(open_file(first)))
 
 
 def _claiming(jpeg: bytes, width: int, height: int) -> bytes:

@@ -10,10 +10,11 @@ from fixtures_imaging import cmyk_profile, icc, opened, pillow
 from PIL import Image
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
-from uncrop.imaging import codec, jpeg
+from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
-from uncrop.imaging.header import read_header
-from uncrop.imaging.jpeg_scans import check_complete
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.jpeg import layout as jpeg
+from uncrop.imaging.jpeg.scans import check_complete
 from uncrop.model import JpegFacts, Metadata
 from uncrop.testing import pictures
 
@@ -25,7 +26,7 @@ FRAME = PLAIN.index(b"\xff\xc0")
 
 
 def decoded(data: bytes) -> np.ndarray:
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def patched(data: bytes, at: int, new: bytes) -> bytes:

@@ -8,16 +8,21 @@ from fixtures_imaging import ihdr, opened, pillow, png
 
 from uncrop.errors import InvalidMask
 from uncrop.imaging import codec
-from uncrop.imaging.mask import check_mask_header, decode_mask, encode_mask
+from uncrop.imaging.header import open_file
+from uncrop.imaging.mask import decode_mask, encode_mask, open_mask
 from uncrop.model import Metadata, Rect
 from uncrop.testing import pictures
 
 MASK = pictures.mask_png(40, 30)
 
 
+def mask_of(data: bytes) -> np.ndarray:
+    return decode_mask(open_file(data))
+
+
 def refusal(data: bytes) -> InvalidMask:
     with pytest.raises(InvalidMask) as caught:
-        check_mask_header(data, 40, 30)
+        open_mask(data, 40, 30)
     return caught.value
 
 
@@ -32,7 +37,7 @@ def refusal(data: bytes) -> InvalidMask:
     ],
 )
 def test_masks_that_may_be(data: bytes) -> None:
-    check_mask_header(data, 40, 30)
+    open_mask(data, 40, 30)
 
 
 def test_other_formats() -> None:
@@ -47,7 +52,7 @@ def test_no_alpha() -> None:
     assert error.message == "The mask must have an alpha channel"
     assert error.details == {"rule": "alpha", "expected": "an alpha channel", "actual": "RGB"}
     with pytest.raises(InvalidMask, match="The mask must have an alpha channel"):
-        decode_mask(pictures.photo_png(40, 30))
+        mask_of(pictures.photo_png(40, 30))
 
 
 @pytest.mark.parametrize(("width", "height"), [(30, 40), (41, 30), (40, 29)])
@@ -62,8 +67,8 @@ def test_a_lying_mask_is_measured_upright() -> None:
     lying = codec.encode(
         alpha, "PNG", metadata=Metadata(exif=b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0")
     )
-    check_mask_header(lying, 40, 30)
-    assert decode_mask(lying).shape == (30, 40)
+    open_mask(lying, 40, 30)
+    assert mask_of(lying).shape == (30, 40)
 
 
 def test_too_many_bytes() -> None:
@@ -75,7 +80,7 @@ def test_too_many_bytes() -> None:
     assert error.message == "The mask must be smaller than 4 MB"
     assert error.details == {"rule": "bytes", "expected": "< 4194304", "actual": limit}
     smaller = MASK[:-12] + png(b"", (b"tEXt", b"\0" * (fill - 1)))[8 + 12 : -12] + MASK[-12:]
-    check_mask_header(smaller, 40, 30)
+    open_mask(smaller, 40, 30)
 
 
 def test_corrupt() -> None:
@@ -83,9 +88,9 @@ def test_corrupt() -> None:
     error = refusal(MASK[:-5])
     assert (error.message, error.details) == ("The mask is corrupt or incomplete", expected)
     forged = pictures.truncated(MASK, 0.8, forged_end=True)
-    check_mask_header(forged, 40, 30)
+    open_mask(forged, 40, 30)
     with pytest.raises(InvalidMask) as caught:
-        decode_mask(forged)
+        mask_of(forged)
     assert (caught.value.message, caught.value.details) == (error.message, expected)
 
 
@@ -105,7 +110,7 @@ def test_animated_and_enormous() -> None:
 def test_nothing_transparent() -> None:
     pixels = np.full((30, 40, 4), 1, np.uint8)
     with pytest.raises(InvalidMask) as caught:
-        decode_mask(codec.encode(pixels, "PNG"))
+        mask_of(codec.encode(pixels, "PNG"))
     assert caught.value.message == "The mask must have at least one transparent pixel"
     assert caught.value.details == {"rule": "transparent", "expected": "at least 1 pixel", "actual": 0}
 
@@ -113,12 +118,12 @@ def test_nothing_transparent() -> None:
 def test_only_alpha_0_is_to_be_made() -> None:
     pixels = np.zeros((1, 4, 4), np.uint8)
     pixels[0, :, 3] = (0, 1, 128, 255)
-    assert decode_mask(codec.encode(pixels, "PNG")).tolist() == [[True, False, False, False]]
+    assert mask_of(codec.encode(pixels, "PNG")).tolist() == [[True, False, False, False]]
 
 
 def test_holes_of_sample_masks() -> None:
-    assert np.argwhere(decode_mask(pictures.mask_png(4, 2))).tolist() == [[0, 3], [1, 3]]
-    hole = decode_mask(pictures.mask_png(6, 5, hole=Rect(x=1, y=2, width=3, height=1)))
+    assert np.argwhere(mask_of(pictures.mask_png(4, 2))).tolist() == [[0, 3], [1, 3]]
+    hole = mask_of(pictures.mask_png(6, 5, hole=Rect(x=1, y=2, width=3, height=1)))
     assert np.argwhere(hole).tolist() == [[2, 1], [2, 2], [2, 3]]
 
 
@@ -127,12 +132,12 @@ def test_the_normal_form() -> None:
     white, black = [255, 255, 255, 0], [0, 0, 0, 255]
     data = encode_mask(mask)
     assert opened(data).tolist() == [[white, black], [black, white]]
-    assert np.array_equal(decode_mask(data), mask)
+    assert np.array_equal(mask_of(data), mask)
 
 
 def test_a_part_of_a_larger_mask() -> None:
-    mask = decode_mask(MASK)[5:20, 25:38]
-    assert np.array_equal(decode_mask(encode_mask(mask)), mask)
+    mask = mask_of(MASK)[5:20, 25:38]
+    assert np.array_equal(mask_of(encode_mask(mask)), mask)
 
 
 def test_masks_stay_under_4_mb() -> None:
@@ -142,7 +147,7 @@ def test_masks_stay_under_4_mb() -> None:
     ragged = np.random.default_rng(0).random((1536, 2048)) < 0.5
     data = encode_mask(ragged)
     assert len(data) < 4 * 1024 * 1024
-    assert np.array_equal(decode_mask(data), ragged)
+    assert np.array_equal(mask_of(data), ragged)
 
 
 def test_a_mask_that_no_small_png_holds() -> None:
@@ -151,3 +156,11 @@ def test_a_mask_that_no_small_png_holds() -> None:
     assert caught.value.message == "The mask is too ragged to be sent"
     assert caught.value.details is not None
     assert caught.value.details["rule"] == "bytes"
+
+
+def test_a_mask_that_is_read_in_bands_says_what_its_whole_picture_says() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (300, 700, 4), np.uint8)
+    pixels[:, :, 3][pixels[:, :, 3] < 90] = 0
+    pixels[120:200] = pixels[119]
+    for data in (codec.encode(pixels, "PNG"), pillow(pixels, "PNG", "RGBA")):  # one filter, and the best for each row
+        assert np.array_equal(mask_of(data), pixels[:, :, 3] == 0)

@@ -9,9 +9,10 @@ import pytest
 from fixtures_imaging import icc
 from PIL import Image
 
-from uncrop.imaging.exif import ExifFacts, build_exif, read_exif
-from uncrop.imaging.metadata import icc_channels, kept_metadata
-from uncrop.imaging.xmp import kept_xmp
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif, read_exif
+from uncrop.imaging.metadata.icc import icc_channels
+from uncrop.imaging.metadata.kept import kept_metadata
+from uncrop.imaging.metadata.xmp import kept_xmp
 from uncrop.model import Metadata
 from uncrop.testing import pictures
 

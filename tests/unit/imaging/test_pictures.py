@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
 from uncrop.testing import pictures
 
 
@@ -51,4 +51,4 @@ def test_animations_are_real() -> None:
 def test_noise_and_files_of_any_format() -> None:
     assert pictures.noise(7, 5).shape == (5, 7, 3)
     assert read_header(pictures.photo_file("WEBP", 9, 8)).format == "WEBP"
-    assert codec.decode_answer(pictures.photo_file("PNG", 9, 8))[0].shape == (8, 9, 3)
+    assert codec.decode_8bit(open_file(pictures.photo_file("PNG", 9, 8))).shape == (8, 9, 3)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from fixtures_imaging import cmyk_profile, icc, pillow, png
 
-from uncrop.imaging import arrays, codec, jpeg, webp
-from uncrop.imaging.header import read_header
-from uncrop.imaging.png import read_layout
-from uncrop.imaging.strip import strip
+from uncrop.imaging import arrays, codec
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.jpeg import layout as jpeg
+from uncrop.imaging.metadata.strip import strip
+from uncrop.imaging.png.layout import read_layout
+from uncrop.imaging.webp import layout as webp
 from uncrop.model import Metadata
 from uncrop.testing import pictures
 
@@ -20,11 +22,11 @@ EVERYTHING = Metadata(icc=icc(), exif=b"MM\0*" + SECRET, xmp=b"<x>" + SECRET + b
 
 
 def stripped(data: bytes) -> bytes:
-    return strip(data, read_header(data))
+    return strip(open_file(data))
 
 
 def same_pixels(first: bytes, second: bytes) -> bool:
-    return np.array_equal(codec.decode(first, read_header(first)), codec.decode(second, read_header(second)))
+    return np.array_equal(codec.decode(open_file(first)), codec.decode(open_file(second)))
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
@@ -112,5 +114,5 @@ def test_orientation_is_left_to_who_strips() -> None:
     data = pictures.rotated("JPEG", 6, width=64, height=48)
     left = stripped(data)
     assert read_header(left).orientation == 1
-    upright = arrays.upright(codec.decode(left, read_header(left)), 6)
-    assert np.array_equal(upright, codec.decode(data, read_header(data)))
+    upright = arrays.upright(codec.decode(open_file(left)), 6)
+    assert np.array_equal(upright, codec.decode(open_file(data)))

@@ -7,7 +7,7 @@ from fixtures_imaging import pillow
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing import pictures
 
 CUTS = 120
@@ -27,7 +27,7 @@ FILES = {
 
 def _is_accepted(data: bytes) -> bool:
     try:
-        codec.decode(data, read_header(data))
+        codec.decode(open_file(data))
     except (InvalidImage, UnsupportedImageFormat):
         return False
     return True

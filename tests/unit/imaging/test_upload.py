@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fixtures_imaging import pillow
 
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.compare import psnr
-from uncrop.imaging.header import read_header
-from uncrop.imaging.strip import strip
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.metadata.strip import strip
 from uncrop.imaging.upload import upload_bytes
 from uncrop.model import JpegFacts, Metadata
 from uncrop.testing import pictures
@@ -18,9 +20,9 @@ ALL = frozenset({"JPEG", "PNG", "WEBP"})
 
 
 def upload(data: bytes, formats: frozenset[str] = ALL) -> tuple[bytes, str, np.ndarray]:
-    header = read_header(data)
-    pixels = codec.decode(data, header)
-    sent, image_format = upload_bytes(data, header, pixels, formats=formats)
+    file = open_file(data)
+    pixels = codec.decode(file)
+    sent, image_format = upload_bytes(file, pixels, formats=formats)
     assert read_header(sent).format == image_format
     assert read_header(sent).metadata == Metadata(icc=read_header(sent).metadata.icc)
     return sent, image_format, pixels
@@ -40,22 +42,22 @@ def upload(data: bytes, formats: frozenset[str] = ALL) -> tuple[bytes, str, np.n
 )
 def test_plain_files_are_stripped_and_not_compressed_again(data: bytes) -> None:
     sent, image_format, _ = upload(data)
-    header = read_header(data)
-    assert (sent, image_format) == (strip(data, header), header.format)
+    file = open_file(data)
+    assert (sent, image_format) == (strip(file), file.header.format)
 
 
 @pytest.mark.parametrize(("quality", "sent_quality"), [(80, 95), (98, 98)])
 def test_a_lying_jpeg_is_turned_and_finely_compressed(quality: int, sent_quality: int) -> None:
     lying = pictures.rotated("JPEG", 6, width=64, height=48)
-    header = read_header(lying)
+    file = open_file(lying)
     facts = JpegFacts(quality=quality, subsampling="420", progressive=False)
-    pixels = codec.decode(lying, header)
-    header = header.__class__(**{name: getattr(header, name) for name in header.__slots__} | {"jpeg": facts})
-    sent, image_format = upload_bytes(lying, header, pixels, formats=ALL)
+    pixels = codec.decode(file)
+    file = replace(file, header=replace(file.header, jpeg=facts))
+    sent, image_format = upload_bytes(file, pixels, formats=ALL)
     assert image_format == "JPEG"
     assert read_header(sent).jpeg == JpegFacts(quality=sent_quality, subsampling="444", progressive=False)
     assert read_header(sent).orientation == 1
-    assert psnr(codec.decode(sent, read_header(sent)), pixels) > 45
+    assert psnr(codec.decode(open_file(sent)), pixels) > 45
 
 
 @pytest.mark.parametrize(
@@ -78,17 +80,17 @@ def test_other_kinds_are_sent_as_plain_pngs(data: bytes, channels: int) -> None:
     header = read_header(sent)
     assert (image_format, header.channels, header.bits, header.orientation) == ("PNG", channels, 8, 1)
     expected = arrays.to_rgba8(pixels) if channels == 4 else arrays.to_rgb8(pixels)
-    assert np.array_equal(codec.decode(sent, header), expected)
+    assert np.array_equal(codec.decode(open_file(sent)), expected)
 
 
 def test_cmyk_is_sent_as_a_fine_rgb_jpeg() -> None:
     sent, image_format, pixels = upload(pillow(pictures.photo(64, 48), "JPEG", "CMYK", quality=90))
     assert (image_format, read_header(sent).mode) == ("JPEG", "RGB")
-    assert psnr(codec.decode(sent, read_header(sent)), pixels) > 40
+    assert psnr(codec.decode(open_file(sent)), pixels) > 40
 
 
 def test_formats_that_a_provider_does_not_take() -> None:
     for data in (pictures.photo_webp(64, 48), pictures.photo_jpeg(64, 48)):
         sent, image_format, pixels = upload(data, frozenset({"PNG"}))
         assert image_format == "PNG"
-        assert np.array_equal(codec.decode(sent, read_header(sent)), pixels)
+        assert np.array_equal(codec.decode(open_file(sent)), pixels)

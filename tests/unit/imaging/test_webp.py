@@ -9,9 +9,10 @@ import pytest
 from fixtures_imaging import icc, opened
 
 from uncrop.errors import InvalidImage
-from uncrop.imaging import codec, webp
+from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.webp import layout as webp
 from uncrop.model import Metadata
 from uncrop.testing import pictures
 
@@ -43,13 +44,13 @@ def test_lossless_is_exact(channels: int, bits: int) -> None:
     expected = pixels if bits == 8 else ((pixels.astype(int) + 128) // 257).astype(np.uint8)
     if channels < 3:
         expected = np.concatenate((expected[:, :, :1].repeat(3, axis=2), expected[:, :, 1:]), axis=2)
-    assert np.array_equal(codec.decode(data, header), expected)
+    assert np.array_equal(codec.decode(open_file(data)), expected)
 
 
 def test_lossy_is_close() -> None:
     pixels = pictures.photo(200, 100)
     data = codec.encode(pixels, "WEBP")
-    back = codec.decode(data, read_header(data))
+    back = codec.decode(open_file(data))
     assert psnr(back, pixels) > 35
     assert np.array_equal(back, opened(data))
 
@@ -57,7 +58,7 @@ def test_lossy_is_close() -> None:
 def test_alpha_that_the_header_announces_and_the_picture_lacks() -> None:
     data = riff(extent(40, 30, webp.ALPHA_FLAG), PICTURE)
     header = read_header(data)
-    pixels = codec.decode(data, header)
+    pixels = codec.decode(open_file(data))
     assert pixels.shape == (30, 40, header.channels)
 
 
@@ -95,7 +96,7 @@ def test_broken_structure(data: bytes) -> None:
 def test_broken_picture_data() -> None:
     data = riff((b"VP8 ", PICTURE[1][:60] + b"\xff" * 20))
     with pytest.raises(InvalidImage) as caught:
-        codec.decode(data, read_header(data))
+        codec.decode(open_file(data))
     assert caught.value.system_message == "the WebP's picture data is corrupt or incomplete"
 
 

@@ -17,9 +17,10 @@ from uncrop.errors import (
     MaskRequired,
     UnsupportedImageFormat,
 )
+from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.intake.parse import parse
 from uncrop.model import Job, ProviderFacts, Sides, UncropRequest
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
@@ -66,8 +67,10 @@ def test_a_job_for_sides() -> None:
     assert parsed(request) == Job(
         request=request,
         provider=SIDES,
-        header=read_header(PHOTO),
+        photo_file=open_file(PHOTO),
         placement=placement_of_sides(40, 30, Sides(left=10, down=-5)),
+        sides=Sides(left=10, down=-5),
+        output_size=(50, 25),
         seed=0,
         quality="standard",
         answer_format="JPEG",
@@ -80,8 +83,11 @@ def test_a_job_for_a_mask(size: str | None, extent: tuple[int, int] | None) -> N
     assert parsed(request, MASKS) == Job(
         request=request,
         provider=MASKS,
-        header=read_header(PHOTO),
+        photo_file=open_file(PHOTO),
+        mask_file=open_file(MASK),
         placement=placement_of_size(40, 30, extent),
+        sides=sides_of(placement_of_size(40, 30, extent), 40, 30),
+        output_size=extent or (40, 30),
         seed=None,
         quality="standard",
         answer_format="PNG",
@@ -161,13 +167,14 @@ def test_fields_are_never_silently_ignored(facts: ProviderFacts, wishes: dict[st
 )
 def test_a_mask_and_sides_exclude_each_other(sides: Sides, names: list[str]) -> None:
     message, details = refused(InvalidFieldValue, MASKS, sides=sides)
-    assert message == f"{' and '.join(names)} cannot be sent together with mask_file"
-    assert details == {"fields": [*names, "mask_file"], "provider": "openai"}
+    named = [*names, "mask_file"]
+    assert message == f"{' and '.join(named)} cannot be sent together: each says what the canvas is"
+    assert details == {"fields": named}
 
 
 def test_sides_and_a_size_exclude_each_other() -> None:
     message, details = refused(InvalidFieldValue, MASKS, sides=Sides(left=5), mask=None, size="1024x1024")
-    assert message == "extend_left cannot be sent together with size"
+    assert message == "size goes with mask_file alone, not with extend_left; see output_size"
     assert details == {"fields": ["extend_left", "size"], "provider": "openai"}
 
 
@@ -179,7 +186,7 @@ def test_who_takes_masks_takes_sides_too() -> None:
 def test_sides_that_leave_nothing_to_be_made_are_left_to_who_crops() -> None:
     assert parsed(asked(sides=Sides(left=-5))).placement.width == 35
     assert refused(InvalidExtendParameters, MASKS, mask=None, sides=Sides(left=-5)) == (
-        "At least one extend parameter must be positive, or nothing is to be made",
+        "Nothing is to be made: at least one side must grow",
         {"provider": "openai"},
     )
 
@@ -197,6 +204,82 @@ def test_a_canvas_beyond_one_call_is_refused_with_the_number_that_is_in_the_way(
             "max_allowed": 1499,
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("wishes", "extent", "place"),
+    [
+        ({"aspect_ratio": "16:9"}, (53, 30), (6, 0)),
+        ({"aspect_ratio": "1:1", "anchor": "bottom"}, (40, 40), (0, 10)),
+        ({"zoom_out": 50, "anchor": "top-left"}, (80, 60), (0, 0)),
+        ({"canvas_width": 60, "canvas_height": 30}, (60, 30), (10, 0)),
+        ({"canvas_width": 60, "canvas_height": 20, "canvas_x": 3, "canvas_y": -4}, (60, 20), (3, 0)),
+    ],
+)
+@pytest.mark.parametrize("provider", [SIDES, MASKS, LOCAL], ids=lambda row: row.name)
+def test_every_notation_reaches_every_provider(
+    provider: ProviderFacts, wishes: dict[str, Any], extent: tuple[int, int], place: tuple[int, int]
+) -> None:
+    job = parsed(asked(provider, sides=Sides(), mask=None, **wishes), provider)
+    assert (job.placement.width, job.placement.height) == job.output_size == extent
+    assert (job.placement.kept.x, job.placement.kept.y) == place
+
+
+def test_the_finished_pictures_size_is_checked_against_shape_and_limits() -> None:
+    assert parsed(asked(sides=Sides(right=40), output_size="160x60")).output_size == (160, 60)
+    assert refused(InvalidFieldValue, sides=Sides(right=40), output_size="160x90")[1] == {
+        "field": "output_size",
+        "value": "160x90",
+        "canvas": "80x30",
+        "would_fit": ["160x60", "240x90"],
+    }
+    free = replace(SIDES, max_output_pixels=5000)
+    assert refused(ImageTooLarge, free, sides=Sides(right=40), output_size="160x60")[0] == (
+        "The extended image would be too large"
+    )
+
+
+def test_a_side_beyond_the_published_limit_is_for_the_other_notations() -> None:
+    far = parsed(asked(LOCAL, sides=Sides(), canvas_width=4000, canvas_height=30), LOCAL)
+    assert far.sides == Sides(left=1980, right=1980)
+    assert parsed(asked(LOCAL, sides=Sides(), canvas_width=5000, canvas_height=30), LOCAL).sides.left == 2480
+    message, details = refused(ImageTooLarge, sides=Sides(), canvas_width=5000, canvas_height=30)
+    assert message == "Clipdrop cannot make this picture in one call"
+    assert details is not None
+    assert (details["limit"], details["value"], details["max_allowed"]) == ("side", 2480, 2000)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "details"),
+    [
+        ({"min_edge": 31}, {"limit": "canvas_edge", "value": 30, "min_allowed": 31}),
+        ({"crops": False, "min_photo_edge": 30}, None),
+        ({"crops": True, "min_photo_edge": 30}, None),
+        ({"max_photo_ratio": 1.3}, {"limit": "photo_ratio", "value": 1.333, "max_allowed": 1.3}),
+    ],
+)
+def test_the_shape_of_photo_and_canvas_is_measured(
+    geometry: dict[str, object], details: dict[str, object] | None
+) -> None:
+    facts = replace(SIDES, geometry=replace(SIDES.geometry, **geometry))  # type: ignore[arg-type]
+    if details is None:
+        parsed(asked(), facts)
+    else:
+        told = refused(ImageTooLarge, facts)[1]
+        assert told is not None
+        assert told.items() >= details.items()
+
+
+@pytest.mark.parametrize(("crops", "is_refused"), [(True, False), (False, True)])
+def test_who_does_not_crop_is_sent_no_less_than_it_takes(crops: bool, is_refused: bool) -> None:
+    facts = replace(SIDES, geometry=replace(SIDES.geometry, crops=crops, min_photo_edge=30))
+    changes = {"sides": Sides(left=5, up=-1)}
+    if not is_refused:
+        parsed(asked(**changes), facts)
+        return
+    told = refused(ImageTooLarge, facts, **changes)[1]
+    assert told is not None
+    assert told.items() >= {"limit": "photo_edge", "value": 29, "min_allowed": 30}.items()
 
 
 def test_a_map_is_made_by_who_can_and_not_missed_elsewhere() -> None:

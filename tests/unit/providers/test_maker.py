@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -322,6 +322,35 @@ async def test_polls_that_never_end_meet_the_one_deadline(task: Task) -> None:
     assert send.calls.count(SUBMIT) == 1
 
 
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        # What an answer named and cannot be fetched is the provider's fault, whatever the status.
+        ((answer(202), answer(200), answer(403)), "open"),
+        ((answer(202), answer(200), answer(404)), "open"),
+        ((answer(202), answer(401)), "closed"),
+        ((answer(402),), "closed"),
+    ],
+)
+async def test_only_what_the_provider_can_help_gives_it_a_pause(
+    task: Task, answers: tuple[Answer, ...], state: str
+) -> None:
+    class Strict(Provider):
+        def converse(self, task: Task) -> Conversation:
+            for call in (SUBMIT, POLL, FETCH):
+                reply = yield from ask(call)
+                if reply.status >= 400:
+                    raise errors.ProviderError
+            raise AssertionError
+
+    maker = maker_of(Strict, ScriptedSend(*answers * 10))
+    for _ in range(10):
+        with pytest.raises(errors.ProviderError):
+            await maker.fill(task, Commitment())
+    assert maker.breaker is not None
+    assert maker.breaker.state == state
+
+
 async def test_work_for_the_engine_is_a_step_too(task: Task) -> None:
     class Engine(Provider):
         def converse(self, task: Task) -> Conversation:
@@ -347,21 +376,19 @@ def emulator() -> Iterator[ClipdropEmulator]:
         yield running
 
 
-@pytest.fixture
-async def hasty(emulator: ClipdropEmulator) -> AsyncIterator[Maker]:
-    async with Sender() as send:
-        context = make_context(send=send, timeout_s=0.3)
-        yield make_registry(context, urls={"clipdrop": emulator.url}).get("clipdrop")
-
-
 @pytest.mark.parametrize("outcome", [outcomes.hold(threading.Event()), outcomes.Outcome(drip_s=0.01)])
-async def test_an_answer_that_does_not_come_in_time(
-    emulator: ClipdropEmulator, hasty: Maker, outcome: outcomes.Outcome
-) -> None:
-    emulator.script(outcome)
-    task = make_task(UncropRequest(provider="", image=photo_png(20, 16), sides=Sides(left=4)), hasty.facts)
-    with pytest.raises(errors.ProviderTimeout):
-        await hasty.fill(task, Commitment())
+async def test_an_answer_that_does_not_come_in_time(emulator: ClipdropEmulator, outcome: outcomes.Outcome) -> None:
+    async with Sender() as send:
+        for timeout_s in (0.3, 2, 8, 32):  # the first that this machine is quick enough for
+            emulator.script(outcome)
+            registry = make_registry(make_context(send=send, timeout_s=timeout_s), urls={"clipdrop": emulator.url})
+            request = UncropRequest(provider="", image=photo_png(20, 16), sides=Sides(left=4))
+            task = make_task(request, registry.get("clipdrop").facts)
+            with pytest.raises(errors.ProviderTimeout):
+                await registry.get("clipdrop").fill(task, Commitment())
+            if emulator.calls:
+                break
+            emulator._script.clear()
     assert len(emulator.calls) == 1
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from uncrop.geometry.planner import choose_frame as choose
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import Frame, Rect
-from uncrop.providers.openai.models import COMPATIBLE, FAMILIES, NEWEST, SIZES, ModelFacts, facts_of
+from uncrop.providers.openai.models import COMPATIBLE, FAMILIES, NEWEST, ModelFacts, facts_of
 
 FIXED = FAMILIES["gpt-image-1"]
 
@@ -121,5 +121,5 @@ def test_every_photo_has_a_free_size_within_the_rules(width: int, height: int) -
 @given(SIDE, SIDE)
 def test_every_photo_has_a_fixed_size(width: int, height: int) -> None:
     frame = choose_frame(FIXED, width, height)
-    assert f"{frame.width}x{frame.height}" in SIZES
+    assert f"{frame.width}x{frame.height}" in COMPATIBLE.sizes
     assert frame.photo.width == frame.width or frame.photo.height == frame.height

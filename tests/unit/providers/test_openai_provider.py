@@ -12,8 +12,8 @@ import pytest
 
 from uncrop import errors
 from uncrop.imaging import codec
-from uncrop.imaging.compare import drift
-from uncrop.imaging.header import read_header
+from uncrop.imaging.compare import mean_difference
+from uncrop.imaging.header import open_file, read_header
 from uncrop.imaging.mask import decode_mask, encode_mask
 from uncrop.model import Fill, Rect, Task, TokenUsage, UncropRequest, UploadFacts
 from uncrop.providers.conversation import Answer, Call, Part
@@ -56,13 +56,13 @@ def fields(call: Call) -> dict[str, str]:
 def image_of(call: Call) -> Pixels:
     data = parts(call)["image"].value
     assert isinstance(data, bytes)
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def mask_of(call: Call) -> Mask:
     data = parts(call)["mask"].value
     assert isinstance(data, bytes)
-    return decode_mask(data)
+    return decode_mask(open_file(data))
 
 
 def answer(pixels: Pixels, **more: object) -> Answer:
@@ -165,7 +165,7 @@ def test_a_turned_photo_is_sent_upright() -> None:
     image = rotated("JPEG", 6, width=64, height=96)
     sent = image_of(call_of(openai(), task(image, size="1024x1536")))
     assert sent.shape == (96, 64, 3)
-    assert (drift(sent, photo(64, 96)) or 0) < 4
+    assert (mean_difference(sent, photo(64, 96)) or 0) < 4
 
 
 def test_a_photo_too_heavy_for_the_provider_goes_as_a_jpeg() -> None:

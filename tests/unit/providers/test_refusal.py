@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from uncrop import errors
+from uncrop.providers.answers import request_id
 from uncrop.providers.conversation import Answer
-from uncrop.providers.refusal import refuse, request_id, retry_after
+from uncrop.providers.refusal import refuse, refuse_file, refuse_poll, retry_after
 
 SECRET = b"upstream text that nobody may see"
 
@@ -119,3 +120,44 @@ def test_any_other_id_is_replaced_by_ours(named: str) -> None:
     made = request_id({"x-request-id": named})
     assert re.fullmatch(r"req_[0-9a-f]{24}", made)
     assert made != request_id({})
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (204, errors.ProviderInvalidResponse),
+        (302, errors.ProviderInvalidResponse),
+        (401, errors.ProviderError),
+        (403, errors.ProviderError),
+        (404, errors.ProviderError),
+        (410, errors.ProviderError),
+        (429, errors.ProviderError),
+        (500, errors.ProviderError),
+    ],
+)
+def test_a_file_that_cannot_be_fetched_is_the_providers_fault(status: int, kind: type[errors.UncropError]) -> None:
+    error = refuse_file(Answer(status=status, headers={}, body=SECRET))
+    assert type(error) is kind
+    assert error.details == {"provider_status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (204, errors.ProviderInvalidResponse),
+        (302, errors.ProviderInvalidResponse),
+        (400, errors.ProviderError),
+        (401, errors.ProviderAuthenticationFailed),
+        (402, errors.ProviderQuotaExhausted),
+        (403, errors.ProviderAuthenticationFailed),
+        (404, errors.ProviderError),
+        (410, errors.ProviderError),
+        (422, errors.ProviderError),
+        (429, errors.ProviderRateLimited),
+        (503, errors.ProviderError),
+    ],
+)
+def test_a_poll_that_is_refused_says_nothing_against_the_request(status: int, kind: type[errors.UncropError]) -> None:
+    error = refuse_poll(Answer(status=status, headers={}, body=SECRET))
+    assert type(error) is kind
+    assert error.details == {"provider_status": status}

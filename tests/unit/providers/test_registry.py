@@ -12,6 +12,7 @@ from uncrop.errors import InvalidFieldValue, ProviderError, SettingsError
 from uncrop.model import FieldFacts, GeometryFacts, SettingFacts, UploadFacts
 from uncrop.providers.local.facts import FACTS as LOCAL
 from uncrop.providers.registry import GROUP, load_rows
+from uncrop.providers.rows import problems
 from uncrop.testing.workbench import make_registry
 
 MIRROR = replace(LOCAL, name="mirror")
@@ -19,14 +20,14 @@ TARGET = f"{__name__}:MIRROR"
 
 
 def test_the_built_ins_are_named_in_order() -> None:
-    assert make_registry().names() == ("clipdrop", "local", "openai")
+    assert make_registry().names() == ("bfl", "bria", "clipdrop", "local", "openai", "stability")
 
 
 def test_installed_plugins_are_found_by_default() -> None:
-    assert set(load_rows()) >= {"clipdrop", "local", "openai"}
+    assert set(load_rows()) >= {"bfl", "bria", "clipdrop", "local", "openai", "stability"}
 
 
-@pytest.mark.parametrize("name", ["clipdrop", "local", "openai"])
+@pytest.mark.parametrize("name", ["bfl", "bria", "clipdrop", "local", "openai", "stability"])
 def test_each_is_loaded_once_under_its_own_name(name: str) -> None:
     registry = make_registry()
     provider = registry.get(name)
@@ -37,8 +38,11 @@ def test_each_is_loaded_once_under_its_own_name(name: str) -> None:
 def test_an_unknown_name_is_refused_with_those_that_are_allowed() -> None:
     with pytest.raises(InvalidFieldValue) as refused:
         make_registry().get("midjourney")
-    assert refused.value.details == {"provider": "midjourney", "allowed": ["clipdrop", "local", "openai"]}
-    assert refused.value.message == "Unknown provider; allowed are clipdrop, local, openai"
+    assert refused.value.details == {
+        "provider": "midjourney",
+        "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"],
+    }
+    assert refused.value.message == "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability"
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:
@@ -49,9 +53,9 @@ def test_a_long_name_is_not_repeated_whole() -> None:
 
 def test_a_plugin_takes_the_same_road() -> None:
     rows = load_rows([EntryPoint("mirror", TARGET, GROUP)])
-    assert list(rows) == ["clipdrop", "local", "mirror", "openai"]
+    assert list(rows) == ["bfl", "bria", "clipdrop", "local", "mirror", "openai", "stability"]
     registry = make_registry(rows=rows)
-    assert registry.names() == ("clipdrop", "local", "mirror", "openai")
+    assert registry.names() == ("bfl", "bria", "clipdrop", "local", "mirror", "openai", "stability")
     assert registry.get("mirror").facts is MIRROR
     assert [row.name for row in registry.facts()] == list(registry.names())
 
@@ -119,9 +123,17 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "geometry.max_photo_pixels: excludes everything",
     ),
     "ratio": ({"geometry": GeometryFacts(speaks="canvas", max_ratio=0.5)}, "geometry.max_ratio: excludes everything"),
+    "photo's ratio": (
+        {"geometry": GeometryFacts(speaks="sides", max_photo_ratio=0.5)},
+        "geometry.max_photo_ratio: excludes everything",
+    ),
     "side": ({"geometry": GeometryFacts(speaks="sides", max_side=0)}, "geometry.max_side: excludes everything"),
+    "no canvas": (
+        {"geometry": GeometryFacts(speaks="canvas", grid=64, min_edge=1000, max_edge=1020)},
+        "geometry: no canvas on its grid lies within its limits",
+    ),
     "sizes": (
-        {"geometry": GeometryFacts(speaks="mask", grid=16, sizes=((1024, 1000),))},
+        {"geometry": GeometryFacts(speaks="mask", grid=16, sizes=((1024, 1024), (1024, 1000), (512, 512)))},
         "geometry.sizes: 1024x1000 is not on the grid of 16",
     ),
     "field twice": (
@@ -167,6 +179,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": (SettingFacts(name="n", kind="number", help="", default="many"),)},
         "settings.n: its default is no number",
     ),
+    "choices of a number": (
+        {"settings": (SettingFacts(name="n", kind="integer", help="", choices=("1", "2")),)},
+        "settings.n: only a text has choices, and its default is one of them",
+    ),
+    "default of choices": (
+        {"settings": (SettingFacts(name="mode", kind="text", help="", default="slow", choices=("fast", "high")),)},
+        "settings.mode: only a text has choices, and its default is one of them",
+    ),
     "no address": (
         {"computes_here": False, "settings": ()},
         "settings.base_url: a provider behind HTTP needs one",
@@ -196,3 +216,13 @@ def test_breakers_are_told_of_providers_in_use_that_have_one() -> None:
         with pytest.raises(ProviderError), clipdrop.breaker.watch():
             raise ProviderError
     assert registry.breakers() == {"clipdrop": "open"}
+
+
+def test_a_row_may_name_several_hosts() -> None:
+    hosts = ("api.example.org", "*.example.org")
+    assert list(problems(replace(MIRROR, poll_hosts=hosts, download_hosts=hosts), {})) == []
+
+
+def test_a_row_may_name_several_sizes() -> None:
+    several = GeometryFacts(speaks="mask", sizes=((1024, 1024), (512, 512)))
+    assert list(problems(replace(MIRROR, geometry=several), {})) == []

@@ -8,8 +8,9 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from uncrop.capacity.bodies import BodyBudget
-from uncrop.errors import RequestTimeout, RequestTooLarge, ServerBusy, UncropError, ValidationError
+from uncrop.errors import ServerBusy, UncropError, ValidationError
 from uncrop.server.form import BodyLimits, read_form
+from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 BOUNDARY = "----frontier"
 REQUIRED = {"fields": dict.fromkeys(("provider", "organization_id", "image_file"), "is required")}
@@ -90,6 +91,55 @@ async def test_a_file_input_left_empty_is_left_out_and_an_empty_file_is_not() ->
 
 async def test_a_file_without_a_name_but_with_bytes_is_read() -> None:
     assert await read(Body(part("image_file", b"x", filename="") + END)) == [("image_file", b"x")]
+
+
+def odd(name: str, value: bytes, more: str) -> bytes:
+    return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
+
+
+@pytest.mark.parametrize("more", ["", "; filename*=UTF-8''%C3%BC.jpg", "; filename*0=a", '; filename=""', "; size=9"])
+@pytest.mark.parametrize("name", ["image_file", "mask_file"])
+async def test_a_file_is_a_file_however_it_was_sent(name: str, more: str) -> None:
+    photo = bytes(range(256)) * 1000  # longer than a text may be, and none
+    assert await read(Body(odd(name, photo, more) + END, piece=10_000)) == [(name, photo)]
+    assert await read(Body(odd(name, b"", more) + END)) == []
+
+
+@pytest.mark.parametrize("name", ["provider", "prompt", "seed", "confidence_map"])
+async def test_a_text_is_a_text_however_it_was_sent(name: str) -> None:
+    for filename in ("", "blob", "a.png"):
+        body = part(name, "Übermäßig".encode(), filename=filename, more="Content-Type: application/octet-stream\r\n")
+        assert await read(Body(body + END)) == [(name, "Übermäßig")]
+    error = await refused(Body(part(name, b"\xff\xd8\xff", filename="a.jpg") + END))
+    assert (error.code, error.message) == ("VALIDATION_ERROR", f"{name} must be text, not a file")
+    assert error.details == {"fields": {name: "must be text, not a file"}}
+
+
+async def test_a_file_in_the_place_of_a_text_is_bounded_like_a_text() -> None:
+    error = await refused(Body(part("prompt", b"x" * 51, filename="a") + END), max_field_bytes=50)
+    assert error.details == {"fields": {"prompt": "must have at most 50 bytes"}}
+
+
+async def test_an_unknown_field_is_what_it_was_sent_as() -> None:
+    body = part("a", b"1") + part("b", b"\xff", filename="b") + part("c", b"\xff")
+    assert await read(Body(body + END)) == [("a", "1"), ("b", b"\xff"), ("c", "\u00ff")]
+
+
+@pytest.mark.parametrize("piece", [1, 5, 10_000])
+@pytest.mark.parametrize(
+    "preamble",
+    [
+        b"\r\n",
+        b"This is a message with multiple parts.\r\n",
+        b"--other\r\n-- \r\n",
+        f"x--{BOUNDARY}\r\n\n".encode(),
+        b"x" * 9000 + b"\r\n",
+        f"--{BOUNDARY[:-1]}\r\n".encode(),
+    ],
+)
+async def test_what_comes_before_the_first_boundary_is_ignored(preamble: bytes, piece: int) -> None:
+    body = preamble + part("provider", b"local") + part("image_file", b"x", filename="a") + END
+    assert await read(Body(body, piece=piece)) == [("provider", "local"), ("image_file", b"x")]
 
 
 async def test_a_form_without_fields_is_empty() -> None:

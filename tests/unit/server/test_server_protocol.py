@@ -24,6 +24,9 @@ class TlsTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.written += data
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (0, None)
+
     def can_write_eof(self) -> bool:
         return False
 
@@ -64,6 +67,26 @@ async def test_a_refusal_over_tls_waits_a_moment_and_closes(connection: tuple[Bo
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert transport.written == written
     await transport.end.wait()
+    protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("error", [OSError("Transport endpoint is not connected"), RuntimeError("closed")])
+async def test_a_client_that_has_gone_before_its_refusal_is_no_error(
+    connection: tuple[BoundedProtocol, TlsTransport], error: Exception
+) -> None:
+    """Told so by the kernel, or by an event loop whose transport has noticed meanwhile."""
+    protocol, transport = connection
+
+    def fail() -> None:
+        raise error
+
+    transport.can_write_eof = lambda: True  # type: ignore[method-assign]
+    transport.write_eof = fail  # type: ignore[method-assign]
+    transport.abort = transport.close  # type: ignore[method-assign]
+    protocol.data_received(b"nonsense\r\n\r\n")
+    assert transport.closed
+    protocol.linger()
+    assert protocol._linger_timer is None
     protocol.connection_lost(None)
 
 

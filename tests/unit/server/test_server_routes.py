@@ -121,7 +121,7 @@ def test_a_request_is_one_line_with_what_was_done_and_no_secret(
     )
 
     async def made(*_: object) -> Any:
-        return picture(facts=facts, warnings=("a warning",), drift=2.345)
+        return picture(facts=facts, warnings=("a warning",), repaint_difference=2.345)
 
     uncropper: Any = fake_server.service.uncropper
     uncropper.action = made
@@ -149,7 +149,7 @@ def test_a_request_is_one_line_with_what_was_done_and_no_secret(
         "credits": "1",
         "tokens": 7,
         "warnings": ["a warning"],
-        "drift": 2.35,
+        "repaint_difference": 2.35,
     }
     assert KEY not in caplog.text
     assert "CANARY" not in caplog.text

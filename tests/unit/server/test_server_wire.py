@@ -14,7 +14,7 @@ from uncrop.errors import RateLimitState, ValidationError
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.model import PictureFacts, Sides, StageTime, UncropRequest
 from uncrop.server import wire
-from uncrop.server.form import REQUIRED
+from uncrop.server.fields import FIELDS, REQUIRED
 
 LEGAL = [("provider", "clipdrop"), ("organization_id", "org_123abc"), ("image_file", b"photo")]
 
@@ -198,14 +198,14 @@ def test_a_field_sent_twice_is_refused(name: str, value: str | bytes) -> None:
     )
 
 
-@given(st.lists(st.tuples(st.sampled_from([*wire.FIELDS, "foo"]), st.one_of(st.text(), st.binary()))))
+@given(st.lists(st.tuples(st.sampled_from([*FIELDS, "foo"]), st.one_of(st.text(), st.binary()))))
 def test_any_form_is_read_or_refused_by_names_of_ours(form: list[tuple[str, str | bytes]]) -> None:
     try:
         request = wire.to_request(form)
         named = [request.provider, request.organization_id or ""]
         event("read")
     except ValidationError as error:
-        named = [name for name in (error.details or {})["fields"] if name in wire.FIELDS]
+        named = [name for name in (error.details or {})["fields"] if name in FIELDS]
         event("refused")
     assert named
     assert all(named)
@@ -254,7 +254,7 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
         seed=None,
         placement=placed,
         original="exact",
-        drift=1.5,
+        repaint_difference=1.5,
     )
     plain, response = wire.to_response(replace(result, confidence_map=None)), wire.to_response(result)
     assert json.loads(response.body) == {
@@ -285,7 +285,7 @@ def test_what_became_of_the_photo_stands_in_the_headers() -> None:
     told = picture(
         placement=placement_of_sides(30, 20, Sides(left=4, up=3, right=-1)),
         original="recompressed",
-        drift=3.456,
+        repaint_difference=3.456,
         warnings=('said "no"', "gr\u00fcn\n"),
     )
     headers = wire.to_response(told).headers

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
+from uncrop.imaging.header import open_file
 from uncrop.testing.clipdrop import REPAINT, ClipdropEmulator
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png, truncated
 
@@ -33,7 +33,7 @@ def post(
 
 
 def picture(response: httpx2.Response) -> np.ndarray:
-    return codec.decode(response.content, read_header(response.content))
+    return codec.decode(open_file(response.content))
 
 
 def test_a_good_call_gets_a_jpeg_and_costs_a_credit(clipdrop: ClipdropEmulator) -> None:

@@ -19,7 +19,14 @@ app.command()(emulate.emulate)
 
 
 @pytest.mark.parametrize(
-    ("provider", "path", "status"), [("clipdrop", "/uncrop/v1", 401), ("openai", "/images/edits", 401)]
+    ("provider", "path", "status"),
+    [
+        ("bfl", "/v1/flux-tools/outpainting-v1", 403),
+        ("bria", "/v2/image/edit/expand", 401),
+        ("clipdrop", "/uncrop/v1", 401),
+        ("openai", "/images/edits", 401),
+        ("stability", "/v2beta/stable-image/edit/outpaint", 400),
+    ],
 )
 def test_it_prints_the_settings_and_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], provider: str, path: str, status: int

@@ -181,3 +181,24 @@ def test_a_refusal_of_openais_in_its_words() -> None:
         503,
         {"error": {"message": "scripted", "type": "server_error", "param": None, "code": None}},
     )
+
+
+def test_a_body_that_is_no_form_is_kept_as_it_came(clipdrop: ClipdropEmulator) -> None:
+    for content in (b'{"steps": 3}', b"[3]", b"text"):
+        httpx2.post(clipdrop.url, content=content, trust_env=False)
+    post(clipdrop.url)
+    assert [call.body for call in clipdrop.calls] == [b'{"steps": 3}', b"[3]", b"text", b""]
+    assert [call.json for call in clipdrop.calls] == [{"steps": 3}, None, None, None]
+
+
+def test_a_script_can_leave_a_call_out_and_answer_in_json(clipdrop: ClipdropEmulator) -> None:
+    clipdrop.script(outcomes.as_real(), outcomes.answer_json({"state": "failed"}, 202))
+    assert post(clipdrop.url).status_code == 200
+    second = httpx2.delete(clipdrop.url, trust_env=False)
+    assert (second.status_code, second.json()) == (202, {"state": "failed"})
+    assert [call.method for call in clipdrop.calls] == ["POST", "DELETE"]
+
+
+def test_a_scripted_header_stands_in_place_of_the_emulators_own(clipdrop: ClipdropEmulator) -> None:
+    clipdrop.script(outcomes.refuse(429, b"{}", Content_Type="text/plain"))
+    assert post(clipdrop.url).headers.get_list("content-type") == ["text/plain"]

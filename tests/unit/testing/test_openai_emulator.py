@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from uncrop.imaging import codec
-from uncrop.imaging.header import read_header
-from uncrop.testing.openai.emulator import DRIFT, OpenAIEmulator
+from uncrop.imaging.header import open_file, read_header
+from uncrop.testing.openai.emulator import REPAINT, OpenAIEmulator
 from uncrop.testing.pictures import mask_png, noise, photo, photo_jpeg, photo_png, photo_webp, truncated
 
 KEY = "a key"
@@ -47,7 +47,7 @@ def post(
 
 def picture(response: httpx2.Response) -> np.ndarray:
     data = base64.b64decode(response.json()["data"][0]["b64_json"])
-    return codec.decode(data, read_header(data))
+    return codec.decode(open_file(data))
 
 
 def test_a_good_call_gets_a_picture_of_the_size_asked_for(openai: OpenAIEmulator) -> None:
@@ -69,10 +69,10 @@ def test_a_good_call_gets_a_picture_of_the_size_asked_for(openai: OpenAIEmulator
     assert response.headers["x-ratelimit-remaining-requests"] == "249"
 
 
-def test_the_whole_frame_is_redrawn_with_a_drift(openai: OpenAIEmulator) -> None:
+def test_the_whole_frame_is_redrawn_in_other_colours(openai: OpenAIEmulator) -> None:
     made = picture(post(openai)).astype(int)
     stretched = codec.resize(photo(64, 64), 1024, 1024).astype(int)
-    assert tuple((made - stretched).reshape(-1, 3).mean(axis=0).round()) == DRIFT
+    assert tuple((made - stretched).reshape(-1, 3).mean(axis=0).round()) == REPAINT
 
 
 @pytest.mark.parametrize(("name", "format_"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import anyio
 import numpy as np
 import pytest
+import structlog
 from anyio import to_thread, wait_all_tasks_blocked
 
 from processes import is_running
@@ -55,6 +56,14 @@ def tell_arguments(
 def die(*_arguments: object) -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
+
+
+def die_the_first_time(folder: Path, *_arguments: object) -> Extension:
+    died = folder / "died"
+    if not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer_with(os.getpid())
 
 
 def hang(pipe: Path, *_arguments: object) -> NoReturn:
@@ -102,6 +111,16 @@ async def test_a_killed_worker_spoils_only_its_own_call(monkeypatch: pytest.Monk
     assert failed.value.system_message == "The engine's worker ended in the middle of its work"
     stand_in(monkeypatch, tell_process)
     assert (await extend(processes)).confidence > 0
+
+
+async def test_a_picture_whose_worker_is_killed_is_made_by_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in(monkeypatch, die_the_first_time)
+    processes = runner(tmp_path)
+    with structlog.testing.capture_logs() as logs:
+        assert (await extend(processes)).confidence > 0
+    assert [line["event"] for line in logs] == ["a worker of the engine died; its picture is tried once more"]
 
 
 async def test_a_refusal_crosses_the_border_whole(monkeypatch: pytest.MonkeyPatch) -> None:

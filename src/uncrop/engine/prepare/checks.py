@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uncrop.model import Pixels
 
 MIN_IMAGE_SIDE = 16
-MAX_SIDE = 2000
+MAX_SIDE = 65_500  # what a JPEG can hold; callers have limits of their own
 MAX_SEED = 2**32 - 1
 
 

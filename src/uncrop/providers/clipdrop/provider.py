@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ContentRejected
 from uncrop.model import Fill, PictureFacts
+from uncrop.providers.answers import read_credits, request_id
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
 from uncrop.providers.picture import photo_part, read_picture
-from uncrop.providers.refusal import refuse, request_id
+from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from uncrop.model import Task
     from uncrop.providers.conversation import Answer, Conversation
-
-# No picture costs more; a larger number is a mistake of the provider's and is told to nobody.
-MAX_CREDITS = 1_000_000
 
 
 class Clipdrop(Provider):
@@ -44,7 +39,7 @@ class Clipdrop(Provider):
 
     def submit(self, task: Task) -> Call:
         """Build ``POST /uncrop/v1``: the photo, all four sides, negative ones as they are, and the seed."""
-        sides = task.job.request.sides
+        sides = task.job.sides
         numbers = {
             "extend_left": sides.left,
             "extend_right": sides.right,
@@ -67,15 +62,7 @@ class Clipdrop(Provider):
         facts = PictureFacts(
             provider=self.facts.name,
             request_id=request_id(answer.headers),
-            credits_consumed=_credits(answer.headers, "x-credits-consumed"),
-            credits_remaining=_credits(answer.headers, "x-remaining-credits"),
+            credits_consumed=read_credits(answer.headers.get("x-credits-consumed")),
+            credits_remaining=read_credits(answer.headers.get("x-remaining-credits")),
         )
         return Fill(pixels=read_picture(answer.body, placement.width, placement.height), facts=facts)
-
-
-def _credits(headers: Mapping[str, str], name: str) -> Decimal | None:
-    try:
-        number = Decimal(headers.get(name, "").strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and 0 <= number <= MAX_CREDITS else None

@@ -22,7 +22,7 @@ FACTS = ProviderFacts(
     title="local",
     sentence="The engine inside this server: no key, no network, no cost.",
     implementation="uncrop.providers.local.provider:Local",
-    geometry=GeometryFacts(speaks="sides", crops=True, max_side=2000, min_photo_edge=16),
+    geometry=GeometryFacts(speaks="sides", crops=True, min_photo_edge=16),
     fields=(
         FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2**32 - 1),
         FieldFacts(

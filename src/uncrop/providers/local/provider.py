@@ -27,7 +27,7 @@ class Local(Provider):
         extension = yield from compute(
             Extend(
                 photo=task.photo,
-                sides=job.request.sides,
+                sides=job.sides,
                 seed=job.seed or 0,
                 quality=job.quality,
                 confidence_map=job.request.confidence_map,

@@ -19,7 +19,7 @@ from uncrop.errors import (
     ProviderRejectedRequest,
     UncropError,
 )
-from uncrop.providers.json_body import read_object
+from uncrop.providers.answers import read_object
 
 if TYPE_CHECKING:
     from uncrop.providers.conversation import Answer

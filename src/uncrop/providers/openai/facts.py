@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.openai.models import FREE, SIZES
+from uncrop.providers.openai.models import COMPATIBLE, FREE
 from uncrop.providers.settings_rows import api_key, base_url, rate_limit
 
 FACTS = ProviderFacts(
@@ -28,7 +28,7 @@ FACTS = ProviderFacts(
         FieldFacts(
             name="size",
             help="With a mask: the size of the result; without it the photo's own size.",
-            choices=SIZES,
+            choices=COMPATIBLE.sizes,
         ),
     ),
     upload=UploadFacts(formats=frozenset({"JPEG", "PNG", "WEBP"}), max_bytes=50_000_000),

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from uncrop.model import GeometryFacts
 
-# The sizes of the published contract, which all models but the oldest make.
-SIZES = ("1024x1024", "1024x1536", "1536x1024")
+# The frames of the published contract, which all models but the oldest make.
 FIXED = GeometryFacts(speaks="mask", scales=True, sizes=((1024, 1024), (1024, 1536), (1536, 1024)))
 SQUARE = GeometryFacts(speaks="mask", scales=True, sizes=((256, 256), (512, 512), (1024, 1024)))
 FREE = GeometryFacts(
     speaks="mask", scales=True, grid=16, max_edge=3840, max_ratio=3, min_pixels=655_360, max_pixels=8_294_400
 )
 _GPT_IMAGE: Mapping[str, str] = {"quality": "auto", "background": "opaque", "output_format": "png"}
+_FAITHFUL: Mapping[str, str] = {**_GPT_IMAGE, "input_fidelity": "high"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,28 +29,28 @@ class ModelFacts:
     ----------
     geometry
         The frames that it makes.
-    sizes
-        What callers may ask for in the field ``size``.
     fields
         Form fields to send beside image, mask, prompt, model, n and size.
     """
 
     geometry: GeometryFacts
-    sizes: tuple[str, ...] = SIZES
     fields: Mapping[str, str]
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """What callers may ask for in the field ``size``: those of the contract where the model makes any frame."""
+        return tuple(f"{width}x{height}" for width, height in self.geometry.sizes or FIXED.sizes)
 
 
 NEWEST = ModelFacts(geometry=FREE, fields=_GPT_IMAGE)
 COMPATIBLE = ModelFacts(geometry=FIXED, fields={"response_format": "b64_json"})
 FAMILIES: Mapping[str, ModelFacts] = {
-    "gpt-image-1": ModelFacts(geometry=FIXED, fields={**_GPT_IMAGE, "input_fidelity": "high"}),
+    "gpt-image-1": ModelFacts(geometry=FIXED, fields=_FAITHFUL),
     "gpt-image-1-mini": ModelFacts(geometry=FIXED, fields=_GPT_IMAGE),
     "chatgpt-image": ModelFacts(geometry=FIXED, fields=_GPT_IMAGE),
     "gpt-image-": NEWEST,
-    "gpt-image-1.": ModelFacts(geometry=FIXED, fields={**_GPT_IMAGE, "input_fidelity": "high"}),
-    "dall-e-2": ModelFacts(
-        geometry=SQUARE, sizes=("256x256", "512x512", "1024x1024"), fields={"response_format": "b64_json"}
-    ),
+    "gpt-image-1.": ModelFacts(geometry=FIXED, fields=_FAITHFUL),
+    "dall-e-2": ModelFacts(geometry=SQUARE, fields={"response_format": "b64_json"}),
 }
 
 

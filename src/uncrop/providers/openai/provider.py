@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import InternalError, ProviderInvalidResponse
 from uncrop.geometry.planner import choose_frame, frame_of_size
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging.mask import encode_mask
-from uncrop.model import Fill, Frame, PictureFacts, TokenUsage
+from uncrop.imaging.text import decode_base64
+from uncrop.model import Fill, PictureFacts, TokenUsage
 from uncrop.placement.frames import cut_canvas, draw_mask
+from uncrop.providers.answers import read_object, request_id, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
-from uncrop.providers.json_body import read_object
 from uncrop.providers.openai.errors import meaning_of
 from uncrop.providers.openai.models import facts_of
 from uncrop.providers.picture import framed_part, picture_part, read_picture
-from uncrop.providers.refusal import refuse, request_id
+from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from uncrop.model import Job, ProviderFacts, Task
+    from uncrop.model import Frame, Job, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import Answer, Conversation
 
@@ -65,10 +63,7 @@ class OpenAI(Provider):
         """Return the frame that the model is asked for."""
         if job.request.size is not None:
             return frame_of_size(job.placement, *parse_size(job.request.size))
-        frame = choose_frame(job.placement, self.facts.geometry)
-        if not isinstance(frame, Frame):
-            raise InternalError(system_message=f"No frame for a legal canvas: {frame}")
-        return frame
+        return choose_frame(job.placement, self.facts.geometry)
 
     def submit(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /images/edits`` with the fields that the model's family takes."""
@@ -92,7 +87,7 @@ class OpenAI(Provider):
         """Decode the first picture and cut it to the canvas."""
         body = read_object(answer.body)
         if body is None:
-            raise _unusable("is not a JSON object")
+            raise unusable("is not a JSON object")
         pixels = read_picture(_first_picture(body), frame.width, frame.height)
         facts = PictureFacts(
             provider=self.facts.name,
@@ -108,16 +103,16 @@ def _first_picture(body: Mapping[str, object]) -> bytes:
     data = body.get("data")
     item = data[0] if isinstance(data, list) and data else None
     if not isinstance(item, dict):
-        raise _unusable("holds no picture")
+        raise unusable("holds no picture")
     text = item.get("b64_json") or item.get("url")
     if not isinstance(text, str):
-        raise _unusable("holds no picture")
+        raise unusable("holds no picture")
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _unusable("holds a picture that is not base64") from error
+    picture = decode_base64(text)
+    if picture is None:
+        raise unusable("holds a picture that is not base64")
+    return picture
 
 
 def _usage(body: Mapping[str, object]) -> TokenUsage | None:
@@ -126,7 +121,3 @@ def _usage(body: Mapping[str, object]) -> TokenUsage | None:
         return None
     counts = {name: usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")}
     return TokenUsage(**{name: count for name, count in counts.items() if type(count) is int and count >= 0})
-
-
-def _unusable(what: str) -> ProviderInvalidResponse:
-    return ProviderInvalidResponse(system_message=f"The provider's answer {what}")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from uncrop.providers.conversation import Call
 
 
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """An address that a call may go to.
@@ -73,6 +76,8 @@ class Addresses:
         ProviderError
             The host's name cannot be resolved.
         """
+        if any(character <= " " or character == "\x7f" for character in call.url):
+            raise _refused("is no address")
         try:
             url = urlsplit(call.url)
             host, port = url.hostname or "", url.port
@@ -95,13 +100,23 @@ def is_named(host: str, names: Iterable[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in names)
 
 
+def is_public(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Tell whether a number leads to one host of the internet, also where it holds another number that it leads to."""
+    inner = None
+    if number.version == 6:
+        inner = number.ipv4_mapped or number.sixtofour or (number.teredo or (None, None))[1]
+        if number in NAT64:
+            inner = ipaddress.IPv4Address(int(number) & 0xFFFFFFFF)
+    return number.is_global and not number.is_multicast and (inner is None or is_public(inner))
+
+
 async def _pinned(url: SplitResult, host: str) -> Target:
     try:
         found = await anyio.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except OSError as error:
         raise ProviderError(system_message="The name of the provider's host could not be resolved") from error
     numbers = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
-    if not numbers or not all(number.is_global for number in numbers):
+    if not numbers or not all(is_public(number) for number in numbers):
         raise _refused("lies in a private network")
     number = numbers[0]
     literal = f"[{number}]" if number.version == 6 else str(number)

@@ -13,7 +13,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Protocol, Self
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import anyio
 import httpx2
@@ -195,12 +195,11 @@ class Sender:
             location = answer.headers.get("location")
             if call.kind != "download" or answer.status not in REDIRECTS or location is None:
                 break
-            # Never to another host, so that the answer to a download cannot lead elsewhere.
-            moved = replace(call, url=urljoin(call.url, location))
-            if httpx2.URL(moved.url).host != httpx2.URL(call.url).host:
+            url = _moved(call.url, location)
+            if url is None:
                 break
-            call, target = moved, await addresses.target(moved)
-            answer = await self._repeat(call, target)
+            call = replace(call, url=url)
+            answer = await self._repeat(call, await addresses.target(call))
         return answer
 
     async def _send_until_started(self, call: Call, target: Target, commitment: Commitment | None) -> Answer:
@@ -225,11 +224,11 @@ class Sender:
             try:
                 with _converted():
                     answer = await self._send(call, target, Started(), None)
-            except ProviderInvalidResponse:
-                raise
-            except ProviderFault:
+            except ProviderFault as error:
                 failures += 1
-                if failures == self._patience.attempts:
+                # What is too much stays so; what broke off may come whole.
+                is_final = isinstance(error, ProviderInvalidResponse) and error.__cause__ is None
+                if is_final or failures == self._patience.attempts:
                     raise
             else:
                 failures += 1
@@ -257,7 +256,9 @@ class Sender:
         headers, data = encode_body(call)
         extensions: dict[str, Any] = {"trace": note}
         if target.host is not None:
-            headers["Host"] = target.host
+            # Connections are kept by number, and the next call to this number may be to another host's name, for which
+            # the certificate would not have been checked.
+            headers |= {"Host": target.host, "Connection": "close"}
             extensions["sni_hostname"] = target.host
         request = self._client.build_request(
             call.method,
@@ -289,6 +290,15 @@ class Sender:
                     system_message=f"The provider's answer exceeds {self._max_answer_bytes} bytes"
                 )
         return bytes(body)
+
+
+def _moved(url: str, location: str) -> str | None:
+    """Return where a download goes on; ``None`` for another host, since an answer to a download leads nowhere else."""
+    try:
+        moved = urljoin(url, location)
+        return moved if urlsplit(moved).hostname == urlsplit(url).hostname else None
+    except ValueError:
+        return None
 
 
 class Started:

@@ -1,5 +1,5 @@
-// The API reference: reads openapi.json and sets it out. Nothing is known here about fields, providers or errors; what the
-// document says is shown. No build step, no library.
+// The API reference: reads openapi.json and the list of providers and sets them out. Nothing is known here about fields,
+// providers or errors; what the server says is shown. No build step, no library.
 
 let spec = {};
 
@@ -185,7 +185,31 @@ function credentials() {
   return [make("h2", { id: "credentials" }, "Credentials"), make("p", null, "One of these headers carries the key."), table(["header", "value", ""], rows)];
 }
 
-function show(found) {
+const megabytes = (bytes) => `${bytes / 1e6} MB`;
+const plain = (name) => name.replaceAll("_", " ");
+const listed = (values) => values.join(", ");
+
+// What a provider takes, line by line.
+function limits({ geometry, upload, fields, price, requests_per_minute: perMinute }) {
+  const of = Object.entries(geometry).filter(([name, value]) => typeof value !== "boolean" && value !== 1 && name !== "speaks");
+  return [
+    ["photo", `${listed(upload.formats)}, at most ${megabytes(upload.max_bytes)}`],
+    ...of.map(([name, value]) => [plain(name), Array.isArray(value) ? listed(value) : String(value)]),
+    ["fields", listed(["sides", ...fields.map((field) => `\`${field.name}\``)])],
+    ...(price ? [["price", `${price.amount} ${price.unit} for each ${price.per} (${price.date})`]] : []),
+    ...(perMinute ? [["requests a minute", String(perMinute)]] : []),
+  ];
+}
+
+function providers(list) {
+  const rows = list.map((each) => {
+    const state = each.configured ? "" : make("p", { class: "rules" }, "not configured on this server");
+    return [code(each.name), [make("p", null, each.sentence), state], limits(each).map(([name, said]) => make("p", null, make("span", { class: "quiet" }, `${name}: `), words(said)))];
+  });
+  return [make("h2", { id: "providers" }, "Providers"), table(["provider", "", "takes"], rows)];
+}
+
+function show(found, list) {
   spec = found;
   const operations = Object.entries(spec.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ path, method, operation })));
   const tags = [...new Set(operations.flatMap(({ operation }) => operation.tags ?? []))];
@@ -194,8 +218,9 @@ function show(found) {
     ...paragraphs(spec.info.summary),
     make("p", null, make("a", { href: "openapi.json" }, "openapi.json"), " is this page for programs; ", make("a", { href: "./" }, "the page"), " is for trying it by hand."),
     ...credentials(),
+    ...providers(list),
   ];
-  const contents = [make("li", null, make("a", { href: "#credentials" }, "Credentials"))];
+  const contents = ["Credentials", "Providers"].map((title) => make("li", null, make("a", { href: `#${title.toLowerCase()}` }, title)));
   for (const tag of tags) {
     const { name, description } = (spec.tags ?? []).find((each) => each.name === tag) ?? { name: tag };
     page.push(make("h2", { id: `tag-${name}` }, name), ...paragraphs(description));
@@ -210,10 +235,15 @@ function show(found) {
   document.getElementById("contents").replaceChildren(make("ul", null, contents));
 }
 
+async function read(address) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address}: status ${response.status}`);
+  return response.json();
+}
+
 try {
-  const response = await fetch("openapi.json");
-  if (!response.ok) throw new Error(`status ${response.status}`);
-  show(await response.json());
+  const [found, list] = await Promise.all(["openapi.json", "api/v1/providers"].map(read));
+  show(found, list.providers);
 } catch (error) {
-  document.getElementById("state").textContent = `openapi.json could not be read: ${error.message}`;
+  document.getElementById("state").textContent = `The description could not be read: ${error.message}`;
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 import threading
 from collections import OrderedDict
@@ -15,7 +14,8 @@ import numpy as np
 from uncrop.errors import InvalidRequest
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging import arrays, codec
-from uncrop.testing.emulator import Emulator, Refusal, Reply
+from uncrop.imaging.header import open_file
+from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
 from uncrop.testing.openai.rules import check_fields, check_image, check_mask
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from uncrop.testing.emulator import ReceivedCall
     from uncrop.testing.outcomes import Outcome
 
-# Grey levels by which red, green and blue are off everywhere: the drift that real models show, small but measurable.
-DRIFT = (6, 2, 4)
+# Grey levels by which red, green and blue are off everywhere: as real models repaint the frame, small but measurable.
+REPAINT = (6, 2, 4)
 KEPT_PICTURES = 8
 TYPES = {401: "invalid_request_error", 429: "requests", 500: "server_error", 503: "server_error"}
 FORMATS: dict[str, ImageFormat] = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
@@ -68,8 +68,8 @@ class OpenAIEmulator(Emulator):
         size = fields.get("size", "auto")
         width, height = outcome.size or (_nearest(header) if size == "auto" else parse_size(size))
         picture_format = fields.get("output_format", "png")
-        picture = self._picture(image.data, header, (width, height), FORMATS[picture_format])
-        text = base64.b64encode(picture[: len(picture) // 2] if outcome.corrupt else picture).decode()
+        picture = self._picture(image.data, (width, height), FORMATS[picture_format])
+        text = base64.b64encode(outcome.spoil(picture)).decode()
         body = {
             "created": 1_760_000_000,
             "background": "opaque",
@@ -79,7 +79,7 @@ class OpenAIEmulator(Emulator):
             "size": f"{width}x{height}",
             "usage": _usage(fields["prompt"], 1 if mask is None else 2, width * height),
         }
-        return Reply(status=200, body=json.dumps(body).encode(), headers=_headers())
+        return json_reply(body, 200, **_headers())
 
     def word(self, refusal: Refusal) -> Reply:
         """Say ``{"error": {"message", "type", "param", "code"}}``."""
@@ -91,7 +91,7 @@ class OpenAIEmulator(Emulator):
         }
         if refusal.code == "image_generation_user_error":
             error |= {"type": refusal.code, "code": None}
-        return Reply(status=refusal.status, body=json.dumps({"error": error}).encode(), headers=_headers())
+        return json_reply({"error": error}, refusal.status, **_headers())
 
     def _check_call(self, call: ReceivedCall) -> None:
         if call.path != "/v1/images/edits":
@@ -106,7 +106,7 @@ class OpenAIEmulator(Emulator):
         if call.malformed is not None:
             raise Refusal(400, "Could not parse multipart form.", code="invalid_multipart")
 
-    def _picture(self, data: bytes, header: ImageHeader, size: tuple[int, int], picture_format: ImageFormat) -> bytes:
+    def _picture(self, data: bytes, size: tuple[int, int], picture_format: ImageFormat) -> bytes:
         """Make the picture, or take it from the last few made: a benchmark asks for the same one again and again."""
         name = hashlib.sha256(data + repr((size, picture_format)).encode()).hexdigest()
         with self._lock:
@@ -114,7 +114,7 @@ class OpenAIEmulator(Emulator):
         if known is not None:
             return known
         try:
-            photo = codec.decode(data, header)
+            photo = codec.decode(open_file(data))
         except InvalidRequest:
             message = "Invalid image file or mode for image 1, please check your image file."
             raise Refusal(400, message, code="image_generation_user_error", param="image") from None
@@ -129,8 +129,8 @@ class OpenAIEmulator(Emulator):
 def _redraw(photo: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Stretch the whole frame to the size and shift its colours."""
     resized = arrays.to_8bit(codec.resize(photo, *size))
-    drift = np.array(DRIFT, np.uint8)
-    return np.minimum(resized, 255 - drift) + drift
+    level = np.array(REPAINT, np.uint8)
+    return np.minimum(resized, 255 - level) + level
 
 
 def _nearest(header: ImageHeader) -> tuple[int, int]:

@@ -91,7 +91,13 @@ def test_the_prior_allows_a_cell_of_the_lattice():
 
 
 @pytest.mark.parametrize(
-    ("quality", "down", "along"), [("fast", 26, 20), ("standard", 26, 20), ("best", 26, 20), ("standard", 36.6, 29.2)]
+    ("quality", "down", "along"),
+    [
+        ("fast", 26, 20),
+        ("standard", 26, 20),
+        ("standard", 36.6, 29.2),
+        pytest.param("best", 26, 20, marks=pytest.mark.slow),
+    ],
 )
 def test_even_windows_go_on_evenly(quality, down, along, monkeypatch):
     truth = facade(240, 320, down, along)

@@ -16,7 +16,7 @@ BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (180, 30, 40)
 
 
 def framed(image, colour, *, up=0, down=0, left=0, right=0):
-    """Paint bars over the rim of an image (h, w, channels)."""
+    """Paint bars over the border of an image (h, w, channels)."""
     made = image.copy()
     rows, cols = made.shape[:2]
     made[:up] = made[rows - down :] = colour
@@ -30,7 +30,7 @@ def found(image):
 
 @pytest.fixture
 def scene(draw):
-    """A photo (120, 160, 3) none of whose rim is dark, bright or red."""
+    """A photo (120, 160, 3) none of whose border is dark, bright or red."""
     return (draw(120, 160) // 3 + 70).astype(np.uint8)
 
 

@@ -37,9 +37,9 @@ def test_images(image, message, details):
     [
         (Sides(), "At least one extend parameter must be non-zero", None),
         (
-            Sides(left=2001, up=-2001, down=2000),
-            "Extend parameters exceed 2000px",
-            {"extend_left": 2001, "extend_up": -2001, "max_allowed": 2000},
+            Sides(left=65_501, up=-65_501, down=65_500),
+            "Extend parameters exceed 65500px",
+            {"extend_left": 65_501, "extend_up": -65_501, "max_allowed": 65_500},
         ),
         (
             Sides(left=-30, down=5),

@@ -69,12 +69,12 @@ def test_border_patches_reach_over_the_border_beside_what_may_be_copied():
     opaque = np.ones((20, 24), bool)
     opaque[0, 12] = False
     exemplar = make_exemplar(random_pixels(20, 24), opaque, ONE_THREAD)
-    rim = with_border_patches(exemplar)
-    assert np.array_equal(rim.usable[3:-3, 3:-3], exemplar.usable[3:-3, 3:-3])
-    assert rim.flat is exemplar.flat
+    wider = with_border_patches(exemplar)
+    assert np.array_equal(wider.usable[3:-3, 3:-3], exemplar.usable[3:-3, 3:-3])
+    assert wider.flat is exemplar.flat
     expected = np.ones((20, 24), np.uint8)
     expected[:4, 9:16] = 0  # within a patch of the hole, and outward from there
-    assert np.array_equal(rim.usable, expected)
+    assert np.array_equal(wider.usable, expected)
 
 
 def test_the_fallback_is_the_middle_of_all_usable_places():

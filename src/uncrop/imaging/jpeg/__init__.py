@@ -1,0 +1,1 @@
+"""JPEG: the structure of a file, and its pixels, by libjpeg-turbo."""

@@ -1,0 +1,1 @@
+"""WebP: the structure of a file; Pillow reads and writes the pixels."""

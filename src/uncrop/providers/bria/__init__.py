@@ -1,0 +1,1 @@
+"""Bria's image expansion."""

@@ -1,0 +1,95 @@
+"""The provider ``stability``: sides, a seed and a prompt in, a PNG out. See the row's source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from uncrop.errors import (
+    ContentRejected,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejectedRequest,
+    UncropError,
+)
+from uncrop.model import Fill, PictureFacts
+from uncrop.providers.answers import read_object, request_id, unusable
+from uncrop.providers.base import Provider
+from uncrop.providers.conversation import Call, Part, ask
+from uncrop.providers.picture import opaque_file, picture_part, read_picture
+from uncrop.providers.refusal import refuse
+
+if TYPE_CHECKING:
+    from uncrop.model import Task
+    from uncrop.providers.conversation import Answer, Conversation
+
+# What the field ``name`` of an error says more exactly than the status. A 403 is moderation only under that name.
+BY_NAME: Mapping[str, type[UncropError]] = {
+    "bad_request": ProviderRejectedRequest,
+    "content_moderation": ContentRejected,
+    "internal_error": ProviderError,
+    "invalid_language": ProviderRejectedRequest,
+    "payload_too_large": ProviderRejectedRequest,
+    "public_figure": ContentRejected,
+    "rate_limit_exceeded": ProviderRateLimited,
+}
+FILTERED = "CONTENT_FILTERED"
+MADE = "SUCCESS"
+
+
+class Stability(Provider):
+    """Stability AI's outpaint: one call, silent until the picture is made."""
+
+    def converse(self, task: Task) -> Conversation:
+        """Send the photo and its sides; read the picture.
+
+        Raises
+        ------
+        ContentRejected
+            The photo, the prompt or what was made of them was refused. The last is billed all the same.
+        ProviderInvalidResponse
+            The answer is not a picture of the canvas's shape, or does not say that it is whole.
+        UncropError
+            As the error's name says where it is known, else as the status says.
+        """
+        answer = yield from ask(self.submit(task))
+        if answer.status != HTTPStatus.OK:
+            name = (read_object(answer.body) or {}).get("name")
+            code = name if isinstance(name, str) and name in BY_NAME else None
+            raise refuse(answer, error=None if code is None else BY_NAME[code], code=code)
+        return self.read(answer, task)
+
+    def submit(self, task: Task) -> Call:
+        """Build ``POST /v2beta/stable-image/edit/outpaint``: what negative sides leave of the photo, and the others."""
+        placement, request = task.job.placement, task.job.request
+        kept = placement.kept
+        fields: dict[str, object] = {
+            "left": kept.x,
+            "right": placement.width - kept.x - kept.width,
+            "up": kept.y,
+            "down": placement.height - kept.y - kept.height,
+            "output_format": "png",
+        }
+        if task.job.seed is not None:
+            fields["seed"] = task.job.seed
+        if request.prompt:
+            fields["prompt"] = request.prompt
+        photo = picture_part("image", *opaque_file(task, self.facts.upload))
+        return Call(
+            method="POST",
+            url=f"{self.settings.base_url}/v2beta/stable-image/edit/outpaint",
+            headers={"Authorization": f"Bearer {self.key}", "Accept": "image/*"},
+            body=(photo, *(Part(name=name, value=str(value)) for name, value in fields.items())),
+        )
+
+    def read(self, answer: Answer, task: Task) -> Fill:
+        """Decode the picture, unless it was blurred because of what it shows."""
+        reason = answer.headers.get("finish-reason")
+        if reason == FILTERED:
+            raise refuse(answer, error=ContentRejected, code=FILTERED)
+        if reason != MADE:
+            raise unusable("does not say that the picture is whole")
+        placement = task.job.placement
+        facts = PictureFacts(provider=self.facts.name, request_id=request_id(answer.headers))
+        return Fill(pixels=read_picture(answer.body, placement.width, placement.height), facts=facts)

@@ -1,0 +1,27 @@
+"""The form's fields by their kind, which follows from their names alone, however they were sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uncrop.model import ImageFormat
+
+REQUIRED = ("provider", "organization_id", "image_file")
+TEXTS = (
+    *("provider", "organization_id", "prompt", "size", "quality"),
+    *("aspect_ratio", "anchor", "output_size", "output_format"),
+)
+SIDES = {"left": "extend_left", "right": "extend_right", "up": "extend_up", "down": "extend_down"}
+CANVAS = ("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out")
+NUMBERS = (*SIDES.values(), "seed", *CANVAS)
+SWITCHES = ("confidence_map",)
+FILES = ("image_file", "mask_file")
+FORMATS: Mapping[str, ImageFormat] = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
+"""The texts of ``output_format``, and what each means."""
+FIELDS = dict.fromkeys((*REQUIRED, *TEXTS, *NUMBERS, *SWITCHES, *FILES))
+
+IS_REQUIRED = "is required"
+IS_NO_TEXT = "must be text, not a file"

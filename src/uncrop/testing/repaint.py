@@ -1,0 +1,52 @@
+"""What emulators paint: the photo mirrored over the canvas, and all of it repainted a little, as real models do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uncrop.imaging import arrays, codec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from uncrop.model import ImageFormat
+    from uncrop.testing.outcomes import Outcome
+
+
+def paint_canvas(photo: NDArray[np.uint8], width: int, height: int, *, x: int, y: int, level: int) -> NDArray[np.uint8]:
+    """Mirror a photo over a canvas and make all of it a little lighter.
+
+    Parameters
+    ----------
+    photo
+        (height, width, 3).
+    width, height
+        Of the canvas.
+    x, y
+        Where the photo's top left pixel lies; what lies outside the canvas is cut off.
+    level
+        Grey levels by which everything is lighter, so that it can be seen when the original is put back.
+
+    Returns
+    -------
+    NDArray
+        (height, width, 3).
+    """
+    rows, columns = _mirrored(height, y, photo.shape[0]), _mirrored(width, x, photo.shape[1])
+    canvas = photo[np.ix_(rows, columns)]
+    return np.minimum(canvas, 255 - level) + np.uint8(level)
+
+
+def picture_file(pixels: NDArray[np.uint8], picture_format: ImageFormat, outcome: Outcome) -> bytes:
+    """Return a picture's file, at another size or cut off where ``outcome`` wants that."""
+    if outcome.size is not None:
+        pixels = arrays.to_8bit(codec.resize(pixels, *outcome.size))
+    return outcome.spoil(codec.encode(pixels, picture_format))
+
+
+def _mirrored(extent: int, start: int, length: int) -> NDArray[np.int64]:
+    """Return, for each place of an axis, which line of a photo that begins at ``start`` is shown there."""
+    phase = (np.arange(extent) - start) % (2 * length)
+    return np.minimum(phase, 2 * length - 1 - phase)
