@@ -56,11 +56,13 @@ def check_settings(configured: Settings) -> list[Finding]:
     from uncrop import settings
 
     found = [
-        Finding(what="settings", state="off", says=line, todo="Look for a slip." if " is no " in line else "")
+        Finding(
+            what="settings", state="off", says=line, todo="Look for a slip in the name." if " is no " in line else ""
+        )
         for line in settings.slip_lines(configured)
     ]
     folder = configured.data_dir
-    parent = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    parent = next((path for path in (folder, *folder.parents) if os.access(path, os.F_OK)), folder)
     if os.access(parent, os.W_OK | os.X_OK):
         found.append(Finding(what="settings", state="ok", says=f"data folder {folder}"))
     else:
