@@ -2,7 +2,8 @@
 
 A submit costs money and has no idempotency key, so a call that may have been received is never sent again by itself.
 Only one that provably did not start, because no connection came about, is: twice at most. A poll or a download changes
-nothing and is repeated by ``Patience``. What comes back is capped while it streams.
+nothing and is repeated by ``Patience``. What comes back is capped while it streams. Every call has a connection of its
+own: bytes that follow an answer would be taken for the answer to the next call, which may be somebody else's.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def open_client(network: Network = DIRECT) -> httpx2.AsyncClient:
     """
     if network.problems:
         raise SettingsError([*network.problems])
-    limits = httpx2.Limits(max_connections=1024, max_keepalive_connections=20)
+    limits = httpx2.Limits(max_connections=1024, max_keepalive_connections=0)
     certificates = network.certificates or httpx2.create_ssl_context(trust_env=False)
 
     def through(address: str) -> httpx2.AsyncHTTPTransport:
@@ -255,10 +256,9 @@ class Sender:
 
         headers, data = encode_body(call)
         extensions: dict[str, Any] = {"trace": note}
+        headers["Connection"] = "close"
         if target.host is not None:
-            # Connections are kept by number, and the next call to this number may be to another host's name, for which
-            # the certificate would not have been checked.
-            headers |= {"Host": target.host, "Connection": "close"}
+            headers["Host"] = target.host
             extensions["sni_hostname"] = target.host
         request = self._client.build_request(
             call.method,
