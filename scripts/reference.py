@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by scripts/fix from the code; change the code instead. -->"
 
+SHARED_VARIABLES = (
+    "",
+    "## Variables that all programs share",
+    "",
+    "Names in small letters work too, and come first, but for those of certificates.",
+    "They are read at the start, and not from `.env`. A mistake stops `uncrop serve`, and `uncrop extend` with a",
+    "provider that is called; `uncrop doctor` tells it too.",
+    "",
+    "| variable | meaning |",
+    "|---|---|",
+    "| `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` | Proxy for calls: `http://`, `https://`, `socks5://`, `socks5h://`. |",
+    "| `NO_PROXY` | Hosts, addresses and networks that are asked directly, with commas in between; `*` for all. |",
+    "| `SSL_CERT_FILE`, `SSL_CERT_DIR` | Certificates that are believed instead of the system's. |",
+)
+
 
 def settings_page() -> str:
     """Return docs/reference/settings.md."""
@@ -30,8 +45,9 @@ def settings_page() -> str:
         "",
         NOTE,
         "",
-        "Environment variables, or lines in a file `.env` in the working folder. A wrong value stops the start with",
-        "one line per mistake.",
+        "Environment variables, or lines in a file `.env` in the working folder, in UTF-8 or UTF-16. A wrong value",
+        "stops the start with one line per mistake. In paths, `~` is the user's own folder; in an SQLite address, `?`",
+        "and `%` in a path are written `%3F` and `%25`.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
@@ -44,7 +60,7 @@ def settings_page() -> str:
     for name, field in settings_class(load_rows(())).model_fields.items():
         default = computed.get(name) or ("–" if field.default in (None, "") else f"`{field.default}`")
         lines.append(f"| `{settings.PREFIX}{name.upper()}` | {default} | {field.description} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *SHARED_VARIABLES]) + "\n"
 
 
 def error_classes(of: type[errors.UncropError] = errors.UncropError) -> Iterator[type[errors.UncropError]]:

@@ -51,6 +51,8 @@ _PROTOCOL = f"{_UVICORN}:HttpToolsProtocol"
 _PARSER = "starlette.formparsers:MultiPartParser"
 _BOUNDED = "server.protocol.BoundedProtocol extends it"
 _FORM = "server.form._FormParser extends it"
+_CACHE = "numba.core.caching:FunctionCache"
+_LOCATOR = "numba.core.caching:UserProvidedCacheLocator"
 BORROWED = [
     Borrowed("uvicorn", f"{_UVICORN}:STATUS_LINE", "dict", "refusals begin with it"),
     Borrowed("uvicorn", f"{_PROTOCOL}.__init__", "(config, server_state, app_state, _loop)", _BOUNDED),
@@ -105,10 +107,22 @@ BORROWED = [
     Borrowed("limits", "limits.aio.storage:MemoryStorage.STORAGE_SCHEME", "list", "a scheme of our own"),
     Borrowed("limits", "limits.aio.storage:MemoryStorage.acquire_entry", "(key, limit, expiry, amount)", "counts hits"),
     Borrowed("limits", "limits.aio.storage:MemoryStorage.get_moving_window", "(key, limit, expiry)", "tells of hits"),
-    Borrowed("numba", "numba.core.caching:FunctionCache.__init__", "(py_func)", "engine.kernel.ReadyCache extends it"),
-    Borrowed("numba", "numba.core.caching:FunctionCache.load_overload", "(sig, target_context)", "it is replaced"),
-    Borrowed("numba", "numba.core.caching:FunctionCache._load_overload", "(sig, target_context)", "what is left of it"),
-    Borrowed("numba", "numba.core.caching:FunctionCache._guard_against_spurious_io_errors", "()", "as Numba does"),
+    Borrowed("numba", f"{_CACHE}.__init__", "(py_func)", "kernels.KernelCache extends it"),
+    Borrowed("numba", f"{_CACHE}.load_overload", "(sig, target_context)", "it is replaced"),
+    Borrowed("numba", f"{_CACHE}._load_overload", "(sig, target_context)", "what is left of it"),
+    Borrowed("numba", f"{_CACHE}.save_overload", "(sig, data)", "a folder that is full or read-only is no failure"),
+    Borrowed("numba", f"{_CACHE}.cache_path", "property", "its disk must have room"),
+    Borrowed("numba", f"{_CACHE}.flush", "()", "a damaged list of kernels begins anew"),
+    Borrowed("numba", f"{_CACHE}._guard_against_spurious_io_errors", "()", "as Numba does"),
+    Borrowed("numba", f"{_CACHE}._impl_class", "type", "kernels.Serializer takes its place"),
+    Borrowed("numba", "numba.core.caching:CompileResultCacheImpl._locator_classes", "list", "ours comes first"),
+    Borrowed("numba", f"{_LOCATOR}.__init__", "(py_func, py_file)", "kernels.GivenFolder extends it"),
+    Borrowed("numba", f"{_LOCATOR}.from_function", "classmethod", "a read-only folder is not passed over"),
+    Borrowed("numba", "numba.core.base:BaseContext.refresh", "()", "before what allocates is taken from the cache"),
+    Borrowed("numba", "numba.core.codegen:get_host_cpu_features", "()", "a folder of kernels for each processor"),
+    Borrowed("numba", "numba.core.codegen:ll.get_host_cpu_name", "()", "a folder of kernels for each processor"),
+    Borrowed("numba", "numba:config.CPU_NAME", "object", "another processor than this one may be set"),
+    Borrowed("numba", "numba:config.CPU_FEATURES", "object", "another processor than this one may be set"),
     Borrowed("numba", "numba.core.options:DefaultOptions._nrt", "Mapping", "kernels do not count references"),
     Borrowed("numba", "numba.core.options:DefaultOptions.forceinline", "Mapping", "kernels become part of others"),
     Borrowed("numba", "numba:config.CACHE_DIR", "str", "where compiled kernels are kept"),

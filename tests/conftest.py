@@ -15,6 +15,7 @@ pytest_plugins = [
     "fixtures_kernels",
     "fixtures_http",
     "fixtures_wire",
+    "fixtures_socks",
     "fixtures_jobs",
     "fixtures_plugin",
 ]

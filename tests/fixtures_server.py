@@ -133,6 +133,7 @@ class FakeRunner:
     """Is warm, or warms up as it is told."""
 
     warming: bool = False
+    warm: bool = False
     action: Callable[[], Awaitable[None]] | None = None
 
     async def warm_up(self) -> None:

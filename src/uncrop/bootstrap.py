@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyio.from_thread import start_blocking_portal
@@ -17,7 +18,7 @@ from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
 from uncrop.providers.maker import MakerContext
 from uncrop.providers.registry import Registry
-from uncrop.providers.transport.sender import Sender
+from uncrop.providers.transport.sender import Sender, open_client
 from uncrop.uncropper import Uncropper
 from uncrop.workers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
 
@@ -80,13 +81,14 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     Raises
     ------
     SettingsError
-        With a line for each setting that cannot work, such as a database that does not answer.
+        With a line for each setting that cannot work, such as a database that does not answer or an unknown proxy.
     """
     from uncrop.admission.callers import Authenticator
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.admission.usage_limits import UsageLimits
     from uncrop.service.service import Service
 
+    settings.check_network()
     runner = ProcessRunner(
         workers=settings.engine_workers, cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s
     )
@@ -132,14 +134,15 @@ def open_store_from(
 
     pepper = settings.key_pepper
     secret = load_pepper(settings.data_dir) if pepper is None else pepper.get_secret_value().encode()
-    return open_store(settings.database, pepper=secret, lock_timeout_ms=lock_timeout_ms)
+    variable = "UNCROP_DATABASE_URL" if settings.database_url else "UNCROP_DATA_DIR"
+    return open_store(settings.database, pepper=secret, variable=variable, lock_timeout_ms=lock_timeout_ms)
 
 
 @asynccontextmanager
 async def _registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
     # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
     await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
-    async with Sender() as send:
+    async with Sender(client=partial(open_client, settings.network)) as send:
         context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
         yield Registry(settings.rows, settings.providers, context)
 

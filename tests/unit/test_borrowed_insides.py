@@ -51,6 +51,7 @@ SOURCES = sorted((ROOT / "src" / "uncrop").rglob("*.py"))
 MADE_TO_BE_EXTENDED = {
     "prometheus_client.registry.Collector",
     "pydantic_settings.BaseSettings",
+    "pydantic_settings.PydanticBaseSettingsSource",
     "sqlalchemy.types.TypeDecorator",
 }
 

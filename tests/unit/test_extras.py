@@ -19,8 +19,8 @@ IMPORTED_AS = {
     "pydantic-settings": "pydantic_settings",
     "python-multipart": "python_multipart",
 }
-# httpx2, all that a client needs, brings it.
-WITHOUT_EXTRA = {"anyio"}
+# All that a client needs: httpx2, and what that brings.
+WITHOUT_EXTRA = {"anyio", "httpx2"}
 # Lets nothing be imported that an extra brings, as if it were not installed.
 BLOCK = """
 import sys

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from numba.core.caching import FunctionCache
 
+from places import read_only
 from uncrop import kernels
 
 DECORATORS = [kernels.kernel, kernels.inlined, kernels.allocating]
@@ -67,3 +70,77 @@ def test_the_next_process_takes_both_kinds_from_the_folder(tmp_path: Path, monke
         subprocess.run([sys.executable, script], check=True, capture_output=True, text=True).stdout for _ in range(2)
     ]
     assert answers == ["2 2 0\n", "2 2 2\n"]
+
+
+def run(script: Path) -> str:
+    return subprocess.run([sys.executable, script], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(MODULE)
+    (tmp_path / "kernels").mkdir()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    return path
+
+
+def test_kernels_that_somebody_else_kept_are_used_where_nothing_can_be_written(script: Path, tmp_path: Path) -> None:
+    run(script)
+    command = read_only(tmp_path / "kernels", [sys.executable, str(script)])
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "2 2 2\n"
+
+
+def test_an_empty_folder_that_cannot_be_written_to_is_no_hindrance(script: Path, tmp_path: Path) -> None:
+    command = read_only(tmp_path / "kernels", [sys.executable, str(script)])
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("2 2 0\n", "")
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:40], lambda data: b"\xff" * len(data)])
+def test_files_that_were_damaged_are_made_anew(script: Path, tmp_path: Path, ending: str, harm: Any) -> None:
+    run(script)
+    for path in (tmp_path / "kernels").rglob(f"*.{ending}"):
+        path.write_bytes(harm(path.read_bytes()))
+    assert [run(script), run(script)] == ["2 2 0\n", "2 2 2\n"]
+
+
+@pytest.mark.parametrize("decorator", DECORATORS)
+def test_why_a_kernel_was_not_kept_is_noted(decorator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file" / "kernels"))
+    monkeypatch.setattr(kernels.KernelCache, "failure", None)
+    compiled = decorator(twice)
+    assert compiled(np.array([4])) == 8
+    assert isinstance(kernels.KernelCache.failure, NotADirectoryError)
+
+
+@pytest.mark.parametrize("decorator", DECORATORS)
+def test_a_full_disk_keeps_no_kernel_from_running(
+    decorator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(kernels.KernelCache, "failure", None)
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
+    assert decorator(twice)(np.array([4])) == 8
+    assert kernels.KernelCache.failure is not None
+    assert kernels.KernelCache.failure.errno == 28
+
+
+def test_the_last_room_on_a_disk_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "kernels"))
+    monkeypatch.setattr(kernels.KernelCache, "failure", None)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=10**9, free=7_999_999))
+    assert kernels.kernel(twice)(np.array([4])) == 8
+    assert kernels.KernelCache.failure is not None
+    assert kernels.KernelCache.failure.errno == 28
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=0, free=0))  # it is not told
+    monkeypatch.setattr(kernels.KernelCache, "failure", None)
+    kernels.kernel(twice)(np.array([4]))
+    assert kernels.KernelCache.failure is None
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2

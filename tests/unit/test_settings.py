@@ -210,3 +210,123 @@ def test_the_class_of_settings_is_made_on_first_use_and_stays() -> None:
     assert isinstance(settings.load(), settings.Settings)
     with pytest.raises(AttributeError, match="has no attribute 'Setting'"):
         _ = settings.Setting
+
+
+# --- the file .env, however it was written ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-with-mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_is_read_in_utf_8_and_utf_16(encoding: str, end: str) -> None:
+    text = f"UNCROP_OPENAI_MODEL=größe{end}uncrop_max_running=3{end}UNCROP_MAX_WAITING={end}OTHER_MAX_RUNNING=9{end}"
+    data = b"\xfe\xff" + text.encode("utf-16-be") if encoding.endswith("mark") else text.encode(encoding)
+    Path(".env").write_bytes(data)
+    configured = settings.load()
+    assert (configured.openai_model, configured.max_running, configured.max_waiting) == ("größe", 3, 64)
+    assert settings.slip_lines(configured) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("A=1\nUNCROP_OPENAI_MODEL=größe\n".encode("latin-1"), ".env: line 2 (UNCROP_OPENAI_MODEL) is not UTF-8"),
+        ("# größe\nUNCROP_OPENAI_MODEL=a".encode("latin-1"), ".env: line 1 is not UTF-8"),
+        ("export UNCROP_OPENAI_API_KEY = \xe9".encode("latin-1"), ".env: line 1 (UNCROP_OPENAI_API_KEY) is not UTF-8"),
+        (b"\xff\xfeA\x00=", ".env: the file is not UTF-8"),
+    ],
+)
+def test_a_file_in_another_encoding_stops_the_start(data: bytes, problem: str) -> None:
+    Path(".env").write_bytes(data)
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [f"{problem}; save the file as UTF-8"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32"])
+def test_a_file_of_zeros_stops_the_start(encoding: str) -> None:
+    Path(".env").write_bytes("UNCROP_OPENAI_MODEL=a\n".encode(encoding))
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [".env: the file holds NUL characters; save it as UTF-8"]
+
+
+def test_a_file_that_cannot_be_read_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    Path(".env").touch()
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [".env: cannot be read (permission denied)"]
+    Path(".env").unlink()
+    assert settings.load().max_running == 16  # a folder that may not even be entered
+
+
+def test_a_folder_in_the_files_place_is_told_and_no_hindrance() -> None:
+    Path(".env").mkdir()
+    assert settings.slip_lines(settings.load()) == [".env is a folder, so that no settings are read from it"]
+
+
+def test_lines_that_are_none_are_told(capfd: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("UNCROP_MAX_RUNNING=3\n=4\nUNCROP_MAX_WAITING: 7\n")
+    configured = settings.load()
+    assert configured.max_running == 3
+    assert ".env: line 2 is no NAME=value and is passed over" in settings.slip_lines(configured)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("UNCROP_MAX_RUNNING=3\nUNCROP_MAX_WAITING=3\nUNCROP_LOG_LEVEL=error\n")
+    monkeypatch.setenv("UNCROP_MAX_RUNNING", "4")
+    configured = settings.load(max_waiting=5)
+    assert (configured.max_running, configured.max_waiting, configured.log_level) == (4, 5, "error")
+    assert settings.Settings(_env_file=None).max_waiting == 64
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_users_folder_and_relative_paths_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for written, meant in (("~/x", "home/x"), ("~", "home"), ("x/y", "x/y"), ("file:x", "file:x")):
+        monkeypatch.setenv("UNCROP_DATA_DIR", written)
+        assert settings.load().data_dir == tmp_path / meant
+    monkeypatch.setenv("UNCROP_DATABASE_URL", "sqlite+aiosqlite:///~/a?b.db")
+    assert settings.load().database == f"sqlite+aiosqlite:///{tmp_path}/home/a%3Fb.db"
+
+
+def test_another_users_folder_that_is_not_there_stops_the_start() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(data_dir=Path("~nobody-of-this-name/x"))
+    assert caught.value.problems == ["UNCROP_DATA_DIR: begins with ~, and there is no such user's folder"]
+
+
+def test_a_path_that_is_none_stops_the_start() -> None:
+    for path, problem in (("a\0b", "must not hold a NUL character"), ("a\udce9", "must be written in UTF-8")):
+        with pytest.raises(SettingsError) as caught:
+            settings.load(data_dir=Path(path))
+        assert caught.value.problems == [f"UNCROP_DATA_DIR: {problem}"]
+
+
+@pytest.mark.parametrize("name", ["OPENAI_MODEL", "OPENAI_API_KEY", "DATA_DIR", "DATABASE_URL", "CORS_ORIGINS"])
+def test_a_value_that_is_no_utf_8_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(os.environb, f"UNCROP_{name}".encode(), b"caf\xe9")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [f"UNCROP_{name}: must be written in UTF-8"]
+
+
+def test_who_has_no_home_has_a_folder_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: str) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr("platformdirs.user_data_path", nowhere)
+    assert settings.load().data_dir == Path("/.local/share/uncrop")
+
+
+def test_the_data_folder_is_needed_for_database_and_pepper_alone() -> None:
+    elsewhere = {"database_url": "sqlite+aiosqlite:////tmp/u.db", "key_pepper": "p" * 32}
+    assert settings.load().needs_data_folder
+    assert [settings.load(**{name: elsewhere[name]}).needs_data_folder for name in elsewhere] == [True, True]
+    assert not settings.load(**elsewhere).needs_data_folder

@@ -16,11 +16,25 @@ def compile_once(configured: Settings) -> None:
     """Compile the engine if this data folder has no kernels of this version yet."""
     from uncrop import engine
 
-    if engine.is_compiled(configured.kernel_cache):
+    folder = configured.kernel_cache
+    if engine.is_compiled(folder):
+        return
+    if reason := engine.why_not_kept(folder):
+        typer.echo(f"uncrop: {not_kept(configured, reason)}", err=True)
         return
     typer.echo("uncrop: compiling the engine for this data folder (once; about half a minute)", err=True)
     # In a process of its own: this one shall not carry the compiler's memory along.
     command = [sys.executable, "-m", "uncrop", "warm-up"]
     done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - nothing of it is anyone's input
     if done.returncode:
-        typer.echo("uncrop: the engine could not be compiled ahead; its first picture will take longer", err=True)
+        said = done.stderr.decode(errors="replace").splitlines()[-1:]
+        unknown = "uncrop: the engine could not be compiled ahead; its first picture will take longer"
+        typer.echo(said[0] if said and said[0].startswith("uncrop: ") else unknown, err=True)
+
+
+def not_kept(configured: Settings, reason: str) -> str:
+    """Say that the engine is compiled for nothing but one process, why, and what helps."""
+    return (
+        f"the compiled engine cannot be kept in {configured.kernel_cache} ({reason}), so every start compiles it anew "
+        "(about half a minute); UNCROP_DATA_DIR names another folder"
+    )

@@ -56,17 +56,32 @@ def check_settings(configured: Settings) -> list[Finding]:
     from uncrop import settings
 
     found = [
-        Finding(what="settings", state="off", says=line, todo="Look for a slip in the name.")
+        Finding(
+            what="settings", state="off", says=line, todo="Look for a slip in the name." if " is no " in line else ""
+        )
         for line in settings.slip_lines(configured)
     ]
     folder = configured.data_dir
-    parent = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.access(parent, os.W_OK):
+    parent = next((path for path in (folder, *folder.parents) if os.access(path, os.F_OK)), folder)
+    if os.access(parent, os.W_OK | os.X_OK):
         found.append(Finding(what="settings", state="ok", says=f"data folder {folder}"))
     else:
         todo = "Set UNCROP_DATA_DIR to a folder that can be written to."
-        found.append(Finding(what="settings", state="bad", says=f"{folder} cannot be written to", todo=todo))
+        needed = configured.needs_data_folder
+        says = f"data folder {folder} cannot be written to"
+        found.append(Finding(what="settings", state="bad" if needed else "off", says=says, todo=todo))
     return found
+
+
+def check_network(configured: Settings) -> list[Finding]:
+    """Look at the proxies and certificates of the environment."""
+    network = configured.network
+    if network.problems:
+        return [Finding(what="network", state="bad", says=problem) for problem in network.problems]
+    proxies = sorted({pattern.partition(":")[0] for pattern, to in network.proxies.items() if to is not None})
+    through = f"through a proxy: {', '.join(proxies)}" if proxies else "no proxy"
+    whose = "the system's" if network.certificates is None else "the environment's"
+    return [Finding(what="network", state="ok", says=f"{through}; {whose} certificates")]
 
 
 def check_database(configured: Settings) -> list[Finding]:
@@ -109,6 +124,7 @@ def check_engine(configured: Settings) -> list[Finding]:
     import time
 
     from uncrop import engine
+    from uncrop.cli.compiling import not_kept
     from uncrop.cli.trial import make_trial_picture
     from uncrop.model import Sides
 
@@ -119,6 +135,8 @@ def check_engine(configured: Settings) -> list[Finding]:
         return [Finding(what="engine", state="bad", says=fault, todo="Reinstall uncrop, and report this.")]
     seconds = time.perf_counter() - started
     todo = "" if compiled else "uncrop warm-up compiles it ahead of the first picture."
+    if not compiled and (reason := engine.why_not_kept(configured.kernel_cache)):
+        todo = f"But {not_kept(configured, reason)}."
     side = round((configured.max_output_megapixels * 1e6) ** 0.5)
     most = engine.peak_bytes(side, side, 3, Sides()) / 1e9
     says = (
@@ -137,6 +155,7 @@ def check_python(_configured: Settings) -> list[Finding]:
 CHECKS: tuple[Callable[[Settings], list[Finding]], ...] = (
     check_python,
     check_settings,
+    check_network,
     check_database,
     check_providers,
     check_engine,

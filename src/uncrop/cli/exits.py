@@ -62,7 +62,9 @@ def explained() -> Iterator[None]:
             typer.echo(f"uncrop: {problem}", err=True)
         raise typer.Exit(WRONG_USE) from error
     except errors.UncropError as error:
-        stop(f"{error.message}{_details(error)}", code_of(error))
+        # Whoever types the command runs it too, and may know what a caller of a server must not.
+        message = error.system_message if isinstance(error, errors.InternalError) else error.message
+        stop(f"{message}{_details(error)}", code_of(error))
 
 
 def _details(error: errors.UncropError) -> str:

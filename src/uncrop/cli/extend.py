@@ -76,7 +76,7 @@ def extend(
             answer_format=answer_format,
         )
         configured = settings.load()
-        _compile_for(provider, configured)
+        _prepare(configured, provider)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
     for put, content in ((write, result.image), (write_map, result.confidence_map)):
@@ -85,10 +85,13 @@ def extend(
     _report(result, output, time.perf_counter() - started)
 
 
-def _compile_for(provider: str, configured: Settings) -> None:
+def _prepare(configured: Settings, provider: str) -> None:
+    """Compile the engine, or look at the way out, before anything is begun."""
     row = configured.rows.get(provider)
     if row is not None and row.computes_here:
         compile_once(configured)
+    elif row is not None:
+        configured.check_network()
 
 
 def _report(result: UncropResult, output: Path, seconds: float) -> None:

@@ -41,7 +41,7 @@ def prepare_output(path: Path) -> Callable[[bytes], None]:
 
     The picture is written to a temporary name in the same folder and then renamed, so that nobody ever sees half of it.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path's, it raises nothing where one may not look
         stop(f"{path}: is a folder; name a file")
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=".uncrop-", suffix=path.suffix, dir=path.parent)
@@ -63,7 +63,7 @@ def prepare_map(path: Path, *, beside: Path) -> Callable[[bytes], None]:
     """Check that a map can be written to ``path``, as a PNG and not over the picture ``beside``; return what does."""
     if format_of(path) != "PNG":
         stop(f"{path}: the name must end in .png")
-    if path.resolve() == beside.resolve():
+    if os.path.realpath(path) == os.path.realpath(beside):  # unlike Path's, it bears links that lead in a circle
         stop(f"{path}: is where the picture goes")
     return prepare_output(path)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uncrop.settings import Settings
     from uncrop.store.keys import NewKey
 
+BACKLOG = 2048  # connections that wait to be accepted, as uvicorn has it
 EXAMPLE = Path(__file__).parents[3] / "examples" / "raccoon.jpg"
 
 
@@ -49,15 +50,21 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else, so that a second server says so at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Take the port before anything else, so that a second server says so at once.
+
+    Binding does not take it: on Linux, two sockets that may reuse an address can be bound to it until one listens.
+    """
+    listener = None
     try:
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        stop(f"cannot listen on {host} port {port} ({(error.strerror or 'unknown reason').lower()}); try --port")
+        listener.listen(BACKLOG)
+    except (OSError, UnicodeError) as error:
+        if listener is not None:
+            listener.close()
+        reason = (isinstance(error, OSError) and error.strerror) or "no such address"
+        stop(f"cannot listen on {host} port {port} ({reason.lower()}); try --port")
     return listener
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from uncrop.cli.exits import explained, require_server
+from uncrop.cli.exits import code_of, explained, require_server, stop
+from uncrop.errors import InternalError, ServerBusy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,10 +21,14 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     require_server()
     from uncrop import settings
     from uncrop.bootstrap import open_store_from
+    from uncrop.store.database import reason
 
     async def run() -> T:
         async with open_store_from(settings.load()) as store:
             return await work(store)
 
     with explained():
-        return asyncio.run(run())
+        try:
+            return asyncio.run(run())
+        except (InternalError, ServerBusy) as error:
+            stop(f"the database could not be used ({reason(error)})", code_of(error))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from uncrop.engine.runtime.cache import is_compiled, mark_compiled, use_cache
+from uncrop.engine.runtime.cache import is_compiled, mark_compiled, use_cache, why_not_kept
 from uncrop.engine.runtime.memory import peak_bytes, picture_bytes
 from uncrop.engine.runtime.progress import ProgressMonitor
 
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from uncrop.model import Pixels, Quality, Sides
 
-__all__ = ["Extension", "extend", "is_compiled", "peak_bytes", "picture_bytes", "use_cache", "warm_up"]
+__all__ = [
+    "Extension",
+    "extend",
+    "is_compiled",
+    "peak_bytes",
+    "picture_bytes",
+    "use_cache",
+    "warm_up",
+    "why_not_kept",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,9 +117,15 @@ def extend(
     return Extension(**run(image, sides, seed=seed, quality=quality, monitor=monitor, threads=threads))
 
 
-def warm_up() -> None:
-    """Compile every kernel into the folder given to ``use_cache``, so that no later call has to."""
+def warm_up() -> str | None:
+    """Compile every kernel into the folder given to ``use_cache``, so that no later call has to.
+
+    Returns
+    -------
+    str or None
+        Why they could not be kept there; they are ready in this process all the same.
+    """
     from uncrop.engine.runtime.warm_up import compile_all_kernels
 
     compile_all_kernels()
-    mark_compiled()
+    return mark_compiled()

@@ -33,7 +33,7 @@ class Readiness:
     database
         It has the tables of this version and can be written.
     engine
-        Its kernels are compiled, and its first process is warm.
+        Its kernels are compiled, and its first process is warm. Kernels that no folder keeps are in that process.
     """
 
     database: bool
@@ -71,7 +71,8 @@ class ReadinessChecks:
         """Look at a store, and at an engine with its folder of kernels."""
         # Once compiled, kernels stay; looking means reading all of the engine's sources.
         self._compiled = self._compiled or await to_thread.run_sync(engine.is_compiled, kernels)
-        return Readiness(database=await self._database_is_written(store), engine=self._compiled and not runner.warming)
+        compiled = self._compiled or runner.warm
+        return Readiness(database=await self._database_is_written(store), engine=compiled and not runner.warming)
 
     async def _database_is_written(self, store: Store) -> bool:
         """Write, or wait for the write of another who asked before, or repeat what was found a moment ago."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pydantic
-from dotenv import dotenv_values
 
 from uncrop.errors import SettingsError
 from uncrop.providers.registry import load_rows
 from uncrop.settings.core import PIXEL_MEGABYTES, PREFIX, CoreSettings
+from uncrop.settings.env_file import NAME, read_env_file, remarks
+from uncrop.settings.network import read_network
 from uncrop.settings.of_providers import settings_class
 
 if TYPE_CHECKING:
@@ -51,20 +53,21 @@ def load(rows: Mapping[str, ProviderFacts] | None = None, **overrides: object) -
     try:
         return kind(**overrides)  # type: ignore[arg-type]
     except pydantic.ValidationError as error:
-        raise SettingsError([_describe(problem["loc"], problem["msg"]) for problem in error.errors()]) from error
+        problems = [_describe(problem["loc"], problem["msg"]) for problem in error.errors()]
+        raise SettingsError([*problems, *read_network().problems]) from error
 
 
 def unknown_variables(settings: Settings) -> set[str]:
     """Return the names in the environment and in ``.env`` that look like settings and are none, most likely slips."""
     known = {PREFIX + name.upper() for name in type(settings).model_fields} | OTHERS
-    written = {*os.environ, *(name.upper() for name in dotenv_values(".env", encoding="utf-8"))}
+    written = {*os.environ, *(name.upper() for name in read_env_file(Path(NAME)))}
     return {name for name in written if name.startswith(PREFIX)} - known
 
 
 def slip_lines(settings: Settings) -> list[str]:
-    """Return a line for each unknown name, with the setting that was probably meant."""
+    """Return a line for all that was passed over: what is odd in ``.env``, and unknown names with what was meant."""
     names = [PREFIX + name.upper() for name in type(settings).model_fields]
-    lines = []
+    lines = remarks(Path(NAME))
     for name in sorted(unknown_variables(settings)):
         close = get_close_matches(name, names, n=1, cutoff=0.8)
         lines.append(f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else ""))

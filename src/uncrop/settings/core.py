@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import platformdirs
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from uncrop.errors import SettingsError
 from uncrop.model import ProviderFacts
 from uncrop.providers.base import ProviderSettings
+from uncrop.providers.transport.network import Network
+from uncrop.settings import env_file, places
+from uncrop.settings.network import read_network
 
 PREFIX = "UNCROP_"
+SQLITE = "sqlite+aiosqlite:///"
 PIXEL_MEGABYTES = 400  # a photo of 10 megapixels extended by 15 % a side takes 370 in the local engine
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
@@ -32,15 +37,14 @@ class CoreSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
+        env_file=(),  # read by our own reader, unless ``_env_file=None`` forbids it
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
     )
 
     data_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_data_path("uncrop"),
+        default_factory=places.default_data_folder,
         description="Folder for the database, the key pepper and the compiled kernels.",
     )
     database_url: str = Field(
@@ -102,11 +106,39 @@ class CoreSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there are none
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, the environment and ``.env``, in this order, the last with our own reader."""
+        forbidden = getattr(dotenv_settings, "env_file", None) is None
+        return init_settings, env_settings, env_file.EnvFile(settings_cls, None if forbidden else Path(env_file.NAME))
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        # Bytes of the environment that are no UTF-8 reach Python as halves of characters, which nothing can send.
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("must be written in UTF-8")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_a_place(cls, value: Path) -> Path:
+        return places.folder(value)
+
     @field_validator("database_url")
     @classmethod
     def _is_known_database(cls, value: str) -> str:
-        if value and not value.startswith(("sqlite+aiosqlite:///", "postgresql+psycopg://")):
+        if value and not value.startswith((SQLITE, "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+psycopg://")
+        if value.startswith(f"{SQLITE}~"):
+            return SQLITE + places.in_address(places.folder(Path(value.removeprefix(SQLITE))))
         return value
 
     @field_validator("cors_origins")
@@ -130,7 +162,28 @@ class CoreSettings(BaseSettings):
     @property
     def database(self) -> str:
         """The database's address, with the default filled in."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'uncrop.db'}"
+        return self.database_url or SQLITE + places.in_address(self.data_dir / "uncrop.db")
+
+    @cached_property
+    def network(self) -> Network:
+        """The proxies and certificates of the environment, with what is wrong with them."""
+        return read_network()
+
+    def check_network(self) -> None:
+        """Look at the proxies and certificates now, rather than at the first call that needs them.
+
+        Raises
+        ------
+        SettingsError
+            With a line for each mistake.
+        """
+        if self.network.problems:
+            raise SettingsError([*self.network.problems])
+
+    @property
+    def needs_data_folder(self) -> bool:
+        """Whether the database or the pepper lies in the data folder; compiled kernels alone are not needed there."""
+        return not self.database_url or self.key_pepper is None
 
     @property
     def kernel_cache(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import sqlite3
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from uncrop.errors import InternalError, SettingsError
+from uncrop.errors import InternalError, ServerBusy, SettingsError
 from uncrop.store.engine import VARIABLE, make_engine, parse_url, wait_for_locks, wait_for_writers
 from uncrop.store.keys import ApiKeys, NewKey
 from uncrop.store.migration import latest_revision, upgrade
 from uncrop.store.organizations import Organizations
 from uncrop.store.pepper import fingerprint
 from uncrop.store.sqlite import BUSY_TIMEOUT_MS
-from uncrop.store.tables import api_keys, pepper_fingerprint
+from uncrop.store.tables import api_keys, metadata, pepper_fingerprint
 from uncrop.store.transactions import Transactions, begin, lock_database
 from uncrop.store.usage import Usage
 
@@ -72,6 +73,7 @@ async def open_store(
     *,
     pepper: bytes,
     clock: Callable[[], datetime] = utc_now,
+    variable: str = VARIABLE,
     lock_timeout_ms: int = BUSY_TIMEOUT_MS,
 ) -> AsyncIterator[Store]:
     """Open the database, bring its tables up to date, and close it at the end.
@@ -84,22 +86,27 @@ async def open_store(
         The secret under which keys are hashed, see ``uncrop.store.pepper``.
     clock
         The present moment, aware.
+    variable
+        The setting that says where the database is.
     lock_timeout_ms
         For how long a transaction waits for others to let go of what it needs.
 
     Raises
     ------
     SettingsError
-        One line that names ``UNCROP_DATABASE_URL``: the address is wrong, nothing answers there, the database was made
-        by a newer uncrop, or its keys were hashed under another pepper.
+        One line that names a setting: the address is wrong, nothing answers there, the database cannot be written to or
+        lacks a table, it was made by a newer uncrop, or its keys were hashed under another pepper.
     """
     engine = make_engine(parse_url(url), lock_timeout_ms=lock_timeout_ms)
     try:
-        await _prepare(engine, pepper)
+        await _prepare(engine, pepper, variable)
         await wait_for_writers(engine, lock_timeout_ms)
         store = Store(engine, pepper=pepper, clock=clock)
         try:
-            await store.usage.release_abandoned()
+            try:
+                await store.usage.release_abandoned()
+            except (InternalError, ServerBusy) as error:
+                raise SettingsError([_cannot_be_used(variable, error)]) from error
             yield store
         finally:
             await store.drain()
@@ -115,7 +122,18 @@ async def ensure_first_key(store: Store) -> NewKey | None:
     return await store.keys.create_first()
 
 
-async def _prepare(engine: AsyncEngine, pepper: bytes) -> None:
+def reason(error: BaseException) -> str:
+    """Return in a few words what the database did not do; safe to show.
+
+    SQLite's own words are. Another driver's may repeat the address, and with it a password; the log has them from the
+    chained error, and here its kind must do.
+    """
+    cause = error.__cause__ if isinstance(error, InternalError | ServerBusy) and error.__cause__ is not None else error
+    found = getattr(cause, "orig", None) or cause
+    return str(found) if isinstance(found, sqlite3.Error) else type(found).__name__
+
+
+async def _prepare(engine: AsyncEngine, pepper: bytes, variable: str) -> None:
     try:
         await wait_for_writers(engine, BUSY_TIMEOUT_MS)
         async with begin(engine, writes=True) as connection:
@@ -123,13 +141,23 @@ async def _prepare(engine: AsyncEngine, pepper: bytes) -> None:
             await lock_database(connection)
             await connection.run_sync(upgrade)
             await _check_pepper(connection, pepper)
+            await _check_tables(connection)
     except (SQLAlchemyError, OSError) as error:
-        # The driver's text may repeat the address, and with it a password; the log has it from the chained error.
-        raise SettingsError([f"{VARIABLE}: the database cannot be opened ({_reason(error)})"]) from error
+        raise SettingsError([_cannot_be_used(variable, error)]) from error
 
 
-def _reason(error: SQLAlchemyError | OSError) -> str:
-    return type(getattr(error, "orig", None) or error).__name__
+def _cannot_be_used(variable: str, error: BaseException) -> str:
+    return f"{variable}: the database cannot be opened ({reason(error)})"
+
+
+async def _check_tables(connection: AsyncConnection) -> None:
+    """Ask for every column of every table, and write: what is found wrong later, a request would have to pay for.
+
+    On a file that cannot be written to, SQLite begins a transaction that shall write all the same.
+    """
+    for table in metadata.sorted_tables:
+        await connection.execute(sa.select(table).limit(0))
+    await _write_something(connection)
 
 
 async def _write_something(connection: AsyncConnection) -> str:

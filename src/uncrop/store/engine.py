@@ -54,6 +54,8 @@ def parse_url(url: str) -> URL:
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
         raise SettingsError([f"{VARIABLE}: must begin with sqlite+aiosqlite:/// or postgresql+psycopg://"])
+    if driver == "sqlite+aiosqlite" and "?" in url and not (parsed.database or "").startswith("file:"):
+        raise SettingsError([f"{VARIABLE}: takes nothing behind a ?; in a file's name, write it as %3F"])
     return parsed.set(drivername=driver)
 
 
@@ -70,20 +72,23 @@ def make_engine(url: URL, *, lock_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEng
     Raises
     ------
     SettingsError
-        The folder of an SQLite file cannot be made.
+        The folder of an SQLite file cannot be made, or the driver for PostgreSQL is not installed.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, lock_timeout_ms)
-    engine = create_async_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=8,
-        max_overflow=8,
-        pool_timeout=POOL_TIMEOUT_S,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
-        # Bound values are keys' digests and organizations; none belongs into a log.
-        hide_parameters=True,
-    )
+    try:
+        engine = create_async_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=POOL_TIMEOUT_S,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+            # Bound values are keys' digests and organizations; none belongs into a log.
+            hide_parameters=True,
+        )
+    except ImportError as error:
+        raise SettingsError([f"{VARIABLE}: PostgreSQL needs a package that comes with uncrop[postgres]"]) from error
     event.listen(engine.sync_engine, "begin", partial(_begin_postgresql, lock_timeout_ms))
     return engine
 

@@ -32,6 +32,9 @@ def load_pepper(data_dir: Path) -> bytes:
     path = data_dir / "pepper"
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError([f"UNCROP_DATA_DIR: the data folder cannot be made: {error.strerror}"]) from error
+    try:
         if not path.exists():
             _create(path)
         pepper = path.read_bytes()

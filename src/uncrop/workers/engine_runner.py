@@ -81,8 +81,8 @@ class ProcessRunner:
 
     Attributes
     ----------
-    warming
-        Whether ``warm_up`` is at work.
+    warming, warm
+        Whether ``warm_up`` is at work, and whether it has ended well.
     """
 
     def __init__(self, *, workers: int, cache: Path | None, deadline_s: float, grace_s: float = GRACE_S) -> None:
@@ -90,7 +90,7 @@ class ProcessRunner:
         self._cache = cache
         self._deadline_s = deadline_s
         self._grace_s = grace_s
-        self.warming = False
+        self.warming = self.warm = False
 
     async def warm_up(self) -> None:
         """Start a worker and load the engine there, so that the first picture need not wait for either.
@@ -106,6 +106,7 @@ class ProcessRunner:
         self.warming = True
         try:
             await self._in_worker(prepare, self._cache)
+            self.warm = True
         finally:
             self.warming = False
 

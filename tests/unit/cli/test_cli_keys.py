@@ -149,7 +149,9 @@ def test_a_database_that_cannot_be_opened_is_one_line(monkeypatch: pytest.Monkey
     result = run("list")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "uncrop: UNCROP_DATABASE_URL: the database cannot be opened (OperationalError)\n"
+    assert (
+        result.stderr == "uncrop: UNCROP_DATABASE_URL: the database cannot be opened (unable to open database file)\n"
+    )
 
 
 def test_a_wrong_setting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

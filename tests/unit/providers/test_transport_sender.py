@@ -7,16 +7,19 @@ import gzip
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import httpx2
 import pytest
 
+from fixtures_socks import SocksProxy
 from uncrop.errors import ProviderError, ProviderInvalidResponse, ProviderTimeout
 from uncrop.providers.clipdrop.facts import FACTS
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.conversation import Answer, Call, Part
 from uncrop.providers.transport.addresses import Addresses
+from uncrop.providers.transport.network import Network
 from uncrop.providers.transport.sender import BACKOFF_S, CONNECT_S, WRITE_S, Sender, open_client
 from uncrop.testing import outcomes
 from uncrop.testing.clipdrop import ClipdropEmulator
@@ -372,3 +375,93 @@ async def test_who_leaves_afterwards_is_answered_all_the_same(emulator: Clipdrop
 async def test_there_is_only_one_retry_loop() -> None:
     async with open_client() as client:
         assert client._transport._pool._retries == 0  # type: ignore[attr-defined]
+
+
+# --- through a proxy --------------------------------------------------------------------------------------------------
+
+
+def through(proxy: str) -> Sender:
+    return Sender(client=lambda: open_client(Network(proxies={"all://": proxy})), backoff_s=0)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_a_call_goes_through_a_socks_proxy(emulator: ClipdropEmulator, socks: SocksProxy, scheme: str) -> None:
+    commitment = Commitment()
+    emulator.script(outcomes.refuse(418))
+    async with through(f"{scheme}://127.0.0.1:{socks.port}") as sender:
+        answer = await Posting(sender)(call(emulator.url), commitment)
+    assert answer.status == 418
+    assert commitment.sent
+    assert [f"http://{host}:{port}" for host, port in socks.asked] == [emulator.url]
+
+
+async def test_a_socks_proxy_that_knows_its_users(emulator: ClipdropEmulator) -> None:
+    emulator.script(outcomes.refuse(418))
+    with SocksProxy(user=b"u", password=b"p w") as proxy:
+        async with through(f"socks5://u:p%20w@127.0.0.1:{proxy.port}") as sender:
+            assert (await Posting(sender)(call(emulator.url), Commitment())).status == 418
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"reply": 2},
+        {"reply": 5},
+        {"user": b"u"},
+        {"greeting": b""},
+        {"greeting": b"\x05"},
+        {"greeting": b"HTTP/1.1 400 Bad Request\r\n\r\n"},
+    ],
+    ids=str,
+)
+async def test_a_socks_proxy_that_does_not_connect_is_told_and_nothing_was_sent(
+    emulator: ClipdropEmulator, proxy: dict[str, Any]
+) -> None:
+    commitment = Commitment()
+    with SocksProxy(**proxy) as refusing:
+        async with through(f"socks5://127.0.0.1:{refusing.port}") as sender:
+            with pytest.raises(ProviderError) as caught:
+                await Posting(sender)(call(emulator.url), commitment)
+    assert caught.value.system_message == "The proxy made no connection to the provider"
+    assert not commitment.sent
+    assert emulator.calls == []
+
+
+async def test_a_proxy_that_is_not_there_is_no_connection(emulator: ClipdropEmulator) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening
+        async with through(f"socks5://127.0.0.1:{taken.getsockname()[1]}") as sender:
+            with pytest.raises(ProviderError) as caught:
+                await Posting(sender)(call(emulator.url), Commitment())
+    assert caught.value.system_message == "No connection to the provider came about"
+
+
+async def test_what_a_proxy_is_asked_before_is_not_the_call() -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    commitment = Commitment()
+    async with (
+        await asyncio.start_server(refuse, "127.0.0.1", 0) as server,
+        through(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as sender,
+    ):
+        with pytest.raises(ProviderError) as caught:
+            await Posting(sender)(call("https://provider.example"), commitment)
+    assert caught.value.system_message == "The proxy made no connection to the provider"
+    assert [request.split(b"\r\n")[0] for request in asked] == [b"CONNECT provider.example:443 HTTP/1.1"]
+    assert not commitment.sent
+
+
+async def test_the_environment_is_not_read_by_the_client(
+    emulator: ClipdropEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "foo://bar")
+    monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
+    emulator.script(outcomes.refuse(418))
+    async with Sender() as sender:
+        assert (await Posting(sender)(call(emulator.url), Commitment())).status == 418

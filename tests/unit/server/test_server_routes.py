@@ -219,6 +219,12 @@ def test_readyz_says_what_is_missing(
         )
 
 
+def test_readyz_needs_no_folder_that_keeps_the_compiled_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_compiled", lambda _folder: False)
+    with running(already_open(fake_service(tmp_path, runner=FakeRunner(warm=True)))) as server:
+        assert httpx2.get(server.url + "/readyz").json()["checks"]["engine"] is True
+
+
 def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     runner = FakeRunner(warming=True)

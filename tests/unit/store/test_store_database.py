@@ -4,16 +4,20 @@ import asyncio
 import logging
 import socket
 import sqlite3
+import sys
 from contextlib import suppress
 from pathlib import Path
 
+import anyio
 import pytest
 import sqlalchemy as sa
 
+from places import read_only
 from uncrop.errors import InternalError, SettingsError
 from uncrop.store.database import Store, open_store, utc_now
 from uncrop.store.engine import parse_url
 from uncrop.store.pepper import fingerprint
+from uncrop.store.tables import metadata
 from uncrop.store.transactions import begin
 
 
@@ -91,14 +95,98 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path, pepper: bytes)
     with pytest.raises(SettingsError) as caught:
         async with open_store(f"sqlite:///{tmp_path}/photo.db", pepper=pepper):
             pytest.fail("opened")
-    assert caught.value.problems == ["UNCROP_DATABASE_URL: the database cannot be opened (DatabaseError)"]
+    assert caught.value.problems == ["UNCROP_DATABASE_URL: the database cannot be opened (file is not a database)"]
 
 
 async def test_a_folder_instead_of_a_file_is_told(tmp_path: Path, pepper: bytes) -> None:
     with pytest.raises(SettingsError) as caught:
         async with open_store(f"sqlite:///{tmp_path}", pepper=pepper):
             pytest.fail("opened")
-    assert caught.value.problems == ["UNCROP_DATABASE_URL: the database cannot be opened (OperationalError)"]
+    assert caught.value.problems == [
+        "UNCROP_DATABASE_URL: the database cannot be opened (unable to open database file)"
+    ]
+
+
+@pytest.mark.parametrize("harm", ["DROP TABLE {0}", "ALTER TABLE {0} RENAME COLUMN {1} TO other"])
+@pytest.mark.parametrize("table", [table.name for table in metadata.sorted_tables])
+async def test_a_table_that_is_missing_or_another_stops_the_start(
+    sqlite_url: str, pepper: bytes, table: str, harm: str
+) -> None:
+    async with open_store(sqlite_url, pepper=pepper):
+        pass
+    other = sqlite3.connect(parse_url(sqlite_url).database or "")
+    other.execute(harm.format(table, [*metadata.tables[table].c][-1].name))
+    other.close()
+    with pytest.raises(SettingsError) as caught:
+        async with open_store(sqlite_url, pepper=pepper, variable="UNCROP_DATA_DIR"):
+            pytest.fail("opened")
+    [problem] = caught.value.problems
+    missing = f"no such table: {table}" if "DROP" in harm else "no such column: "
+    assert problem.startswith(f"UNCROP_DATA_DIR: the database cannot be opened ({missing}")
+
+
+async def test_a_missing_table_of_postgresql_stops_the_start(postgres_url: str, pepper: bytes) -> None:
+    async with open_store(postgres_url, pepper=pepper) as store:
+        await _write(store, "DROP TABLE usage")
+    with pytest.raises(SettingsError) as caught:
+        async with open_store(postgres_url, pepper=pepper):
+            pytest.fail("opened")
+    assert caught.value.problems == ["UNCROP_DATABASE_URL: the database cannot be opened (UndefinedTable)"]
+
+
+OPEN = """
+import asyncio, sys
+from uncrop.errors import SettingsError
+from uncrop.store.database import open_store
+
+async def opened():
+    async with open_store(sys.argv[1], pepper=bytes(range(32))):
+        print("opened")
+
+try:
+    asyncio.run(opened())
+except SettingsError as error:
+    print(error.problems)
+"""
+
+
+async def test_a_file_that_cannot_be_written_to_stops_the_start(sqlite_url: str, pepper: bytes, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kept/u.db"
+    async with open_store(url, pepper=pepper) as store:
+        await store.keys.create("org_a")
+    command = read_only(tmp_path / "kept", [sys.executable, "-c", OPEN, url])
+    done = await anyio.run_process(command)
+    expected = {
+        "attempt to write a readonly database",  # all is read-only
+        "unable to open database file",  # the folder is, and the journal has no place
+    }
+    assert done.stdout.decode().strip() in {
+        str([f"UNCROP_DATABASE_URL: the database cannot be opened ({reason})"]) for reason in expected
+    }
+
+
+async def test_a_full_disk_stops_the_start(sqlite_url: str, pepper: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_store(sqlite_url, pepper=pepper):
+        pass
+
+    async def full(_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("uncrop.store.usage.Usage.release_abandoned", _converting(full))
+    with pytest.raises(SettingsError) as caught:
+        async with open_store(sqlite_url, pepper=pepper):
+            pytest.fail("opened")
+    assert caught.value.problems == ["UNCROP_DATABASE_URL: the database cannot be opened (database or disk is full)"]
+
+
+def _converting(work):
+    async def converted(usage) -> None:
+        try:
+            await work(usage)
+        except sqlite3.Error as error:
+            raise InternalError(system_message="The database could not be used") from error
+
+    return converted
 
 
 async def test_a_server_that_does_not_answer_is_told_without_its_password(pepper: bytes) -> None:

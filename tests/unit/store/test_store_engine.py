@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from uncrop.errors import SettingsError
+from uncrop.settings import Settings
 from uncrop.store.database import Store, open_store
 from uncrop.store.engine import make_engine, parse_url
 from uncrop.store.sqlite import journal_mode, open_sqlite
@@ -205,3 +207,39 @@ async def test_a_connection_that_is_cut_off_while_opening_is_closed(tmp_path: Pa
     if not opening.cancelled():
         await opening.result().close()
     assert threads() - before == set()
+
+
+ODD = ["a#b", "a?b", "a%41b", "a%b", "a b", "a:b", "a@b:c@d", "file:a", "größe", "a'b", 'a"b', "a;b", "a&b=c", "a\nb"]
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_a_data_folder_of_any_name(name: str, pepper: bytes, tmp_path: Path) -> None:
+    configured = Settings(data_dir=tmp_path / name, _env_file=None)
+    async with open_store(configured.database, pepper=pepper) as store:
+        await store.keys.create("org_a")
+    assert names_in(tmp_path) == {name}
+    assert "uncrop.db" in names_in(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_a_relative_data_folder_of_any_name(
+    name: str, pepper: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNCROP_DATA_DIR", name)
+    async with open_store(Settings(_env_file=None).database, pepper=pepper):
+        pass
+    assert names_in(tmp_path) == {name}
+
+
+def test_what_follows_a_files_name_is_refused() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_url("sqlite+aiosqlite:////tmp/a?b.db")
+    assert caught.value.problems == ["UNCROP_DATABASE_URL: takes nothing behind a ?; in a file's name, write it as %3F"]
+
+
+def test_a_driver_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError) as caught:
+        make_engine(parse_url("postgresql://u@h/d"))
+    assert caught.value.problems == ["UNCROP_DATABASE_URL: PostgreSQL needs a package that comes with uncrop[postgres]"]

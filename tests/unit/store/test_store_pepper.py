@@ -61,6 +61,25 @@ def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
     assert caught.value.problems == ["UNCROP_DATA_DIR: the file pepper cannot be used: Is a directory"]
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SettingsError) as caught:
+        load_pepper(tmp_path / "file" / "data")
+    assert caught.value.problems == ["UNCROP_DATA_DIR: the data folder cannot be made: Not a directory"]
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    load_pepper(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(SettingsError) as caught:
+        load_pepper(tmp_path)
+    assert caught.value.problems == ["UNCROP_DATA_DIR: the file pepper cannot be used: Permission denied"]
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")

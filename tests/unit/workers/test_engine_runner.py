@@ -198,8 +198,9 @@ async def test_the_first_picture_finds_the_worker_that_was_warmed_up(
     monkeypatch.setattr(engine_runner, "prepare", note_process)
     stand_in(monkeypatch, tell_process)
     processes = runner(tmp_path)
+    assert not processes.warm
     await processes.warm_up()
-    assert not processes.warming
+    assert (processes.warming, processes.warm) == (False, True)
     assert (await extend(processes)).confidence == int((tmp_path / "pid").read_text()) != os.getpid()
 
 
@@ -237,7 +238,7 @@ async def test_a_worker_that_cannot_be_warmed_up_spoils_no_picture(
     monkeypatch.setattr(engine_runner, "prepare", die)
     with pytest.raises(InternalError):
         await processes.warm_up()
-    assert not processes.warming
+    assert (processes.warming, processes.warm) == (False, False)
     stand_in(monkeypatch, tell_process)
     assert (await extend(processes)).confidence > 0
 

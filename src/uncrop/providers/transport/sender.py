@@ -2,7 +2,8 @@
 
 A submit costs money and has no idempotency key, so a call that may have been received is never sent again by itself.
 Only one that provably did not start, because no connection came about, is: twice at most. A poll or a download changes
-nothing and is repeated by ``Patience``. What comes back is capped while it streams.
+nothing and is repeated by ``Patience``. What comes back is capped while it streams. Every call has a connection of its
+own: bytes that follow an answer would be taken for the answer to the next call, which may be somebody else's.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from urllib.parse import urljoin, urlsplit
 
 import anyio
 import httpx2
+import socksio
 
 from uncrop._version import __version__
-from uncrop.errors import ProviderError, ProviderFault, ProviderInvalidResponse, ProviderTimeout
+from uncrop.errors import ProviderError, ProviderFault, ProviderInvalidResponse, ProviderTimeout, SettingsError
 from uncrop.providers.conversation import Answer, Raw
 from uncrop.providers.refusal import retry_after
+from uncrop.providers.transport.network import Network
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,14 +42,36 @@ BACKOFF_S = 0.1
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REPEATED = httpx2.Timeout(30.0, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
+DIRECT = Network()
 _NOT_STARTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
-def open_client() -> httpx2.AsyncClient:
-    """Open the client that a server uses: no redirects, no cookies, as many connections as there can be slots."""
+def open_client(network: Network = DIRECT) -> httpx2.AsyncClient:
+    """Open the client that a server uses: no redirects, no cookies, as many connections as there can be slots.
+
+    Nothing is read from the environment here: proxies and certificates are those of ``network``.
+
+    Raises
+    ------
+    SettingsError
+        Something is wrong with ``network``.
+    """
+    if network.problems:
+        raise SettingsError([*network.problems])
+    limits = httpx2.Limits(max_connections=1024, max_keepalive_connections=0)
+    certificates = network.certificates or httpx2.create_ssl_context(trust_env=False)
+
+    def through(address: str) -> httpx2.AsyncHTTPTransport:
+        spoken_to = certificates if address.lower().startswith("https://") else None
+        proxy = httpx2.Proxy(address, ssl_context=spoken_to)
+        return httpx2.AsyncHTTPTransport(proxy=proxy, verify=certificates, limits=limits, trust_env=False)
+
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S),
-        limits=httpx2.Limits(max_connections=1024, max_keepalive_connections=20),
+        limits=limits,
+        verify=certificates,
+        mounts={pattern: None if to is None else through(to) for pattern, to in network.proxies.items()},
+        trust_env=False,
         follow_redirects=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # customers share this client: none are kept
         headers={"User-Agent": f"uncrop/{__version__}"},
@@ -216,19 +241,24 @@ class Sender:
         if self._client is None:
             self._client = self._open_client()
 
-        async def note(event: str, _info: Any) -> None:
-            # The connection stands and the first byte is about to go out: the point of no return.
-            if event.endswith("send_request_headers.started") and not started.yes:
-                if commitment is not None:
+        opened: list[Any] = []
+
+        async def note(event: str, info: Any) -> None:
+            if event.endswith("connect_tcp.complete"):
+                opened.append(info["return_value"])
+            # The connection stands and the first byte is about to go out: the point of no return. What a proxy is asked
+            # before, to connect, does not reach the provider.
+            to_proxy = getattr(info.get("request"), "method", None) == b"CONNECT"
+            if event.endswith("send_request_headers.started") and not to_proxy:
+                if commitment is not None and not started.yes:
                     commitment.commit()
                 started.yes = True
 
         headers, data = encode_body(call)
         extensions: dict[str, Any] = {"trace": note}
+        headers["Connection"] = "close"
         if target.host is not None:
-            # Connections are kept by number, and the next call to this number may be to another host's name, for which
-            # the certificate would not have been checked.
-            headers |= {"Host": target.host, "Connection": "close"}
+            headers["Host"] = target.host
             extensions["sni_hostname"] = target.host
         request = self._client.build_request(
             call.method,
@@ -239,7 +269,14 @@ class Sender:
             # A submit may be silent until its picture is made; whatever can be repeated may not.
             timeout=httpx2.USE_CLIENT_DEFAULT if call.kind == "submit" else REPEATED,
         )
-        response = await self._client.send(request, stream=True)
+        try:
+            response = await self._client.send(request, stream=True)
+        except BaseException:
+            # The client closes what it had begun to speak with, but not what a proxy, or the server, did not let it.
+            if not started.yes:
+                for stream in opened:
+                    await stream.aclose()
+            raise
         async with aclosing(response):
             body = await self._read(response)
         return Answer(status=response.status_code, headers=dict(response.headers), body=body)
@@ -280,6 +317,8 @@ def _converted() -> Iterator[None]:
         raise ProviderTimeout(system_message="The provider did not answer within the deadline") from error
     except _NOT_STARTED as error:
         raise ProviderError(system_message="No connection to the provider came about") from error
+    except (httpx2.ProxyError, socksio.ProtocolError) as error:
+        raise ProviderError(system_message="The proxy made no connection to the provider") from error
     except (httpx2.RemoteProtocolError, httpx2.DecodingError) as error:
         raise ProviderInvalidResponse(system_message="The provider's answer broke off or is not HTTP") from error
     except (httpx2.RequestError, httpx2.InvalidURL) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numba
 import pytest
 
+from places import read_only
 from uncrop import engine
 from uncrop.engine.runtime import cache
 
@@ -36,6 +37,7 @@ def test_public_names():
         "picture_bytes",
         "use_cache",
         "warm_up",
+        "why_not_kept",
     ]
 
 
@@ -72,6 +74,59 @@ def test_warming_up_without_a_folder_marks_none(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     engine.warm_up()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_restored_setting")
+def test_what_was_not_kept_is_not_taken_for_compiled(tmp_path, monkeypatch):
+    engine.use_cache(tmp_path)
+    monkeypatch.setattr("uncrop.engine.runtime.warm_up.compile_all_kernels", lambda: None)
+    monkeypatch.setattr("uncrop.kernels.KernelCache.failure", OSError(28, "No space left on device"))
+    assert engine.warm_up() == "no space left on device"
+    assert not engine.is_compiled(tmp_path)
+
+
+@pytest.mark.usefixtures("_restored_setting")
+def test_a_mark_that_cannot_be_set_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    engine.use_cache(tmp_path / "file")
+    monkeypatch.setattr("uncrop.engine.runtime.warm_up.compile_all_kernels", lambda: None)
+    assert engine.warm_up() == "not a directory"
+    assert not engine.is_compiled(tmp_path / "file")
+
+
+def test_whether_kernels_can_be_kept_is_tried(tmp_path, monkeypatch):
+    assert engine.why_not_kept(tmp_path / "new" / "folder") is None
+    assert [*(tmp_path / "new" / "folder" / cache.fingerprint()).iterdir()] == []
+    (tmp_path / "file").touch()
+    assert engine.why_not_kept(tmp_path / "file" / "kernels") == "not a directory"
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert engine.why_not_kept(tmp_path) == "no space left on device"
+
+
+def test_a_read_only_folder_is_told(tmp_path):
+    code = f"from pathlib import Path; from uncrop import engine; print(engine.why_not_kept(Path({str(tmp_path)!r})))"
+    command = read_only(tmp_path, [sys.executable, "-c", code])
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout in {
+        "read-only file system\n",
+        "permission denied\n",
+    }
+
+
+@pytest.mark.parametrize(("setting", "value"), [("CPU_NAME", "another"), ("CPU_FEATURES", "+none")])
+def test_fingerprint_follows_the_processor(monkeypatch, setting, value):
+    before = cache.fingerprint()
+    monkeypatch.setattr(numba.config, setting, value)
+    assert cache.fingerprint() != before
+
+
+def test_fingerprint_follows_the_version_of_python(monkeypatch):
+    before = cache.fingerprint()
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert cache.fingerprint() != before
 
 
 @pytest.mark.parametrize("changed", ["vote.py", "pipeline.py", "kernels.py"])

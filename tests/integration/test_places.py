@@ -1,0 +1,156 @@
+"""Places that cannot be written to and an environment that is wrong, as the command line and the launcher meet them.
+
+Whatever only saves time is done without; the rest is one line, and nothing of it is a traceback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from places import read_only
+from uncrop.testing import pictures
+from uncrop.testing.clipdrop import ClipdropEmulator
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "uncrop"]
+
+
+@pytest.fixture
+def environment(data_dir: Path) -> dict[str, str]:
+    proxies = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in proxies}
+    return {**kept, "UNCROP_DATA_DIR": str(data_dir), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.png"
+    path.write_bytes(pictures.photo_png(80, 60))
+    return path
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, env=environment, cwd=folder, capture_output=True, text=True, timeout=240
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("uncrop: ")
+    return done.stderr.removeprefix("uncrop: ").rstrip()
+
+
+# --- the data folder --------------------------------------------------------------------------------------------------
+
+READ_ONLY = ["serve --port 0", "keys list", "keys create --organization org_a", "usage"]
+
+
+@pytest.mark.parametrize("arguments", READ_ONLY)
+@pytest.mark.parametrize("used", [True, False])
+def test_a_read_only_data_folder_is_one_line(
+    environment: dict[str, str], tmp_path: Path, arguments: str, used: bool
+) -> None:
+    data = tmp_path / "kept"
+    data.mkdir()
+    environment["UNCROP_DATA_DIR"] = str(data)
+    if used:
+        made = run([*COMMAND, "keys", "create", "--organization", "org_a"], environment, tmp_path)
+        assert made.returncode == 0, made.stderr
+    line = one_line(run(read_only(data, [*COMMAND, *arguments.split()]), environment, tmp_path))
+    assert line.startswith("UNCROP_DATA_DIR: ")
+
+
+@pytest.mark.parametrize("arguments", READ_ONLY)
+def test_a_missing_table_is_one_line(environment: dict[str, str], tmp_path: Path, arguments: str) -> None:
+    import sqlite3
+
+    run([*COMMAND, "keys", "list"], environment, tmp_path)
+    with sqlite3.connect(Path(environment["UNCROP_DATA_DIR"]) / "uncrop.db") as database:
+        database.execute("DROP TABLE usage")
+    database.close()
+    line = one_line(run([*COMMAND, *arguments.split()], environment, tmp_path))
+    assert line == "UNCROP_DATA_DIR: the database cannot be opened (no such table: usage)"
+
+
+def test_kernels_in_a_read_only_folder_are_used(environment: dict[str, str], small: Path, tmp_path: Path) -> None:
+    kept = Path(environment["UNCROP_DATA_DIR"]) / "kernels"
+    command = [*COMMAND, "extend", str(small), "--left", "8", "--quality", "fast", "-o", "wide.png"]
+    done = run(read_only(kept.resolve(), command), environment, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+WRONG = [
+    ("SSL_CERT_FILE", "/none.pem", "SSL_CERT_FILE: cannot be read (no such file or directory)"),
+    ("https_proxy", "foo://bar", "https_proxy: must begin with http://, https://, socks5:// or socks5h://"),
+    ("ALL_PROXY", "socks5://", "ALL_PROXY: must be scheme://host:port"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "line"), WRONG)
+def test_a_wrong_environment_stops_before_anything_is_sent(
+    environment: dict[str, str], small: Path, tmp_path: Path, name: str, value: str, line: str
+) -> None:
+    with ClipdropEmulator() as clipdrop:
+        wrong = {**environment, "UNCROP_CLIPDROP_API_KEY": "k", "UNCROP_CLIPDROP_BASE_URL": clipdrop.url, name: value}
+        extend = ["extend", str(small), "--left", "8", "--provider", "clipdrop", "-o", "wide.png"]
+        assert one_line(run([*COMMAND, *extend], wrong, tmp_path)) == line
+        assert one_line(run([*COMMAND, "serve", "--port", "0"], wrong, tmp_path)) == line
+        assert clipdrop.calls == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(("wide", ".uncrop"))] == []
+
+
+def test_the_doctor_finds_it_too(environment: dict[str, str], tmp_path: Path) -> None:
+    wrong = {**environment, **{name: value for name, value, _ in WRONG}}
+    done = run([*COMMAND, "doctor"], wrong, tmp_path)
+    assert done.returncode == 2
+    assert {f"bad network    {line}" for *_, line in WRONG} <= set(done.stdout.splitlines())
+    assert done.stderr == ""
+
+
+# --- the launcher -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone that another user prepared: what the launcher looks at, and a command line that says its arguments."""
+    root = tmp_path / "a clone"
+    for name in ("uncrop", "pyproject.toml", "scripts/setup", "requirements/run.txt", "requirements/dev.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (root / ".venv" / "bin" / "uncrop").write_text('#!/bin/sh\necho "ran $*"\n')
+    (root / ".venv" / "bin" / "uncrop").chmod(0o755)
+    locked = (root / "requirements/run.txt").read_bytes() + (root / "pyproject.toml").read_bytes()
+    (root / ".venv" / ".uncrop-run").write_text(f"{hashlib.sha256(locked).hexdigest()} {root}\n")
+    return root
+
+
+def test_a_prepared_clone_runs_where_nothing_can_be_written_and_no_python_is_found(clone: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "cat", "dirname", "readlink"):
+        (tools / name).symlink_to(shutil.which(name) or pytest.fail(f"this machine has no {name}"))
+    command = read_only(clone, ["env", f"PATH={tools}", str(clone / "uncrop"), "extend", "a b"])
+    done = run(command, {**os.environ}, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran extend a b\n", "")
+    assert not (clone / ".setup.lock").exists()
+
+
+def test_a_clone_that_must_be_prepared_by_its_owner_says_so(clone: Path, tmp_path: Path) -> None:
+    (clone / "pyproject.toml").write_text("changed")
+    line = one_line(run(read_only(clone, [str(clone / "uncrop"), "doctor"]), {**os.environ}, tmp_path))
+    assert line == (
+        f"{clone} is not prepared for this version, and this user cannot write to it; let its owner run scripts/setup"
+    )
