@@ -119,7 +119,8 @@ def _provider_row(row: ProviderFacts) -> str:
         canvas.append(f"at most {geometry.max_pixels / 1e6:g} MP")
     photo = [f"at most {row.upload.max_bytes / 1e6:g} MB"]
     if geometry.max_photo_pixels is not None:
-        photo.append(f"at most {geometry.max_photo_pixels / 1e6:g} MP")
+        scaled = " (larger ones are scaled)" if geometry.scales else ""
+        photo.append(f"at most {geometry.max_photo_pixels / 1e6:g} MP{scaled}")
     if geometry.min_photo_edge > 1:
         photo.append(f"at least {geometry.min_photo_edge} px a side")
     cells = [

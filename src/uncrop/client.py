@@ -69,6 +69,8 @@ class ExtendedPicture:
 
     Attributes
     ----------
+    provider_calls
+        How many calls that may be billed the picture took.
     confidence, advice
         ``local``: how far the whole can be trusted, 0..1, and how many pixels of each side.
     confidence_map
@@ -84,6 +86,7 @@ class ExtendedPicture:
     confidence: float | None
     credits_consumed: str | None
     advice: Sides | None = None
+    provider_calls: int | None = None
     confidence_map: bytes | None = field(default=None, repr=False)
 
 
@@ -181,7 +184,7 @@ def _read(file: File) -> bytes:
 
 def _picture(response: httpx2.Response) -> ExtendedPicture:
     headers = response.headers
-    seed, confidence = headers.get("x-seed"), headers.get("x-confidence")
+    seed, confidence, calls = (headers.get(name) for name in ("x-seed", "x-confidence", "x-provider-calls"))
     image, media_type, confidence_map = response.content, headers.get("content-type", ""), None
     if media_type == "application/json":
         image, media_type, confidence_map = _picture_and_map(response)
@@ -194,6 +197,7 @@ def _picture(response: httpx2.Response) -> ExtendedPicture:
         seed=None if seed is None else int(seed),
         confidence=None if confidence is None else float(confidence),
         credits_consumed=headers.get("x-provider-credits-consumed"),
+        provider_calls=None if calls is None else int(calls),
         advice=_advice(headers.get("x-advice", "")),
         confidence_map=confidence_map,
     )

@@ -26,6 +26,7 @@ from uncrop.model import (
     UncropResult,
 )
 from uncrop.providers.commitment import Commitment
+from uncrop.providers.maker import Between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +137,8 @@ class Uncropper:
                 granted = await stack.enter_async_context(self._admission.grant(job, caller, admit_by=admit_by))
             with stopwatch.stage("provider"):
                 task = await self._in_thread(_open, job)
-                fill = await maker.fill(task, commitment, progress=progress, place=place)
+                between = Between(finish=finish, made=granted.note)
+                fill = await maker.fill(task, commitment, progress=progress, place=place, between=between)
             with stopwatch.stage("finish"):
                 picture = await self._in_thread(finish, task, fill)
             with stopwatch.stage("encode"):
@@ -147,7 +149,7 @@ class Uncropper:
                     else await self._in_thread(_encode_map, job, fill.confidence_map)
                 )
             await granted.capture(fill.facts)
-        return _result(job, fill, picture, image, trust, stopwatch)
+        return _result(job, fill, picture, image, trust, stopwatch, commitment.billed_calls)
 
     def _parse(self, request: UncropRequest, facts: ProviderFacts) -> Job:
         return parse(request, facts, max_output_pixels=self._max_output_pixels, draw_seed=self._draw_seed)
@@ -178,7 +180,7 @@ def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
 
 
 def _result(
-    job: Job, fill: Fill, picture: Picture, image: bytes, trust: bytes | None, stopwatch: Stopwatch
+    job: Job, fill: Fill, picture: Picture, image: bytes, trust: bytes | None, stopwatch: Stopwatch, calls: int
 ) -> UncropResult:
     return UncropResult(
         image=image,
@@ -193,6 +195,7 @@ def _result(
         confidence_map=trust,
         placement=job.placement,
         original=_original(job),
+        provider_calls=calls,
     )
 
 

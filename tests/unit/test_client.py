@@ -39,14 +39,16 @@ def test_a_call_says_what_was_asked_and_returns_what_came(tmp_path: Path) -> Non
         "x-request-id": "r",
         "x-seed": "7",
         "x-confidence": "0.5",
+        "x-provider-calls": "2",
     }
     sent: list[httpx2.Request] = []
     mask = tmp_path / "mask.png"
     mask.write_bytes(b"the mask")
     with client_of(httpx2.Response(200, headers=headers, content=b"picture"), sent) as client:
-        picture = client.extend(b"the photo", left=8, down=-3, seed=7, quality="fast", mask=mask)
+        picture = client.extend(b"the photo", left=8, down=-3, seed=7, quality="fast", mask=mask, max_calls=3)
     assert (picture.image, picture.media_type, picture.provider) == (b"picture", "image/png", "local")
     assert (picture.seed, picture.confidence, picture.credits_consumed) == (7, 0.5, None)
+    assert picture.provider_calls == 2
     request = sent[0]
     assert (request.method, request.url.path) == ("POST", "/api/v1/images/uncrop")
     assert request.headers["x-api-key"] == "k"
@@ -58,6 +60,7 @@ def test_a_call_says_what_was_asked_and_returns_what_came(tmp_path: Path) -> Non
         "extend_down": "-3",
         "seed": "7",
         "quality": "fast",
+        "max_calls": "3",
     }.items():
         assert f'name="{name}"\r\n\r\n{value}\r\n' in body
     assert 'name="image_file"; filename="image"' in body
@@ -72,7 +75,7 @@ def test_a_picture_without_facts_is_a_picture() -> None:
     with client_of(httpx2.Response(200, content=b"picture"), []) as client:
         picture = client.extend(b"photo", right=8)
     assert (picture.seed, picture.confidence, picture.provider) == (None, None, "")
-    assert (picture.advice, picture.confidence_map) == (None, None)
+    assert (picture.advice, picture.confidence_map, picture.provider_calls) == (None, None, None)
 
 
 def test_a_map_comes_beside_the_picture() -> None:

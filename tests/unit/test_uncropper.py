@@ -38,6 +38,7 @@ from uncrop.model import (
     UploadFacts,
 )
 from uncrop.providers.commitment import Commitment
+from uncrop.providers.maker import Between
 from uncrop.uncropper import Stopwatch, Uncropper
 
 FACTS = PictureFacts(provider="paint", request_id="req_7", credits_consumed=Decimal(1), warnings=("painted",))
@@ -72,13 +73,23 @@ class Paint:
         if not self.configured:
             raise ProviderNotConfigured
 
-    async def fill(self, task: Task, commitment: Commitment, *, progress: object = None, place: UnpackPlace) -> Fill:
+    async def fill(
+        self,
+        task: Task,
+        commitment: Commitment,
+        *,
+        progress: object = None,
+        place: UnpackPlace,
+        between: Between,
+    ) -> Fill:
         self.tasks.append(task)
         self.commitments.append(commitment)
         self.progress.append(progress)
         if self.failure:
             raise self.failure
         await place.take()
+        commitment.commit()
+        between.made(FACTS)
         self.landed += 1
         self.most_landed = max(self.most_landed, self.landed)
         canvas = task.job.placement
@@ -123,6 +134,9 @@ class Door:
     def check(self, job: Job, caller: Caller) -> None:
         """Everybody may ask."""
 
+    def note(self, facts: PictureFacts) -> None:
+        self.log.append(f"spent {facts.request_id}")
+
     async def capture(self, facts: PictureFacts) -> None:
         self.provider.landed -= 1
         self.log.append(f"booked {facts.request_id}")
@@ -164,7 +178,8 @@ async def test_a_photo_passes_all_stations() -> None:
     assert [(stage.name, stage.milliseconds) for stage in result.stages] == [
         (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
     ]
-    assert door.log == ["counted org_a paint", "in org_a 48x30", "booked req_7", "out"]
+    assert door.log == ["counted org_a paint", "in org_a 48x30", "spent req_7", "booked req_7", "out"]
+    assert result.provider_calls == 1
     assert provider.commitments == [commitment]
     assert provider.tasks[0].photo.shape == (30, 40, 3)
     assert provider.tasks[0].mask is None

@@ -35,6 +35,11 @@ class Granted:
         self.grant = grant
         self._usage = usage
         self._captured = False
+        self._spent: PictureFacts | None = None
+
+    def note(self, facts: PictureFacts) -> None:
+        """Note what the picture's calls have cost so far, for the case that it is never made whole."""
+        self._spent = facts
 
     async def capture(self, facts: PictureFacts) -> None:
         """Book the picture: it was made, and this is what the provider says about it. Once; later calls do nothing."""
@@ -45,10 +50,10 @@ class Granted:
         await self._usage.capture(self.grant.reservation_id, facts)
 
     async def release(self) -> None:
-        """Give the reservation back unless the picture was booked."""
+        """Give the reservation back unless the picture was booked; what its calls have cost all the same is booked."""
         if self._captured or self._usage is None or self.grant.reservation_id is None:
             return
-        await self._usage.release(self.grant.reservation_id)
+        await self._usage.release(self.grant.reservation_id, self._spent)
 
 
 class Admission:

@@ -40,8 +40,16 @@ class Ledger(Protocol):
     ) -> bool:
         """Settle: the picture was made."""
 
-    async def release(self, reservation_id: str) -> bool:
-        """Settle: no picture was made."""
+    async def release(
+        self,
+        reservation_id: str,
+        *,
+        model: str | None = None,
+        millicredits: int = 0,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+    ) -> bool:
+        """Settle: no picture was made; this is what its calls have cost all the same."""
 
 
 class UsageLimits:
@@ -102,23 +110,31 @@ class UsageLimits:
         A picture that is made is not withheld because it cannot be booked: that failure is logged, with what should
         have been booked, and the reservation goes on counting.
         """
-        booked: dict[str, Any] = {
-            "model": facts.model,
-            "millicredits": to_millicredits(facts.credits_consumed),
-            "input_tokens": 0 if facts.usage is None else facts.usage.input_tokens,
-            "output_tokens": 0 if facts.usage is None else facts.usage.output_tokens,
-        }
+        booked = _booked(facts)
         settling = self._ledger.capture(reservation_id, **booked)
         await self._bookings.see_through(_settled(settling, reservation_id, booked))
 
-    async def release(self, reservation_id: str) -> None:
-        """Settle: no picture was made. A failure is logged; why there is no picture matters more to the caller."""
-        settling = self._ledger.release(reservation_id)
-        await self._bookings.see_through(_settled(settling, reservation_id, {}))
+    async def release(self, reservation_id: str, spent: PictureFacts | None = None) -> None:
+        """Settle: no picture was made, and this is what its calls have cost all the same.
+
+        A failure is logged; why there is no picture matters more to the caller.
+        """
+        booked = {} if spent is None else _booked(spent)
+        settling = self._ledger.release(reservation_id, **booked)
+        await self._bookings.see_through(_settled(settling, reservation_id, booked))
 
     async def drain(self) -> None:
         """Wait until all that was begun is booked; call it before the store is closed."""
         await self._bookings.drain()
+
+
+def _booked(facts: PictureFacts) -> dict[str, Any]:
+    return {
+        "model": facts.model,
+        "millicredits": to_millicredits(facts.credits_consumed),
+        "input_tokens": 0 if facts.usage is None else facts.usage.input_tokens,
+        "output_tokens": 0 if facts.usage is None else facts.usage.output_tokens,
+    }
 
 
 async def _settled(settling: Coroutine[Any, Any, bool], reservation_id: str, booked: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # An organization that holds some may not take the last sixteenth: the photo of another's first request fits there.
 KEPT_SHARE = 16
+BYTES_A_PIXEL = 3  # RGB
 
 
 def pixel_bytes(job: Job) -> int:
@@ -27,7 +28,15 @@ def pixel_bytes(job: Job) -> int:
     photo = extent * header.channels * header.bits // 8
     mask = 0 if job.request.mask is None else extent * 4
     predict = job.provider.working_bytes
-    return photo + mask + (0 if predict is None else predict(header, job.sides))
+    return photo + mask + _between_calls(job) + (0 if predict is None else predict(header, job.sides))
+
+
+def _between_calls(job: Job) -> int:
+    """Return the bytes of the canvas that is kept from one call to the next, and of what a call made of it."""
+    if job.plan is None or job.plan.direct:
+        return 0
+    windows = (call.window.width * call.window.height for call in job.plan.calls)
+    return BYTES_A_PIXEL * (job.placement.width * job.placement.height + max(windows))
 
 
 class PixelMemory:

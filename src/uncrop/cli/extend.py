@@ -37,6 +37,7 @@ def extend(
     zoom_out: Annotated[int | None, typer.Option(help="In place of sides: per cent, 1 to 90.")] = None,
     anchor: Annotated[str | None, typer.Option(help="Where the photo lies: center, left, top-right and so on.")] = None,
     output_size: Annotated[str | None, typer.Option(help="Of the finished picture, as 1920x1080.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Billed calls that it may take, 1 to 8; else 1.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.")] = None,
     provider: Annotated[str, typer.Option(help="Who makes the pixels: {providers}.")] = "local",
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
@@ -52,8 +53,7 @@ def extend(
     from uncrop.bootstrap import extend_once
     from uncrop.model import Sides, UncropRequest
 
-    data = files.read_file(photo)
-    answer_format = files.format_of(output)
+    data, answer_format = files.read_file(photo), files.format_of(output)
     write = files.prepare_output(output)
     write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
     started = time.perf_counter()
@@ -72,6 +72,7 @@ def extend(
             zoom_out=zoom_out,
             anchor=anchor,
             output_size=output_size,
+            max_calls=max_calls,
             **_canvas(canvas),
             answer_format=answer_format,
         )
@@ -97,6 +98,7 @@ def _prepare(configured: Settings, provider: str) -> None:
 def _report(result: UncropResult, output: Path, seconds: float) -> None:
     """Print the one line, and a remark for each thing that was odd."""
     facts = [f"{result.width}x{result.height}", result.facts.provider]
+    facts += [f"{result.provider_calls} calls"] if (result.provider_calls or 0) > 1 else []
     facts += [f"seed {result.seed}"] if result.seed is not None else []
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
     repainted = result.repaint_difference

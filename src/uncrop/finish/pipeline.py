@@ -28,7 +28,7 @@ STEPS: tuple[Step, ...] = (fit, match_colour, blend_seam, paste_original)
 def finish(task: Task, fill: Fill) -> Picture:
     """Run every step over a provider's fill; one that kept the original is left as it is."""
     if fill.keeps_original:
-        return Picture(pixels=fill.pixels)
+        return Picture(pixels=fill.pixels, repaint_difference=fill.repaint_difference)
     work = begin(task, fill)
     for step in STEPS:
         work = step(work)

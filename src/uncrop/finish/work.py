@@ -82,7 +82,7 @@ def scale_photo(photo: Pixels, canvas: Placement) -> NDArray[np.uint8] | None:
 
 def begin(task: Task, fill: Fill) -> Work:
     """Bring photo, mask and fill to one form: RGB, 8 bit, the canvas's scale."""
-    canvas = task.job.placement
+    canvas, plan = task.job.placement, task.job.plan
     photo = task.photo[_index(canvas.source)]
     opacity = _opacity(task, photo)
     scaled = scale_photo(task.photo, canvas) if task.scaled is None else task.scaled
@@ -93,7 +93,7 @@ def begin(task: Task, fill: Fill) -> Work:
         original=arrays.to_rgb8(photo) if scaled is None else scaled,
         opacity=opacity,
         pixels=arrays.to_rgb8(fill.pixels),
-        exact_size=task.job.provider.geometry.speaks != "mask",
+        exact_size=task.job.provider.geometry.speaks != "mask" and (plan is None or not plan.is_scaled),
     )
 
 

@@ -22,11 +22,15 @@ AREA_COST = 0.01
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Obstacle:
-    """What stands in the way of one call: a quantity, its value, and the provider's limit of it."""
+    """What stands in the way of one call: a quantity, its value, and the provider's limit of it.
+
+    ``calls_needed`` is how many calls it would take; ``None`` where no number of calls does.
+    """
 
     quantity: str
     value: float
     limit: float
+    calls_needed: int | None = None
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -51,7 +55,7 @@ def plan_call(placement: Placement, geometry: GeometryFacts) -> Frame | Obstacle
     if geometry.speaks == "mask":
         return choose_frame(placement, geometry)
     frame = on_grid(placement, geometry.grid)
-    return _obstacle(frame, geometry) or frame
+    return obstacle_to(frame, geometry) or frame
 
 
 def on_grid(placement: Placement, grid: int) -> Frame:
@@ -118,23 +122,38 @@ def _inside(start: int, extent: int, whole: int, origin: int, scaled: int) -> tu
     return first, first + 1
 
 
-def _obstacle(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
-    longest, shortest = max(frame.width, frame.height), min(frame.width, frame.height)
-    photo = frame.photo
-    shown = min(photo.width, photo.height)
+def obstacle_to(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
+    """Return the first limit that a frame breaks, if any."""
+    return too_large(frame, geometry) or too_small(frame, geometry) or _of_sizes(frame, geometry)
+
+
+def too_large(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
+    """Return the first limit that a frame exceeds, if any."""
+    longest, shortest, photo = max(frame.width, frame.height), min(frame.width, frame.height), frame.photo
     added = max(photo.x, photo.y, frame.width - photo.x - photo.width, frame.height - photo.y - photo.height)
     limits = (
         ("side", added, geometry.max_side),
         ("canvas_edge", longest, geometry.max_edge),
         ("canvas_pixels", frame.width * frame.height, geometry.max_pixels),
         ("canvas_ratio", longest / shortest, geometry.max_ratio),
-        ("photo_ratio", max(photo.width, photo.height) / shown, geometry.max_photo_ratio),
+        ("photo_pixels", photo.width * photo.height, geometry.max_photo_pixels),
+        (
+            "photo_ratio",
+            max(photo.width, photo.height) / min(photo.width, photo.height),
+            geometry.max_photo_ratio,
+        ),
     )
     for quantity, value, limit in limits:
         if limit is not None and value > limit:
             return Obstacle(quantity=quantity, value=value, limit=limit)
+    return None
+
+
+def too_small(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
+    """Return the first limit that a frame falls short of, if any."""
+    shown = min(frame.photo.width, frame.photo.height)
     for quantity, value, least in (
-        ("canvas_edge", shortest, geometry.min_edge),
+        ("canvas_edge", min(frame.width, frame.height), geometry.min_edge),
         ("canvas_pixels", frame.width * frame.height, geometry.min_pixels),
         # Who crops by itself is sent the whole photo, which was measured before.
         ("photo_edge", geometry.min_photo_edge if geometry.crops else shown, geometry.min_photo_edge),
@@ -142,6 +161,17 @@ def _obstacle(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
         if value < least:
             return Obstacle(quantity=quantity, value=value, limit=least)
     return None
+
+
+def _of_sizes(frame: Frame, geometry: GeometryFacts) -> Obstacle | None:
+    """Return what is in the way of a frame that is none of the only sizes that the provider makes."""
+    if not geometry.sizes or (frame.width, frame.height) in geometry.sizes:
+        return None
+    longest, most = max(frame.width, frame.height), max(max(size) for size in geometry.sizes)
+    if longest > most:
+        return Obstacle(quantity="canvas_edge", value=longest, limit=most)
+    area = max(width * height for width, height in geometry.sizes)
+    return Obstacle(quantity="canvas_pixels", value=frame.width * frame.height, limit=area)
 
 
 def _free_sizes(width: int, height: int, geometry: GeometryFacts) -> Iterator[tuple[int, int]]:

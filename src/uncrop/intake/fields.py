@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uncrop.model import ProviderFacts, UncropRequest
 
 DEFAULT_QUALITY: Quality = "standard"
+MOST_CALLS = 8
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 
@@ -32,6 +33,7 @@ def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
     _check_organization(request.organization_id)
     _check_taken(request, facts)
     _check_geometry(request, facts)
+    _check_max_calls(request.max_calls)
     _check_seed(request.seed, facts)
     _check_prompt(request.prompt, facts)
     _check_choice("size", request.size, facts)
@@ -77,6 +79,14 @@ def _check_geometry(request: UncropRequest, facts: ProviderFacts) -> None:
         raise InvalidFieldValue(
             f"size goes with mask_file alone, not with {' and '.join(fields[:-1])}; see output_size",
             details={"fields": fields, "provider": facts.name},
+        )
+
+
+def _check_max_calls(max_calls: int | None) -> None:
+    if max_calls is not None and not 1 <= max_calls <= MOST_CALLS:
+        raise InvalidFieldValue(
+            f"max_calls must be between 1 and {MOST_CALLS}",
+            details={"field": "max_calls", "value": max_calls, "min_allowed": 1, "max_allowed": MOST_CALLS},
         )
 
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncrop.errors import ImageTooLarge, InvalidExtendParameters, InvalidImage
-from uncrop.geometry.planner import Obstacle, plan_call
+from uncrop.errors import ImageTooLarge, InvalidExtendParameters, InvalidFieldValue, InvalidImage
+from uncrop.geometry.planner import Obstacle
+from uncrop.geometry.steps import plan
 from uncrop.imaging.limits import MAX_SIDES
 
 if TYPE_CHECKING:
-    from uncrop.model import ImageFormat, ImageHeader, Placement, ProviderFacts, Sides
+    from uncrop.model import ImageFormat, ImageHeader, Placement, Plan, ProviderFacts, Rect, Sides, UncropRequest
+
+OPAQUE = (1, 3)  # channels of a photo without alpha
 
 
-def check_bytes(image: bytes, facts: ProviderFacts) -> None:
-    """Refuse a file that is longer than the provider takes."""
+def check_bytes(image: bytes, facts: ProviderFacts, plan: Plan | None = None) -> None:
+    """Refuse a file that is longer than the provider takes, if that very file is what it would be sent.
+
+    Before there is a plan, only providers for which no photo is scaled are known to be sent it.
+    """
+    may_be_scaled = facts.geometry.scales and facts.geometry.speaks != "mask"
+    if may_be_scaled and (plan is None or not plan.direct):
+        return
     if len(image) > facts.upload.max_bytes:
         raise ImageTooLarge(
             "The image file is too large",
@@ -21,13 +30,18 @@ def check_bytes(image: bytes, facts: ProviderFacts) -> None:
         )
 
 
-def check_extent(header: ImageHeader, facts: ProviderFacts) -> None:
-    """Refuse a photo with too many pixels, or with a side that is too short to work on."""
-    pixels, most = header.width * header.height, facts.geometry.max_photo_pixels
-    if most is not None and pixels > most:
+def check_extent(header: ImageHeader, used: Rect, facts: ProviderFacts) -> None:
+    """Refuse a photo of which too many pixels are used, or with a side that is too short to work on.
+
+    Where the provider's row says that photos are scaled for it, there is nothing to refuse.
+    """
+    most = facts.geometry.max_photo_pixels
+    if facts.geometry.scales:
+        return
+    if most is not None and used.width * used.height > most:
         raise ImageTooLarge(
             "The image has too many pixels",
-            details={"width": header.width, "height": header.height, "max_allowed": most, "unit": "pixels"},
+            details={"width": used.width, "height": used.height, "max_allowed": most, "unit": "pixels"},
         )
     if min(header.width, header.height) < facts.geometry.min_photo_edge:
         raise InvalidImage(
@@ -65,18 +79,45 @@ def check_made(sides: Sides, facts: ProviderFacts) -> None:
         )
 
 
-def check_plan(placement: Placement, facts: ProviderFacts) -> None:
-    """Refuse a canvas that the provider cannot make in one call, with the number that is in the way."""
-    obstacle = plan_call(placement, facts.geometry)
-    if isinstance(obstacle, Obstacle):
+def plan_calls(request: UncropRequest, header: ImageHeader, placement: Placement, facts: ProviderFacts) -> Plan:
+    """Plan the calls that make a canvas.
+
+    Raises
+    ------
+    ImageTooLarge
+        It takes more calls than ``max_calls``, or no number of calls makes it; with the number that is in the way.
+    InvalidFieldValue
+        A map is asked for, which is made with the whole picture alone.
+    """
+    max_calls = request.max_calls or 1
+    planned = plan(
+        placement,
+        facts.geometry,
+        max_calls,
+        photo=(header.width, header.height),
+        # What is transparent is to be made as well, wherever in the photo it lies.
+        cuts=header.channels in OPAQUE,
+    )
+    if isinstance(planned, Obstacle):
         raise ImageTooLarge(
-            f"{facts.title} cannot make this picture in one call",
-            details={
-                "provider": facts.name,
-                "width": placement.width,
-                "height": placement.height,
-                "limit": obstacle.quantity,
-                "value": round(obstacle.value, 3),
-                "max_allowed" if obstacle.value > obstacle.limit else "min_allowed": obstacle.limit,
-            },
+            f"{facts.title} cannot make this picture in {'one call' if max_calls == 1 else f'{max_calls} calls'}",
+            details=_what_is_in_the_way(planned, placement, facts),
         )
+    if request.confidence_map and not planned.direct:
+        raise InvalidFieldValue(
+            "confidence_map is made with one call of the whole photo alone; this picture takes another plan",
+            details={"field": "confidence_map", "provider": facts.name},
+        )
+    return planned
+
+
+def _what_is_in_the_way(obstacle: Obstacle, placement: Placement, facts: ProviderFacts) -> dict[str, object]:
+    details: dict[str, object] = {
+        "provider": facts.name,
+        "width": placement.width,
+        "height": placement.height,
+        "limit": obstacle.quantity,
+        "value": round(obstacle.value, 3),
+        "max_allowed" if obstacle.value > obstacle.limit else "min_allowed": obstacle.limit,
+    }
+    return details if obstacle.calls_needed is None else {**details, "calls_needed": obstacle.calls_needed}

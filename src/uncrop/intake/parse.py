@@ -11,7 +11,7 @@ from uncrop.geometry.sizes import parse_size, placement_of_size
 from uncrop.imaging.header import open_file
 from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, quality_of
-from uncrop.intake.limits import check_bytes, check_extent, check_made, check_output, check_plan
+from uncrop.intake.limits import check_bytes, check_extent, check_made, check_output, plan_calls
 from uncrop.model import Job
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def parse(
     """
     check_fields(request, facts)
     check_bytes(request.image, facts)
-    photo_file, mask_file = open_file(request.image), None
+    photo_file, mask_file, plan = open_file(request.image), None, None
     header = photo_file.header
-    check_extent(header, facts)
     placement = _placement(request, header)
+    check_extent(header, placement.source, facts)
     sides = sides_of(placement, header.width, header.height)
     answer_format = request.answer_format or facts.answer_format or header.format
     check_output(placement.width, placement.height, answer_format, facts.max_output_pixels or max_output_pixels)
@@ -59,7 +59,8 @@ def parse(
     check_output(*finished, answer_format, facts.max_output_pixels or max_output_pixels)
     if request.mask is None:
         check_made(sides, facts)
-        check_plan(placement, facts)
+        plan = plan_calls(request, header, placement, facts)
+        check_bytes(request.image, facts, plan)
     else:
         mask_file = open_mask(request.mask, header.width, header.height)
     row = facts.field("seed")
@@ -72,6 +73,7 @@ def parse(
         photo_file=photo_file,
         mask_file=mask_file,
         placement=placement,
+        plan=plan,
         sides=sides,
         output_size=finished,
         seed=seed,

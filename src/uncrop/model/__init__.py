@@ -19,6 +19,7 @@ from uncrop.model.pictures import (
     Progress,
     Quality,
 )
+from uncrop.model.plans import CallPlan, Plan
 from uncrop.model.provider_facts import (
     FieldFacts,
     GeometryFacts,
@@ -57,6 +58,7 @@ __all__ = [
     "MEDIA_TYPES",
     "ORGANIZATION_ID",
     "ORGANIZATION_ID_RULE",
+    "CallPlan",
     "Caller",
     "ConfidenceMap",
     "FieldFacts",
@@ -76,6 +78,7 @@ __all__ = [
     "PictureFacts",
     "Pixels",
     "Placement",
+    "Plan",
     "Price",
     "Progress",
     "ProviderFacts",

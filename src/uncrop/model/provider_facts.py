@@ -92,7 +92,8 @@ class GeometryFacts:
     sizes
         The only canvases, (width, height), that it makes; any within the other limits, when empty.
     scales
-        What it makes may be smaller than the canvas that was asked for, and is enlarged afterwards.
+        Where photo or canvas is beyond the limits of pixels and edges, the photo is scaled for the call, and what was
+        made is scaled back. Providers that speak masks are always asked so.
     min_edge, max_edge, min_pixels, max_pixels, max_ratio
         Limits of the canvas that one call makes; the ratio is that of its longer edge to its shorter one.
     min_photo_edge, max_photo_pixels, max_photo_ratio

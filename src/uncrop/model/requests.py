@@ -39,6 +39,7 @@ class UncropRequest:
     anchor: str | None = None
     output_size: str | None = None
     answer_format: ImageFormat | None = None
+    max_calls: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,8 @@ class Options(TypedDict, total=False):
     output_size, output_format
         The finished picture's size, such as ``"1920x1080"``, of the canvas's shape; ``"JPEG"``, ``"PNG"`` or
         ``"WEBP"``.
+    max_calls
+        How many billed calls the picture may take, 1..8; one, when absent.
     """
 
     seed: int | None
@@ -75,6 +78,7 @@ class Options(TypedDict, total=False):
     anchor: str | None
     output_size: str | None
     output_format: ImageFormat | None
+    max_calls: int | None
 
 
 def form_values(options: Options) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, OpenedFile, Pixels, Quality
+    from uncrop.model.plans import Plan
     from uncrop.model.provider_facts import ProviderFacts
     from uncrop.model.requests import UncropRequest
     from uncrop.model.shapes import Placement
@@ -32,6 +33,7 @@ class Job:
     photo_file: OpenedFile
     mask_file: OpenedFile | None = None
     placement: Placement
+    plan: Plan | None = None  # of the calls; None: one call, made of the photo's own file
     sides: Sides  # that make the placement; negative where the photo is cropped
     output_size: tuple[int, int]  # width and height of the finished picture
     seed: int | None
@@ -93,6 +95,8 @@ class Fill:
 
     pixels: Pixels = field(repr=False)
     facts: PictureFacts
+    # By how much the provider had repainted the photo, 0..255, where that was measured before.
+    repaint_difference: float | None = None
     keeps_original: bool = False  # True: already at the canvas's size with the original pixels in place
     confidence_map: ConfidenceMap | None = field(default=None, repr=False)  # only where it was asked for
 
@@ -126,6 +130,7 @@ class UncropResult:
 
     ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``repaint_difference`` by how
     many levels of 256, in the mean, the provider had repainted them before they were put back.
+    ``provider_calls`` is how many calls that may be billed the picture took.
     ``confidence_map`` is a grey PNG of 8 bits and of the picture's size, where it was asked for: 255 on the photo
     itself, elsewhere how far a pixel can be trusted.
     """
@@ -142,3 +147,4 @@ class UncropResult:
     confidence_map: bytes | None = field(default=None, repr=False)
     placement: Placement | None = None
     original: Original | None = None
+    provider_calls: int | None = None

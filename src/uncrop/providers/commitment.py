@@ -52,6 +52,16 @@ class Commitment:
         if self._abandoned and not self._sent:
             raise anyio.get_cancelled_exc_class()
 
+    def check_next(self) -> None:
+        """End the work, as if cancelled, before one more billed call when the one who asked has left.
+
+        Raises
+        ------
+        asyncio.CancelledError
+        """
+        if self._abandoned:
+            raise anyio.get_cancelled_exc_class()
+
     def abandon(self) -> bool:
         """Say that the one who asked has left; ``True`` when nothing was sent, so that the work can be cancelled."""
         self._abandoned = True

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
-from uncrop.errors import ProviderTimeout, UncropError
+from uncrop.errors import InternalError, ProviderTimeout, UncropError
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
 from uncrop.providers.side_calls import cancel, report, send_watched
+from uncrop.providers.steps import Steps
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from uncrop.capacity.unpacking import UnpackPlace
-    from uncrop.model import Fill, Progress, ProviderFacts, Task
+    from uncrop.model import Fill, PictureFacts, Plan, Progress, ProviderFacts, Task
     from uncrop.providers.base import Provider
     from uncrop.providers.commitment import Commitment
     from uncrop.providers.conversation import Conversation, Step
+    from uncrop.providers.steps import Finish
     from uncrop.providers.transport.breaker import Watch
     from uncrop.providers.transport.sender import Send
     from uncrop.workers.engine_runner import EngineRunner
@@ -61,6 +63,22 @@ class MakerContext:
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Between:
+    """What is done between two calls of one picture.
+
+    Attributes
+    ----------
+    finish
+        Puts what is known back into what a call made, and matches the two.
+    made
+        Told the facts of all calls so far, whenever one more was made.
+    """
+
+    finish: Finish
+    made: Callable[[PictureFacts], None]
+
+
 class Maker:
     """One provider with all that it needs to make pictures.
 
@@ -93,8 +111,9 @@ class Maker:
         *,
         progress: Progress | None = None,
         place: UnpackPlace | None = None,
+        between: Between | None = None,
     ) -> Fill:
-        """Make the pixels of the task's canvas.
+        """Make the pixels of the task's canvas, by all the calls of its plan, within one deadline.
 
         Parameters
         ----------
@@ -106,24 +125,27 @@ class Maker:
             Told how far the work is, in any thread; what it raises ends the work.
         place
             Where an answer waits for its turn to be unpacked.
+        between
+            What is done between the calls of a plan that is more than one direct call.
 
         Raises
         ------
         UncropError
+            Where a call was billed before the one that failed, with ``calls_billed`` in its details.
         """
         run = _Run(self._provider, self._context, self._addresses, commitment, progress, place)
         if self.breaker is None:
-            return await run.hold(task)
+            return await run.make(task, between)
         try:
             with self.breaker.watch() as watch:
-                return await run.hold(task, watch)
+                return await run.make(task, between, watch)
         except UncropError as error:
-            error.details = {"provider": self.facts.name, **(error.details or {})}
+            error.details = {"provider": self.facts.name, **run.billed(), **(error.details or {})}
             raise
 
 
 class _Run:
-    """One conversation, held to its end."""
+    """The conversations of one picture, each held to its end: one, but for the calls of a plan."""
 
     def __init__(
         self,
@@ -142,6 +164,33 @@ class _Run:
         self._place = place
         self._deadline: float | None = None
         self._last_status = 0
+        self._calls, self._calls_made = 1, 0
+
+    def billed(self) -> dict[str, int]:
+        """Return, where a call was made before the one that failed, how many may have been billed."""
+        return {"calls_billed": self._commitment.billed_calls} if self._calls_made and self._commitment.sent else {}
+
+    async def make(self, task: Task, between: Between | None, watch: Watch | None = None) -> Fill:
+        """Make a picture by the calls of its plan; without one, or where it is direct, by one conversation."""
+        plan = task.job.plan
+        if plan is None or plan.direct:
+            return await self.hold(task, watch)
+        if between is None:
+            raise InternalError(system_message="A plan of several calls needs to know what is done between them")
+        return await self._make_by(plan, task, between, watch)
+
+    async def _make_by(self, plan: Plan, task: Task, between: Between, watch: Watch | None) -> Fill:
+        self._calls = len(plan.calls)
+        steps = Steps(task, plan, between.finish)
+        for call in plan.calls:
+            if self._calls_made:
+                self._commitment.check_next()
+            asked = await self._in_thread(steps.task_of, call)
+            made = await self.hold(asked, watch)
+            await self._in_thread(steps.take, call, made)
+            self._calls_made += 1
+            between.made(steps.facts())
+        return steps.fill()
 
     async def hold(self, task: Task, watch: Watch | None = None) -> Fill:
         """Do what the provider says until it returns its pixels."""
@@ -171,7 +220,7 @@ class _Run:
                 seed=step.seed,
                 quality=step.quality,
                 confidence_map=step.confidence_map,
-                progress=self._progress,
+                progress=None if self._progress is None else self._tell,
             )
         try:
             with anyio.fail_after(self._seconds_left()):
@@ -195,11 +244,11 @@ class _Run:
         async def send() -> Answer:
             return await self._context.send(call, self._addresses, commitment)
 
-        poll, progress = call.progress, self._progress
-        if poll is None or progress is None:
+        poll = call.progress
+        if poll is None or self._progress is None:
             answer = await send()
         else:
-            answer = await send_watched(send, lambda: report(poll, self._ask, self._context.sleep, progress))
+            answer = await send_watched(send, lambda: report(poll, self._ask, self._context.sleep, self._tell))
         # No key goes along with a download: whatever is wrong with its address is the provider's fault.
         self._last_status = 0 if call.kind == "download" else answer.status
         return answer
@@ -209,9 +258,14 @@ class _Run:
         return await self._context.send(call, self._addresses, None)
 
     async def _wait(self, pause: Wait) -> None:
-        if self._progress is not None and pause.fraction is not None:
-            self._progress(pause.fraction, pause.step)
+        if pause.fraction is not None:
+            self._tell(pause.fraction, pause.step)
         await self._context.sleep(max(0.0, pause.seconds))
+
+    def _tell(self, fraction: float, step: str) -> None:
+        """Tell how far the picture is, of which each call is an equal share."""
+        if self._progress is not None:
+            self._progress((self._calls_made + fraction) / self._calls, step)
 
     async def _cancel(self, step: Call | Wait) -> None:
         """Tell the provider to stop, where it can be told; whether it did changes nothing for us."""

@@ -16,7 +16,7 @@ TEXTS = (
 )
 SIDES = {"left": "extend_left", "right": "extend_right", "up": "extend_up", "down": "extend_down"}
 CANVAS = ("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out")
-NUMBERS = (*SIDES.values(), "seed", *CANVAS)
+NUMBERS = (*SIDES.values(), "seed", *CANVAS, "max_calls")
 SWITCHES = ("confidence_map",)
 FILES = ("image_file", "mask_file")
 FORMATS: Mapping[str, ImageFormat] = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}

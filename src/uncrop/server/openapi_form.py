@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
+from uncrop.intake.fields import MOST_CALLS
 from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID
 from uncrop.server.fields import FILES, FORMATS, NUMBERS, REQUIRED, SIDES, SWITCHES
 
@@ -51,6 +52,13 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
             "image_file": _file("\n\n".join(("The photo to extend: still, and whole.", *map(_limits, rows)))),
             **{name: _side(side, rows) for side, name in SIDES.items()},
             **_canvas_fields(),
+            "max_calls": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_CALLS,
+                "description": "How many calls that may be billed the picture may take; one when absent. "
+                "What takes more is refused, and `details.calls_needed` says how many.",
+            },
             **{name: _field(name, rows) for name in names},
         },
     }
@@ -75,7 +83,8 @@ def _limits(row: ProviderFacts) -> str:
     formats = _listed([_FORMAT_NAMES[kind] for kind in sorted(upload.formats)], "or")
     limits = [f"at most {upload.max_bytes / 1_000_000:g} MB"]
     if geometry.max_photo_pixels is not None:
-        limits.append(f"at most {geometry.max_photo_pixels / 1_000_000:g} megapixels")
+        scaled = " (larger ones are scaled)" if geometry.scales else ""
+        limits.append(f"at most {geometry.max_photo_pixels / 1_000_000:g} megapixels{scaled}")
     if geometry.min_photo_edge > 1:
         limits.append(f"at least {geometry.min_photo_edge} pixels a side")
     return f"`{row.name}`: {formats}, {', '.join(limits)}."

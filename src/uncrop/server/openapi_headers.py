@@ -17,9 +17,12 @@ def header_components() -> Json:
     number: Json = {"type": "integer", "minimum": 0}
     return {
         "X-Provider": header("Who made the picture.", text, always=True),
-        "X-Provider-Request-Id": header("The provider's id of its call, or ours (`req_…`).", text, always=True),
+        "X-Provider-Request-Id": header(
+            "The provider's ids of its calls, with commas, or ours (`req_…`).", text, always=True
+        ),
+        "X-Provider-Calls": header("How many calls that may be billed the picture took.", number),
         "X-Provider-Credits-Consumed": header(
-            "Credits that the call cost, where the provider counts in credits.", text
+            "Credits that the calls cost, where the provider counts in credits.", text
         ),
         "X-Seed": header("The seed that was used.", number),
         "X-Confidence": header(

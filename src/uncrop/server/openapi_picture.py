@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 
 _HEADERS = (
-    *("X-Provider", "X-Provider-Request-Id", "X-Provider-Credits-Consumed", "X-Seed", "X-Confidence", "X-Advice"),
-    *("X-Canvas", "X-Original", "X-Repaint-Difference", "X-Warnings"),
+    *("X-Provider", "X-Provider-Request-Id", "X-Provider-Calls", "X-Provider-Credits-Consumed", "X-Seed"),
+    *("X-Confidence", "X-Advice", "X-Canvas", "X-Original", "X-Repaint-Difference", "X-Warnings"),
     *("Server-Timing", "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
 )
 
@@ -87,6 +87,7 @@ def _report() -> Json:
         {
             "provider": {"type": "string", "description": "As `X-Provider`."},
             "provider_request_id": {"type": "string", "description": "As `X-Provider-Request-Id`."},
+            "provider_calls": {"type": ["integer", "null"], "minimum": 0, "description": "As `X-Provider-Calls`."},
             "seed": {"type": ["integer", "null"], "description": "As `X-Seed`."},
             "confidence": {
                 "type": ["number", "null"],

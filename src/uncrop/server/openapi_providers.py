@@ -83,7 +83,7 @@ def _geometry() -> Json:
         },
         "crops": {"type": "boolean", "description": "It takes negative sides by itself."},
         "grid": {**_COUNT, "description": "The canvas's edges are multiples of this, in pixels."},
-        "scales": {"type": "boolean", "description": "What it makes may be smaller, and is enlarged afterwards."},
+        "scales": {"type": "boolean", "description": "Photos beyond its limits are scaled for the call."},
         "min_edge": {**_COUNT, "description": "Shortest edge of the canvas that one call makes."},
         "min_pixels": {**_COUNT, "description": "Fewest pixels of that canvas."},
         "min_photo_edge": {**_COUNT, "description": "Shortest edge of the photo."},

@@ -116,6 +116,7 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         anchor=texts.get("anchor"),
         output_size=texts.get("output_size"),
         **{name: numbers.get(name) for name in CANVAS},
+        max_calls=numbers.get("max_calls"),
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
 
@@ -189,6 +190,8 @@ def to_response(result: UncropResult) -> PiecewiseResponse:
         headers["X-Original"] = result.original
     if result.repaint_difference is not None:
         headers["X-Repaint-Difference"] = f"{result.repaint_difference:.2f}"
+    if result.provider_calls is not None:
+        headers["X-Provider-Calls"] = str(result.provider_calls)
     if result.warnings:
         headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
     if result.confidence_map is None:
@@ -213,6 +216,7 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
     report = {
         "provider": facts.provider,
         "provider_request_id": facts.request_id,
+        "provider_calls": result.provider_calls,
         "seed": result.seed,
         "confidence": facts.confidence,
         "advice": None if facts.advice is None else asdict(facts.advice),

@@ -133,18 +133,24 @@ class Usage:
         output_tokens: int = 0,
     ) -> bool:
         """Settle a reservation: the picture was made. False if it was settled before, or never made."""
-        return await self._settle(
-            reservation_id,
-            "captured",
-            model=model and model[:200],
-            millicredits=_sane(millicredits),
-            input_tokens=_sane(input_tokens),
-            output_tokens=_sane(output_tokens),
-        )
+        spent = _spent(model, millicredits, input_tokens, output_tokens)
+        return await self._settle(reservation_id, "captured", **spent)
 
-    async def release(self, reservation_id: str) -> bool:
-        """Settle a reservation: no picture was made. False if it was settled before, or never made."""
-        return await self._settle(reservation_id, "released")
+    async def release(
+        self,
+        reservation_id: str,
+        *,
+        model: str | None = None,
+        millicredits: int = 0,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+    ) -> bool:
+        """Settle a reservation: no picture was made. False if it was settled before, or never made.
+
+        Calls that were billed before one that failed have cost what they have cost.
+        """
+        spent = _spent(model, millicredits, input_tokens, output_tokens)
+        return await self._settle(reservation_id, "released", **spent)
 
     async def release_abandoned(self, older_than: timedelta = ABANDONED_AFTER) -> int:
         """Release what a process that died has left reserved; returns how many there were."""
@@ -189,6 +195,15 @@ class Usage:
     ) -> bool:
         change = execute(_SETTLE, reservation=reservation_id, state=state, settled_at=self._clock(), **values)
         return (await self._transactions.write(change)).rowcount == 1
+
+
+def _spent(model: str | None, millicredits: int, input_tokens: int, output_tokens: int) -> dict[str, str | int | None]:
+    return {
+        "model": model and model[:200],
+        "millicredits": _sane(millicredits),
+        "input_tokens": _sane(input_tokens),
+        "output_tokens": _sane(output_tokens),
+    }
 
 
 def _sane(amount: int) -> int:

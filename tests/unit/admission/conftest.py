@@ -46,8 +46,9 @@ class FakeLedger:
         self.booked.append(booked)
         return self._settle(reservation_id, "captured")
 
-    async def release(self, reservation_id: str) -> bool:
+    async def release(self, reservation_id: str, **booked: Any) -> bool:
         await self._work("release")
+        self.booked += [booked] if booked else []
         return self._settle(reservation_id, "released")
 
     def _settle(self, reservation_id: str, state: str) -> bool:

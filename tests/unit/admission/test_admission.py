@@ -25,6 +25,7 @@ from uncrop.errors import (
 )
 from uncrop.model import Caller, Grant, Job, PictureFacts
 from uncrop.store.database import open_store
+from uncrop.store.usage import to_millicredits
 
 CALLER = Caller(organization_id="org_a", key_id="key")
 FACTS = PictureFacts(provider="clipdrop", request_id="req_1")
@@ -67,6 +68,21 @@ async def test_an_error_releases_and_passes_through(ledger, job: Job) -> None:
 
     assert list(ledger.states.values()) == ["released"]
     assert gate.capacity.slots.running == 0
+
+
+async def test_what_calls_have_cost_before_an_error_is_booked(ledger, job: Job) -> None:
+    async def request() -> None:
+        async with admission(ledger).grant(job, CALLER) as granted:
+            granted.note(FACTS)
+            raise RuntimeError("the second call failed")
+
+    with pytest.raises(RuntimeError, match="the second call failed"):
+        await request()
+
+    assert list(ledger.states.values()) == ["released"]
+    (booked,) = ledger.booked
+    assert booked["millicredits"] == to_millicredits(FACTS.credits_consumed)
+    assert booked["model"] == FACTS.model
 
 
 async def test_an_error_after_the_capture_releases_nothing(ledger, job: Job) -> None:

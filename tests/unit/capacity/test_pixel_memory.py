@@ -14,7 +14,9 @@ from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.pixel_memory import PixelMemory, pixel_bytes
 from uncrop.capacity.slots import Slots
 from uncrop.errors import ServerBusy
-from uncrop.model import Caller, Job, Sides
+from uncrop.geometry.sides import placement_of_sides
+from uncrop.geometry.steps import plan
+from uncrop.model import Caller, GeometryFacts, Job, Plan, Sides
 from uncrop.providers.local.facts import FACTS as LOCAL
 
 
@@ -153,6 +155,14 @@ def test_what_a_job_takes_is_known_before_it_is_opened(job: Job) -> None:
 def test_what_works_on_this_machine_takes_memory_for_it(job: Job) -> None:
     facts = replace(job.provider, working_bytes=lambda header, sides: 1000 * header.width + sides.left)
     assert pixel_bytes(replace(job, provider=facts, sides=Sides(left=7))) == 16 * 16 * 3 + 16_007
+
+
+def test_a_plan_of_calls_takes_memory_for_the_canvas_and_what_a_call_makes(job: Job) -> None:
+    placement = placement_of_sides(16, 16, Sides(right=20))
+    for reach, between in ((20, 0), (10, 3 * 16 * (36 + 36))):
+        planned = plan(placement, GeometryFacts(speaks="sides", max_side=reach), 2)
+        assert isinstance(planned, Plan)
+        assert pixel_bytes(replace(job, placement=placement, plan=planned)) == 16 * 16 * 3 + between
 
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:

@@ -41,5 +41,14 @@ async def test_what_was_sent_goes_on_when_abandoned() -> None:
     assert (commitment.sent, commitment.abandoned) == (True, True)
 
 
+async def test_one_more_call_is_made_only_for_who_still_waits() -> None:
+    commitment = Commitment()
+    commitment.commit()
+    commitment.check_next()
+    commitment.abandon()
+    with pytest.raises(asyncio.CancelledError):
+        commitment.check_next()
+
+
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(ProviderSettings(values={"api_key": "secret", "base_url": "https://example.org"}))

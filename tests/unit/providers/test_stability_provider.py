@@ -134,8 +134,8 @@ def test_the_longest_request_is_within_the_limit() -> None:
 
 
 def test_the_largest_picture_fits_into_an_answer() -> None:
-    assert FACTS.max_output_pixels is not None
-    assert FACTS.max_output_pixels * 3 * 1.01 < MAX_ANSWER_BYTES
+    assert FACTS.geometry.max_pixels is not None
+    assert FACTS.geometry.max_pixels * 3 * 1.01 < MAX_ANSWER_BYTES
 
 
 def test_the_answer_is_decoded_and_its_id_is_read(stability: Stability) -> None:
@@ -209,10 +209,10 @@ def test_a_rate_limit_lasts_a_minute_where_no_time_is_named(stability: Stability
 @pytest.mark.parametrize(
     ("size", "sides", "details"),
     [
-        ((251, 100), {"left": 8}, {"limit": "photo_ratio", "value": 2.51, "max_allowed": 2.5}),
+        ((251, 100), {"up": 8}, {"limit": "photo_ratio", "value": 2.51, "max_allowed": 2.5}),
         ((100, 251), {"left": 8}, {"limit": "photo_ratio", "value": 2.51, "max_allowed": 2.5}),
-        ((300, 150), {"left": 8, "up": -40}, {"limit": "photo_ratio", "value": 2.727, "max_allowed": 2.5}),
-        ((96, 96), {"left": 8, "up": -33}, {"limit": "photo_edge", "value": 63, "min_allowed": 64}),
+        ((300, 150), {"down": 8, "up": -40}, {"limit": "photo_ratio", "value": 2.727, "max_allowed": 2.5}),
+        ((300, 100), {"left": 8, "right": 8}, {"limit": "photo_ratio", "value": 3, "calls_needed": 2}),
     ],
 )
 def test_what_is_sent_has_limits(size: tuple[int, int], sides: dict[str, int], details: dict[str, object]) -> None:

@@ -255,6 +255,7 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
         placement=placed,
         original="exact",
         repaint_difference=1.5,
+        provider_calls=2,
     )
     plain, response = wire.to_response(replace(result, confidence_map=None)), wire.to_response(result)
     assert json.loads(response.body) == {
@@ -264,6 +265,7 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
         "report": {
             "provider": "local",
             "provider_request_id": "req_1",
+            "provider_calls": 2,
             "seed": None,
             "confidence": 0.25,
             "advice": {"left": 4, "right": 0, "up": 0, "down": 0},
@@ -286,15 +288,17 @@ def test_what_became_of_the_photo_stands_in_the_headers() -> None:
         placement=placement_of_sides(30, 20, Sides(left=4, up=3, right=-1)),
         original="recompressed",
         repaint_difference=3.456,
+        provider_calls=3,
         warnings=('said "no"', "gr\u00fcn\n"),
     )
     headers = wire.to_response(told).headers
     assert headers["x-canvas"] == "33x23+4+3"
     assert headers["x-original"] == "recompressed"
     assert headers["x-repaint-difference"] == "3.46"
+    assert headers["x-provider-calls"] == "3"
     assert headers["x-warnings"] == '"said \\"no\\"", "gr?n?"'
     silent = wire.to_response(picture()).headers
-    assert not {"x-canvas", "x-original", "x-repaint-difference", "x-warnings"} & set(silent)
+    assert not {"x-canvas", "x-original", "x-provider-calls", "x-repaint-difference", "x-warnings"} & set(silent)
 
 
 def test_a_map_of_a_picture_of_which_nothing_was_made_has_no_advice() -> None:

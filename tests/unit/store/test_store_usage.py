@@ -108,6 +108,15 @@ async def test_the_limit_counts_reserved_and_captured_of_the_day(store: Store, o
     assert [row["id"] for row in await rows(store)] == ["use_1", "use_2", "use_5", "use_6"]
 
 
+async def test_what_calls_have_cost_counts_although_no_picture_was_made(store: Store, organization: str) -> None:
+    await reserve(store, 1)
+    assert await store.usage.release("use_1", model="m", millicredits=1500, input_tokens=3, output_tokens=4)
+
+    (day,) = await store.usage.by_day(organization)
+    assert (day.pictures, day.failed, day.credits) == (0, 1, Decimal("1.5"))
+    assert (day.input_tokens, day.output_tokens) == (3, 4)
+
+
 async def test_the_day_is_utc(store: Store, organization: str, clock) -> None:
     clock.now = datetime.fromisoformat("2026-11-23T00:30:00+01:00")
     await reserve(store, 1)

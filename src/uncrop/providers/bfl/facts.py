@@ -33,7 +33,7 @@ FACTS = ProviderFacts(
     implementation="uncrop.providers.bfl.provider:Bfl",
     emulator="uncrop.testing.bfl:BflEmulator",
     # Off the grid it answers with flat padding; above about 4 megapixels it shrinks the picture.
-    geometry=GeometryFacts(speaks="canvas", grid=GRID, min_edge=64, max_pixels=4_000_000),
+    geometry=GeometryFacts(speaks="canvas", scales=True, grid=GRID, min_edge=64, max_pixels=4_000_000),
     fields=(FieldFacts(name="prompt", help="What to continue with; experimental, the model may not follow it."),),
     # No limit is written down for this route; this is the one of the same API's other routes that edit images.
     upload=UploadFacts(formats=frozenset({"JPEG", "PNG", "WEBP"}), max_bytes=20_000_000),

@@ -12,7 +12,7 @@ FACTS = ProviderFacts(
     sentence="Bria's image expansion, trained on licensed data: a canvas of up to 25 megapixels in, a PNG out.",
     implementation="uncrop.providers.bria.provider:Bria",
     emulator="uncrop.testing.bria:BriaEmulator",
-    geometry=GeometryFacts(speaks="canvas", max_pixels=25_000_000),
+    geometry=GeometryFacts(speaks="canvas", scales=True, max_pixels=25_000_000),
     fields=(
         # Bria names no range; this one is that of its partners' nodes.
         FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2_147_483_647),

@@ -19,7 +19,14 @@ FACTS = ProviderFacts(
     implementation="uncrop.providers.stability.provider:Stability",
     emulator="uncrop.testing.stability:StabilityEmulator",
     geometry=GeometryFacts(
-        speaks="sides", max_side=2000, min_photo_edge=64, max_photo_pixels=9_437_184, max_photo_ratio=2.5
+        speaks="sides",
+        scales=True,
+        max_side=2000,
+        # No limit of its own is known. A PNG of so many pixels is no longer than the longest answer that is read.
+        max_pixels=22_000_000,
+        min_photo_edge=64,
+        max_photo_pixels=9_437_184,
+        max_photo_ratio=2.5,
     ),
     fields=(
         FieldFacts(
@@ -32,8 +39,6 @@ FACTS = ProviderFacts(
     ),
     upload=UploadFacts(formats=frozenset({"JPEG", "PNG", "WEBP"}), max_bytes=10 * 1024 * 1024 - FORM_BYTES),
     answer_format="PNG",
-    # No limit of its own is known. A PNG of so many pixels is no longer than the longest answer that is read.
-    max_output_pixels=22_000_000,
     bills=True,
     price=Price(amount=Decimal(4), unit="credit", per="picture", date=DATE, source=SOURCE),
     settings=(
