@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.model.pictures import (
     MEDIA_TYPES,
+    Density,
     ImageFormat,
     ImageHeader,
     JpegFacts,
@@ -59,6 +60,7 @@ __all__ = [
     "ORGANIZATION_ID_RULE",
     "Caller",
     "ConfidenceMap",
+    "Density",
     "FieldFacts",
     "Fill",
     "Frame",

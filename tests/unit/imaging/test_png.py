@@ -11,9 +11,10 @@ import pytest
 from fixtures_imaging import ihdr, opened, pillow, png
 from PIL import Image
 
-from uncrop.errors import InvalidImage
+from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.metadata.strip import strip
 from uncrop.imaging.png import read as png_read
 from uncrop.imaging.png import unfilter
 from uncrop.imaging.png import write as png_write
@@ -118,6 +119,27 @@ def test_a_transparent_colour_of_16_bits() -> None:
         ihdr(2, 1, 16, 2), (b"tRNS", struct.pack(">3H", 1, 2, 3)), (b"IDAT", zlib.compress(b"\0" + pixels.tobytes()))
     )
     assert decoded(data).tolist() == [[[1, 2, 3, 0], [1, 2, 259, 65535]]]
+
+
+@pytest.mark.parametrize("place", ["behind", "before the palette"])
+def test_transparency_out_of_its_place_does_not_count(place: str) -> None:
+    palette, late = (b"PLTE", b"\1\2\3"), (b"tRNS", b"\0")
+    rows = (b"IDAT", zlib.compress(b"\0\0"))
+    chunks = (palette, rows, late) if place == "behind" else (late, palette, rows)
+    data = png(ihdr(1, 1, 8, 3), *chunks)
+    assert decoded(data).tolist() == [[[1, 2, 3]]]
+    key = png(ihdr(1, 1, 8, 0), (b"IDAT", zlib.compress(b"\0\7")), (b"tRNS", b"\0\7"))
+    assert decoded(key).tolist() == [[[7]]]
+    # Other readers may heed it, so it is not sent either.
+    assert b"tRNS" not in strip(open_file(key))
+
+
+def test_apples_variant_is_named() -> None:
+    data = SIGNATURE + chunk(b"CgBI", b"\x50\0\x20\2") + chunk(b"IHDR", ihdr(4, 4)) + chunk(*IDAT) + chunk(b"IEND", b"")
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        read_header(data)
+    assert caught.value.message == "The image is a PNG of Apple's own variant (CgBI), which is not supported"
+    assert caught.value.details == {"format": "PNG", "kind": "CgBI"}
 
 
 @pytest.mark.parametrize("depth", [8, 16])
