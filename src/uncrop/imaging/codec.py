@@ -106,13 +106,14 @@ def encode(
     format
         What to write.
     jpeg
-        How the original was compressed: the floor for JPEG's quality and subsampling.
+        How the original was compressed: the floor for the quality, and for JPEG's subsampling.
     metadata
         Written in the form that the format has for it; see ``fitted``.
     lossless
         Whether a WebP keeps every pixel exactly.
     webp_quality
-        How the original was compressed where it was a lossy WebP: the floor for WebP's quality.
+        How the original was compressed where it was a lossy WebP: the floor for the quality. The two formats' scales
+        are near enough to stand for one another.
 
     Raises
     ------
@@ -123,10 +124,11 @@ def encode(
     metadata = fitted(metadata, format, channels=pixels.shape[2])
     if format == "PNG":
         return png_write.write(pixels, metadata)
+    finest = max(webp_quality or 0, jpeg.quality if jpeg else 0)
     if format == "JPEG":
-        written = _encode_jpeg(pixels, jpeg, metadata)
+        written = _encode_jpeg(pixels, jpeg, metadata, least=finest)
     else:
-        written = _encode_webp(pixels, metadata, lossless=lossless, quality=webp_quality)
+        written = _encode_webp(pixels, metadata, lossless=lossless, least=finest)
     if written is None:
         height, width = pixels.shape[:2]
         raise ImageTooLarge(
@@ -203,16 +205,16 @@ def _decode_webp(data: bytes, header: ImageHeader, layout: WebpLayout) -> NDArra
     return canvas
 
 
-def _encode_jpeg(pixels: Pixels, facts: JpegFacts | None, metadata: Metadata) -> bytes | None:
+def _encode_jpeg(pixels: Pixels, facts: JpegFacts | None, metadata: Metadata, *, least: int) -> bytes | None:
     flat = np.ascontiguousarray(arrays.to_8bit(arrays.flatten(pixels)))
-    written = jpeg_pixels.encode(flat, facts)
+    written = jpeg_pixels.encode(flat, facts, least=least)
     return None if written is None else with_metadata(written, metadata)
 
 
-def _encode_webp(pixels: Pixels, metadata: Metadata, *, lossless: bool, quality: int | None) -> bytes | None:
+def _encode_webp(pixels: Pixels, metadata: Metadata, *, lossless: bool, least: int) -> bytes | None:
     small = arrays.to_8bit(pixels)
     plain = arrays.to_rgba8(small) if arrays.has_alpha(small) else arrays.to_rgb8(small)
-    return webp_write.encode(plain, metadata, lossless=lossless, quality=quality)
+    return webp_write.encode(plain, metadata, lossless=lossless, least=least)
 
 
 def _image(pixels: Pixels) -> Image.Image:

@@ -20,6 +20,7 @@ from uncrop.imaging.metadata.iptc import build_iptc, read_iptc
 from uncrop.imaging.metadata.kept import SIDEWAYS, kept_exif, upright_density
 from uncrop.imaging.metadata.xmp import kept_xmp
 from uncrop.imaging.png import layout as png
+from uncrop.imaging.png.raw_profiles import raw_profile
 from uncrop.imaging.webp import layout as webp
 from uncrop.imaging.webp.quality import estimate_quality
 from uncrop.model import ImageHeader, Metadata, OpenedFile
@@ -107,7 +108,7 @@ def _png(data: bytes) -> OpenedFile:
     layout = png.read_layout(data)
     _check_still("PNG", layout.frames)
     _check_size("PNG", layout.width, layout.height)
-    exif = replace(read_exif(png.exif_of(data, layout)), adobe_rgb=False)
+    exif = replace(_png_exif(data, layout), adobe_rgb=False)
     colours: Literal[1, 3] = 1 if layout.colour in (png.GREY, png.GREY_ALPHA) else 3
     alpha = layout.transparent or layout.colour in (png.GREY_ALPHA, png.RGBA)
     channels: Literal[1, 2, 3, 4] = (2 if alpha else 1) if colours == 1 else (4 if alpha else 3)
@@ -125,12 +126,21 @@ def _png(data: bytes) -> OpenedFile:
             icc=png_colour.profile_of(data, layout, colours=colours),
             exif=kept_exif(exif),
             xmp=kept_xmp(png.xmp_of(data, layout)),
+            iptc=build_iptc(read_iptc(raw_profile(data, layout, b"iptc", b"8bim"))),
             density=upright_density(read_phys(layout.leading(data, b"pHYs")), exif),
             png_colour=png_colour.kept_chunks(data, layout, colours=colours),
         ),
         lossless=True,
     )
     return OpenedFile(data=data, header=header, layout=layout)
+
+
+def _png_exif(data: bytes, layout: png.PngLayout) -> ExifFacts:
+    """Read EXIF from its chunk, or from the text in which older writers hid it, whose orientation no viewer heeds."""
+    block = png.exif_of(data, layout)
+    if block is not None:
+        return read_exif(block)
+    return replace(read_exif(raw_profile(data, layout, b"exif", b"APP1")), orientation=1)
 
 
 def _webp(data: bytes) -> OpenedFile:

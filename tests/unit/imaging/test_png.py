@@ -8,12 +8,14 @@ import zlib
 
 import numpy as np
 import pytest
-from fixtures_imaging import ihdr, opened, pillow, png
+from fixtures_imaging import icc, ihdr, opened, pillow, png
 from PIL import Image
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif, read_exif
+from uncrop.imaging.metadata.iptc import IptcFacts, build_iptc
 from uncrop.imaging.metadata.strip import strip
 from uncrop.imaging.png import read as png_read
 from uncrop.imaging.png import unfilter
@@ -346,3 +348,56 @@ def test_exif_that_is_too_large_is_dropped() -> None:
     block = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     assert read_header(png(ihdr(4, 4), (b"eXIf", block), IDAT)).orientation == 6
     assert read_header(png(ihdr(4, 4), (b"eXIf", block.ljust((1 << 20) + 1)), IDAT)).orientation == 1
+
+
+# --- EXIF and IPTC as texts ------------------------------------------------------------------------------------------
+
+
+def raw(name: str, block: bytes, length: int | None = None) -> bytes:
+    digits = block.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    return f"\n{name}\n{len(block) if length is None else length:8}\n{lines}\n".encode()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_profiles_in_hex_are_read(packed: bool) -> None:
+    def text(name: str, block: bytes) -> tuple[bytes, bytes]:
+        keyword, content = f"Raw profile type {name}".encode(), raw(name, block)
+        return (b"zTXt", keyword + b"\0\0" + zlib.compress(content)) if packed else (b"tEXt", keyword + b"\0" + content)
+
+    iptc = build_iptc(IptcFacts(copyright=("(c) Ada",))) or b""
+    exif = b"Exif\0\0" + (build_exif(ExifFacts(artist=b"Ada", orientation=6)) or b"")
+    header = read_header(png(ihdr(4, 4), text("iptc", iptc), text("exif", exif), IDAT))
+    assert header.metadata.iptc == iptc
+    assert header.orientation == 1  # no viewer heeds it there
+    assert read_exif(header.metadata.exif) == ExifFacts(artist=b"Ada")
+    # The chunk of its own comes first.
+    own = build_exif(ExifFacts(artist=b"Bob")) or b""
+    assert (
+        read_exif(read_header(png(ihdr(4, 4), text("exif", exif), (b"eXIf", own), IDAT)).metadata.exif).artist == b"Bob"
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\niptc\n",
+        b"\niptc\n  x\nab\n",
+        b"\niptc\n  1\nxy\n",
+        b"\niptc\n  1\na\xff\n",
+        raw("iptc", b"abc", 4),
+        b"\niptc\n" + b"9" * 5000 + b"\nab\n",
+    ],
+)
+def test_doubtful_hex_says_nothing(content: bytes) -> None:
+    data = png(
+        ihdr(4, 4), (b"tEXt", b"Raw profile type iptc\0" + content), (b"zTXt", b"Raw profile type exif\0\0no"), IDAT
+    )
+    assert read_header(data).metadata == Metadata()
+
+
+def test_a_profile_behind_the_picture_data_does_not_count() -> None:
+    profile = (b"iCCP", b"x\0\0" + zlib.compress(icc()))
+    assert read_header(png(ihdr(4, 4), profile, IDAT)).metadata.icc == icc()
+    assert read_header(png(ihdr(4, 4), IDAT, profile)).metadata.icc is None

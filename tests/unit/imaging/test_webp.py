@@ -17,7 +17,7 @@ from uncrop.imaging.jpeg import pixels as jpeg_pixels
 from uncrop.imaging.upload import upload_bytes
 from uncrop.imaging.webp import layout as webp
 from uncrop.imaging.webp.quality import estimate_quality
-from uncrop.model import Metadata
+from uncrop.model import JpegFacts, Metadata
 from uncrop.testing import pictures
 
 LOSSY = pictures.photo_webp(40, 30)
@@ -207,6 +207,16 @@ def test_the_originals_quality_is_the_floor(quality: int | None) -> None:
     written = read_header(codec.encode(pictures.photo(200, 100), "WEBP", webp_quality=quality)).webp_quality
     assert written is not None
     assert written >= max(90, quality or 0)
+
+
+def test_the_floor_holds_between_the_two_lossy_formats() -> None:
+    pixels = pictures.photo(200, 100)
+    fine = JpegFacts(quality=98, subsampling="420", progressive=False)
+    as_webp = read_header(codec.encode(pixels, "WEBP", jpeg=fine)).webp_quality
+    as_jpeg = read_header(codec.encode(pixels, "JPEG", webp_quality=97)).jpeg
+    assert as_webp is not None
+    assert as_webp >= 97
+    assert as_jpeg == JpegFacts(quality=97, subsampling="444", progressive=False)
 
 
 def test_a_fine_photo_is_not_worn() -> None:

@@ -227,8 +227,10 @@ def _subsampling(
 ) -> Literal["444", "422", "420", "440", "411", "grey"]:
     if len(factors) == 1:
         return "grey"
+    if len(factors) == 4:
+        return "444"  # inks are no chroma, so that none of them tells how finely colours are to be written
     (luma_x, luma_y), *others = factors
-    chroma_x, chroma_y = max(x for x, _ in others[:2]), max(y for _, y in others[:2])
+    chroma_x, chroma_y = max(x for x, _ in others), max(y for _, y in others)
     # What has no name is written back in full, which is at least the original's.
     return _SUBSAMPLINGS.get((luma_x // chroma_x, luma_y // chroma_y), "444")
 

@@ -81,9 +81,12 @@ def decode(data: bytes, header: ImageHeader, layout: JpegLayout) -> NDArray[np.u
         raise _refusal() from error
 
 
-def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None) -> bytes | None:
-    """Encode grey or RGB, at least as finely as the original was; ``None`` when neither encoder can."""
-    quality = max(MIN_QUALITY, facts.quality if facts else 0)
+def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None, *, least: int = 0) -> bytes | None:
+    """Encode grey or RGB at ``least`` this quality; ``None`` when neither encoder can.
+
+    ``facts`` are the original's, whose subsampling is kept.
+    """
+    quality = max(MIN_QUALITY, least)
     subsampling = facts.subsampling if facts and facts.subsampling != "grey" else "444"
     try:
         return write(pixels, quality=quality, subsampling=subsampling)

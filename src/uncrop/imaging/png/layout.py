@@ -85,7 +85,7 @@ def exif_of(data: bytes, layout: PngLayout) -> bytes | None:
 
 def icc_of(data: bytes, layout: PngLayout) -> bytes | None:
     """Return the inflated colour profile, or ``None`` when it is absent, broken or too large."""
-    payload = layout.payload(data, b"iCCP") or b""
+    payload = layout.leading(data, b"iCCP") or b""
     _, found, rest = payload.partition(b"\0")
     return inflate(rest[1:], MAX_ICC_BYTES) if found and rest[:1] == b"\0" else None
 

@@ -25,7 +25,7 @@ class _Attempt:
     lossless: bool = False
 
 
-def encode(pixels: NDArray[np.uint8], metadata: Metadata, *, lossless: bool, quality: int | None) -> bytes | None:
+def encode(pixels: NDArray[np.uint8], metadata: Metadata, *, lossless: bool, least: int) -> bytes | None:
     """Encode (height, width, 3 or 4); ``None`` when libwebp fails by every method.
 
     The quickest method comes first: methods 1 and 2 take a fifth and a third longer for files that are hardly smaller.
@@ -41,11 +41,11 @@ def encode(pixels: NDArray[np.uint8], metadata: Metadata, *, lossless: bool, qua
         Written as it is.
     lossless
         Whether every pixel is kept exactly.
-    quality
-        The original's, where it was a lossy WebP: the floor.
+    least
+        The floor for the quality of a lossy file.
     """
     exact = _Attempt(quality=0, method=0, lossless=True)
-    lossy = [_Attempt(quality=max(MIN_QUALITY, quality or 0), method=method) for method in (0, 2, 4)]
+    lossy = [_Attempt(quality=max(MIN_QUALITY, least), method=method) for method in (0, 2, 4)]
     for attempt in [exact] if lossless else [*lossy, exact]:
         written = _write(pixels, metadata, attempt)
         if written is not None:
