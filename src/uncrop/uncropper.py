@@ -172,7 +172,14 @@ def _open(job: Job) -> Task:
 
 def _encode(job: Job, picture: Picture) -> bytes:
     header, pixels = job.header, codec.resize(picture.pixels, *job.output_size)
-    return codec.encode(pixels, job.answer_format, jpeg=header.jpeg, metadata=header.metadata, lossless=header.lossless)
+    return codec.encode(
+        pixels,
+        job.answer_format,
+        jpeg=header.jpeg,
+        metadata=header.metadata,
+        lossless=header.lossless,
+        webp_quality=header.webp_quality,
+    )
 
 
 def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
@@ -203,6 +210,8 @@ def _original(job: Job) -> Original:
     """Tell how the photo's own pixels stand in the answer."""
     source, kept = job.placement.source, job.placement.kept
     flattened = job.header.bits == 16 and (job.answer_format != "PNG" or not job.provider.keeps_depth)
+    # CMYK, and grey that became RGB.
+    flattened = flattened or job.header.source_icc is not None or job.header.mode == "CMYK"
     scaled = (source.width, source.height) != (kept.width, kept.height)
     if flattened or scaled or job.output_size != (job.placement.width, job.placement.height):
         return "resampled"

@@ -26,7 +26,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 ACCEPTED = {
     "exif-orientation": 18,
     "gofuzz-gif": 0,
-    "gofuzz-jpeg": 36,
+    "gofuzz-jpeg": 38,
     "gofuzz-png": 70,
     "gofuzz-webp": 52,
     "libpng-testpngs": 117,

@@ -274,7 +274,7 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
     ),
     "an image that is none": (
         CLIPDROP.but(image_file=b"GIF89a not for us"),
-        invalid("UNSUPPORTED_IMAGE_FORMAT", "The image is not a PNG, JPEG or WebP"),
+        invalid("UNSUPPORTED_IMAGE_FORMAT", "The image is not a PNG, JPEG or WebP but a GIF", {"format": "GIF"}),
     ),
     "an image too small for the engine": (
         CLIPDROP.but(provider="local", image_file=photo_png(15, 200)),

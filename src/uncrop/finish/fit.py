@@ -32,10 +32,11 @@ def fit(work: Work) -> Work:
     if not pixels.flags.writeable:
         pixels = pixels.copy()
     work = replace(work, pixels=pixels, warnings=warnings)
-    return replace(work, repaint_difference=_repaint_difference(work))
+    return replace(work, repaint_difference=repaint_difference(work))
 
 
-def _repaint_difference(work: Work) -> float | None:
+def repaint_difference(work: Work) -> float | None:
+    """Return by how much what was made differs from the original inside it, in grey levels; ``None`` for none of it."""
     sample = (slice(None, None, STRIDE), slice(None, None, STRIDE))
     made = work.pixels[work.inside][sample].astype(np.int16)
     difference = np.abs(made - work.original[sample]).mean(axis=-1)

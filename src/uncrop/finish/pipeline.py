@@ -15,6 +15,7 @@ from uncrop.finish.colour import BLOCK, match_colour
 from uncrop.finish.fit import fit
 from uncrop.finish.paste import paste_original
 from uncrop.finish.seam import blend_seam
+from uncrop.finish.space import read_as_srgb
 from uncrop.finish.work import Work, begin
 from uncrop.model import Picture, Placement, Rect
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from uncrop.model import Fill, Task
 
 Step: TypeAlias = Callable[[Work], Work]
-STEPS: tuple[Step, ...] = (fit, match_colour, blend_seam, paste_original)
+STEPS: tuple[Step, ...] = (fit, read_as_srgb, match_colour, blend_seam, paste_original)
 
 
 def finish(task: Task, fill: Fill) -> Picture:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.imaging import arrays, codec
+from uncrop.imaging.answer import rgb_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,8 @@ class Work:
     pixels
         What the provider made: (height, width, 3) uint8, (canvas.height, canvas.width) after the step ``fit``, from
         which on the pipeline owns them and may write to them.
+    icc
+        The profile of the original's numbers; ``None`` is sRGB.
     repaint_difference
         Mean absolute difference to the original inside it, 0..255.
     """
@@ -44,6 +47,7 @@ class Work:
     opacity: NDArray[np.uint8] | None = field(repr=False)
     pixels: NDArray[np.uint8] = field(repr=False)
     exact_size: bool
+    icc: bytes | None = field(default=None, repr=False)
     repaint_difference: float | None = None
     warnings: tuple[str, ...] = ()
 
@@ -94,6 +98,7 @@ def begin(task: Task, fill: Fill) -> Work:
         opacity=opacity,
         pixels=arrays.to_rgb8(fill.pixels),
         exact_size=task.job.provider.geometry.speaks != "mask" and (plan is None or not plan.is_scaled),
+        icc=rgb_space(task.job.header),
     )
 
 

@@ -1,10 +1,9 @@
-"""Files to pixels and back. The only module that imports Pillow, which does WebP, colour profiles and resampling."""
+"""Files to pixels and back."""
 
 from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
@@ -14,25 +13,23 @@ from PIL.WebPImagePlugin import WebPImageFile
 from uncrop.errors import ImageTooLarge, InvalidImage
 from uncrop.imaging import arrays, text
 from uncrop.imaging import resample as resampling
-from uncrop.imaging.header import SIDEWAYS
+from uncrop.imaging.colour import convert
 from uncrop.imaging.jpeg import pixels as jpeg_pixels
-from uncrop.imaging.jpeg.layout import JpegLayout, icc_of, with_metadata
+from uncrop.imaging.jpeg.layout import JpegLayout
+from uncrop.imaging.jpeg.metadata import with_metadata
 from uncrop.imaging.limits import MAX_SIDES
-from uncrop.imaging.metadata.icc import icc_channels
-from uncrop.imaging.metadata.kept import NO_METADATA
+from uncrop.imaging.metadata.kept import NO_METADATA, SIDEWAYS, fitted
 from uncrop.imaging.png import read as png_read
 from uncrop.imaging.png import write as png_write
 from uncrop.imaging.png.layout import PngLayout
-from uncrop.imaging.webp.layout import WebpLayout
+from uncrop.imaging.webp import write as webp_write
+from uncrop.imaging.webp.layout import WebpLayout, still
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from uncrop.model import ImageFormat, ImageHeader, JpegFacts, Metadata, OpenedFile, Pixels
 
-WEBP_QUALITY = 90
-# Methods 1 and 2 take a fifth and a third longer for files that are hardly smaller.
-WEBP_METHOD = 0
 # What Pillow's readers are known to raise on broken files.
 DECODER_ERRORS = (
     OSError,
@@ -55,7 +52,7 @@ def decode(file: OpenedFile) -> Pixels:
     -------
     Pixels
         (header.height, header.width, header.channels), ``uint8`` or, where ``header.bits`` is 16, ``uint16``;
-        not always writable.
+        not always writable. CMYK, and grey where the header says RGB, are converted by ``header.source_icc``.
 
     Raises
     ------
@@ -64,6 +61,8 @@ def decode(file: OpenedFile) -> Pixels:
     """
     header = file.header
     pixels = _decode(file)
+    if pixels.shape[2] < 3 <= header.channels and header.source_icc is not None:
+        pixels = convert.grey_to_rgb(pixels, header.source_icc)
     width, height = header.width, header.height
     if header.orientation in SIDEWAYS:
         width, height = height, width
@@ -78,8 +77,8 @@ def _decode(file: OpenedFile) -> Pixels:
             return _decode_jpeg(file.data, file.header, layout)
         case PngLayout() as layout:
             return png_read.read_pixels(file.data, layout)
-        case WebpLayout():
-            return _decode_webp(file.data, file.header)
+        case WebpLayout() as layout:
+            return _decode_webp(file.data, file.header, layout)
         case other:
             raise TypeError(f"no layout of a file: {type(other).__name__}")
 
@@ -96,6 +95,7 @@ def encode(
     jpeg: JpegFacts | None = None,
     metadata: Metadata = NO_METADATA,
     lossless: bool = False,
+    webp_quality: int | None = None,
 ) -> bytes:
     """Encode pixels of any kind.
 
@@ -106,25 +106,36 @@ def encode(
     format
         What to write.
     jpeg
-        How the original was compressed: the floor for JPEG's quality and subsampling.
+        How the original was compressed: the floor for the quality, and for JPEG's subsampling.
     metadata
-        Written as it is, except for a colour profile that does not fit the channels.
+        Written in the form that the format has for it; see ``fitted``.
     lossless
         Whether a WebP keeps every pixel exactly.
+    webp_quality
+        How the original was compressed where it was a lossy WebP: the floor for the quality. The two formats' scales
+        are near enough to stand for one another.
 
     Raises
     ------
     ImageTooLarge
-        When the format cannot name a picture of that size.
+        When the format cannot name a picture of that size, or its encoder fails whatever it is asked for.
     """
     _check_sides(pixels, format)
-    if metadata.icc is not None and icc_channels(metadata.icc) != (1 if pixels.shape[2] < 3 else 3):
-        metadata = replace(metadata, icc=None)
+    metadata = fitted(metadata, format, channels=pixels.shape[2])
     if format == "PNG":
         return png_write.write(pixels, metadata)
+    finest = max(webp_quality or 0, jpeg.quality if jpeg else 0)
     if format == "JPEG":
-        return _encode_jpeg(pixels, jpeg, metadata)
-    return _encode_webp(pixels, metadata, lossless=lossless)
+        written = _encode_jpeg(pixels, jpeg, metadata, least=finest)
+    else:
+        written = _encode_webp(pixels, metadata, lossless=lossless, least=finest)
+    if written is None:
+        height, width = pixels.shape[:2]
+        raise ImageTooLarge(
+            f"The picture cannot be written as {format}; another output format may hold it",
+            details={"width": width, "height": height, "format": format},
+        )
+    return written
 
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -174,56 +185,36 @@ def _decode_jpeg(data: bytes, header: ImageHeader, layout: JpegLayout) -> NDArra
     pixels = jpeg_pixels.decode(data, header, layout)
     if header.mode != "CMYK":
         return pixels
-    return _cmyk_to_rgb(pixels, icc_of(data, layout), inverted=layout.adobe)
+    inks = 255 - pixels if layout.adobe else pixels  # Adobe stores CMYK inverted
+    converted = None if header.source_icc is None else convert.to_srgb(inks, header.source_icc)
+    return np.asarray(Image.fromarray(inks, "CMYK").convert("RGB")) if converted is None else converted
 
 
-def _decode_webp(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+def _decode_webp(data: bytes, header: ImageHeader, layout: WebpLayout) -> NDArray[np.uint8]:
+    mode = "RGBA" if header.channels == 4 else "RGB"
     try:
-        with WebPImageFile(io.BytesIO(data)) as image:
-            mode = "RGBA" if header.channels == 4 else "RGB"
-            return np.asarray(image if image.mode == mode else image.convert(mode))
+        with WebPImageFile(io.BytesIO(still(data, layout) if layout.animated else data)) as image:
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except DECODER_ERRORS as error:
         raise InvalidImage(system_message="the WebP's picture data is corrupt or incomplete") from error
+    if layout.fills:
+        return pixels
+    x, y, width, height = layout.frame
+    canvas = np.zeros((layout.height, layout.width, 4), np.uint8)
+    canvas[y : y + height, x : x + width] = pixels
+    return canvas
 
 
-def _cmyk_to_rgb(pixels: NDArray[np.uint8], icc: bytes | None, *, inverted: bool) -> NDArray[np.uint8]:
-    """Convert through the file's own profile to sRGB, or plainly where it has none. Adobe stores CMYK inverted."""
-    image = Image.fromarray(255 - pixels if inverted else pixels, "CMYK")
-    if icc is not None and icc_channels(icc) == 4:
-        from PIL import ImageCms
-
-        try:
-            source, target = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-        except (ImageCms.PyCMSError, *DECODER_ERRORS):
-            converted = None
-        if converted is not None:
-            return np.asarray(converted)
-    return np.asarray(image.convert("RGB"))
-
-
-def _encode_jpeg(pixels: Pixels, facts: JpegFacts | None, metadata: Metadata) -> bytes:
+def _encode_jpeg(pixels: Pixels, facts: JpegFacts | None, metadata: Metadata, *, least: int) -> bytes | None:
     flat = np.ascontiguousarray(arrays.to_8bit(arrays.flatten(pixels)))
-    written = jpeg_pixels.encode(flat, facts)
-    return with_metadata(written, icc=metadata.icc, exif=metadata.exif, xmp=metadata.xmp)
+    written = jpeg_pixels.encode(flat, facts, least=least)
+    return None if written is None else with_metadata(written, metadata)
 
 
-def _encode_webp(pixels: Pixels, metadata: Metadata, *, lossless: bool) -> bytes:
+def _encode_webp(pixels: Pixels, metadata: Metadata, *, lossless: bool, least: int) -> bytes | None:
     small = arrays.to_8bit(pixels)
-    image = _image(arrays.to_rgba8(small) if arrays.has_alpha(small) else arrays.to_rgb8(small))
-    file = io.BytesIO()
-    image.save(
-        file,
-        "WEBP",
-        quality=0 if lossless else WEBP_QUALITY,
-        method=WEBP_METHOD,
-        lossless=lossless,
-        exact=True,  # colours under transparent pixels stay what they are
-        icc_profile=metadata.icc or b"",
-        exif=metadata.exif or b"",
-        xmp=metadata.xmp or b"",
-    )
-    return file.getvalue()
+    plain = arrays.to_rgba8(small) if arrays.has_alpha(small) else arrays.to_rgb8(small)
+    return webp_write.encode(plain, metadata, lossless=lossless, least=least)
 
 
 def _image(pixels: Pixels) -> Image.Image:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
+from uncrop.imaging.colour import png as png_colour
+from uncrop.imaging.colour.profiles import ADOBE_CURVE, ADOBE_PRIMARIES
+from uncrop.imaging.colour.profiles import made as made_profile
+from uncrop.imaging.foreign import unknown_format
 from uncrop.imaging.jpeg import layout as jpeg
+from uncrop.imaging.jpeg import metadata as jpeg_metadata
 from uncrop.imaging.limits import MAX_PIXELS, MAX_SIDES
+from uncrop.imaging.metadata.density import read_phys
 from uncrop.imaging.metadata.exif import ExifFacts, read_exif
-from uncrop.imaging.metadata.kept import kept_metadata
+from uncrop.imaging.metadata.icc import sound_icc
+from uncrop.imaging.metadata.iptc import build_iptc, read_iptc
+from uncrop.imaging.metadata.kept import SIDEWAYS, kept_exif, upright_density
+from uncrop.imaging.metadata.xmp import kept_xmp
 from uncrop.imaging.png import layout as png
+from uncrop.imaging.png.raw_profiles import raw_profile
 from uncrop.imaging.webp import layout as webp
-from uncrop.model import ImageHeader, OpenedFile
+from uncrop.imaging.webp.quality import estimate_quality
+from uncrop.model import ImageHeader, Metadata, OpenedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from uncrop.model import ImageFormat
 
-# Orientations that swap width and height.
-SIDEWAYS = (5, 6, 7, 8)
 _PNG_MODES = {png.GREY: "L", png.RGB: "RGB", png.PALETTE: "P", png.GREY_ALPHA: "LA", png.RGBA: "RGBA"}
 
 
@@ -42,7 +52,7 @@ def open_file(data: bytes) -> OpenedFile:
     if image_format is None:
         if not data:
             raise InvalidImage("The image is empty")
-        raise UnsupportedImageFormat
+        raise unknown_format(data)
     return _OPENERS[image_format](data)
 
 
@@ -63,9 +73,15 @@ def sniff(data: bytes) -> ImageFormat | None:
 def _jpeg(data: bytes) -> OpenedFile:
     layout = jpeg.read_layout(data)
     _check_size("JPEG", layout.width, layout.height)
-    exif = read_exif(jpeg.exif_of(data, layout))
+    exif = read_exif(jpeg_metadata.exif_of(data, layout))
     channels: Literal[1, 3] = 1 if layout.components == 1 else 3
     width, height = _upright(layout.width, layout.height, exif)
+    icc = jpeg_metadata.icc_of(data, layout)
+    # Editors give grey JPEGs profiles for RGB, and readers apply them to three equal channels.
+    own = sound_icc(icc, *((1, 3) if channels == 1 else (3,))) if layout.components != 4 else None
+    told_by_exif = own is None and exif.adobe_rgb and layout.components != 4
+    if not told_by_exif:
+        exif = replace(exif, adobe_rgb=False)
     header = ImageHeader(
         format="JPEG",
         width=width,
@@ -75,18 +91,24 @@ def _jpeg(data: bytes) -> OpenedFile:
         mode={1: "L", 3: "RGB", 4: "CMYK"}[layout.components],
         orientation=exif.orientation,
         jpeg=layout.facts,
-        metadata=kept_metadata(
-            icc=jpeg.icc_of(data, layout), exif=exif, xmp=jpeg.xmp_of(data, layout), colours=channels
+        metadata=Metadata(
+            icc=made_profile(ADOBE_PRIMARIES, ADOBE_CURVE, channels) if told_by_exif else own,
+            exif=kept_exif(exif),
+            xmp=kept_xmp(jpeg_metadata.xmp_of(data, layout)),
+            iptc=build_iptc(read_iptc(jpeg_metadata.iptc_of(data, layout))),
+            density=upright_density(jpeg_metadata.density_of(data, layout), exif),
+            told_by_exif=told_by_exif,
         ),
+        source_icc=sound_icc(icc, 4) if layout.components == 4 else None,
     )
     return OpenedFile(data=data, header=header, layout=layout)
 
 
 def _png(data: bytes) -> OpenedFile:
     layout = png.read_layout(data)
-    _check_still("PNG", layout.frames, animated=layout.frames > 1)
+    _check_still("PNG", layout.frames)
     _check_size("PNG", layout.width, layout.height)
-    exif = read_exif(png.exif_of(data, layout))
+    exif = replace(_png_exif(data, layout), adobe_rgb=False)
     colours: Literal[1, 3] = 1 if layout.colour in (png.GREY, png.GREY_ALPHA) else 3
     alpha = layout.transparent or layout.colour in (png.GREY_ALPHA, png.RGBA)
     channels: Literal[1, 2, 3, 4] = (2 if alpha else 1) if colours == 1 else (4 if alpha else 3)
@@ -100,17 +122,32 @@ def _png(data: bytes) -> OpenedFile:
         mode="1" if layout.depth == 1 and layout.colour == png.GREY else _PNG_MODES[layout.colour],
         orientation=exif.orientation,
         jpeg=None,
-        metadata=kept_metadata(icc=png.icc_of(data, layout), exif=exif, xmp=png.xmp_of(data, layout), colours=colours),
+        metadata=Metadata(
+            icc=png_colour.profile_of(data, layout, colours=colours),
+            exif=kept_exif(exif),
+            xmp=kept_xmp(png.xmp_of(data, layout)),
+            iptc=build_iptc(read_iptc(raw_profile(data, layout, b"iptc", b"8bim"))),
+            density=upright_density(read_phys(layout.leading(data, b"pHYs")), exif),
+            png_colour=png_colour.kept_chunks(data, layout, colours=colours),
+        ),
         lossless=True,
     )
     return OpenedFile(data=data, header=header, layout=layout)
 
 
+def _png_exif(data: bytes, layout: png.PngLayout) -> ExifFacts:
+    """Read EXIF from its chunk, or from the text in which older writers hid it, whose orientation no viewer heeds."""
+    block = png.exif_of(data, layout)
+    if block is not None:
+        return read_exif(block)
+    return replace(read_exif(raw_profile(data, layout, b"exif", b"APP1")), orientation=1)
+
+
 def _webp(data: bytes) -> OpenedFile:
     layout = webp.read_layout(data)
-    _check_still("WEBP", layout.frames, animated=layout.animated)
+    _check_still("WEBP", layout.frames)
     _check_size("WEBP", layout.width, layout.height)
-    exif = read_exif(layout.payload(data, b"EXIF"))
+    exif = replace(read_exif(layout.payload(data, b"EXIF")), adobe_rgb=False)
     width, height = _upright(layout.width, layout.height, exif)
     header = ImageHeader(
         format="WEBP",
@@ -121,10 +158,14 @@ def _webp(data: bytes) -> OpenedFile:
         mode="RGBA" if layout.alpha else "RGB",
         orientation=exif.orientation,
         jpeg=None,
-        metadata=kept_metadata(
-            icc=layout.payload(data, b"ICCP"), exif=exif, xmp=layout.payload(data, b"XMP "), colours=3
+        metadata=Metadata(
+            icc=sound_icc(layout.payload(data, b"ICCP"), 3),
+            exif=kept_exif(exif),
+            xmp=kept_xmp(layout.payload(data, b"XMP ")),
+            density=upright_density(None, exif),
         ),
         lossless=layout.lossless,
+        webp_quality=None if layout.lossless else estimate_quality(layout.payload(data, b"VP8 ") or b""),
     )
     return OpenedFile(data=data, header=header, layout=layout)
 
@@ -132,8 +173,8 @@ def _webp(data: bytes) -> OpenedFile:
 _OPENERS: dict[ImageFormat, Callable[[bytes], OpenedFile]] = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}
 
 
-def _check_still(image_format: ImageFormat, frames: int, *, animated: bool) -> None:
-    if animated:
+def _check_still(image_format: ImageFormat, frames: int) -> None:
+    if frames > 1:
         raise UnsupportedImageFormat(
             "Animated images are not supported",
             details={"format": image_format, "frames": frames, "max_allowed": 1},

@@ -8,7 +8,9 @@ import numpy as np
 
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.jpeg import pixels as jpeg_pixels
-from uncrop.imaging.metadata.strip import strip
+from uncrop.imaging.jpeg.metadata import with_metadata
+from uncrop.imaging.metadata.strip import can_strip, strip
+from uncrop.model import Metadata
 
 if TYPE_CHECKING:
     from uncrop.model import ImageFormat, ImageHeader, OpenedFile, Pixels
@@ -41,18 +43,20 @@ def upload_bytes(file: OpenedFile, pixels: Pixels, *, formats: frozenset[ImageFo
         JPEG as a fine JPEG and anything else as a PNG of 8 bits.
     """
     header = file.header
-    if header.format in formats and header.orientation == 1 and _is_plain(header):
+    if header.format in formats and header.orientation == 1 and _is_plain(header) and can_strip(file):
         return strip(file), header.format
     return encode_anew(header, pixels, formats=formats)
 
 
 def encode_anew(header: ImageHeader, pixels: Pixels, *, formats: frozenset[ImageFormat]) -> tuple[bytes, ImageFormat]:
-    """Encode upright pixels of a photo: those of a JPEG as a fine JPEG, any others as a PNG of 8 bits."""
+    """Encode upright pixels of a photo, with its profile: those of a JPEG as a fine JPEG, others as an 8-bit PNG."""
+    metadata = Metadata(icc=header.metadata.icc)
     if header.format == "JPEG" and "JPEG" in formats and header.bits == 8:
         quality = max(MIN_QUALITY, header.jpeg.quality if header.jpeg else 0)
-        return jpeg_pixels.write(np.ascontiguousarray(pixels), quality=quality, subsampling="444"), "JPEG"
+        written = jpeg_pixels.write(np.ascontiguousarray(pixels), quality=quality, subsampling="444")
+        return with_metadata(written, metadata), "JPEG"
     plain = arrays.to_rgba8(pixels) if arrays.has_alpha(pixels) else arrays.to_rgb8(pixels)
-    return codec.encode(plain, "PNG"), "PNG"
+    return codec.encode(plain, "PNG", metadata=metadata), "PNG"
 
 
 def _is_plain(header: ImageHeader) -> bool:

@@ -8,6 +8,7 @@ from uncrop.geometry.notations import parse_ratio, placement_of_canvas, placemen
 from uncrop.geometry.output import output_size
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import parse_size, placement_of_size
+from uncrop.imaging.colour.turned import in_rgb
 from uncrop.imaging.header import open_file
 from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, quality_of
@@ -54,6 +55,8 @@ def parse(
     check_extent(header, placement.source, facts)
     sides = sides_of(placement, header.width, header.height)
     answer_format = request.answer_format or facts.answer_format or header.format
+    if not facts.keeps_depth or answer_format == "WEBP":  # neither knows grey
+        photo_file = in_rgb(photo_file)
     check_output(placement.width, placement.height, answer_format, facts.max_output_pixels or max_output_pixels)
     finished = _finished(request, placement)
     check_output(*finished, answer_format, facts.max_output_pixels or max_output_pixels)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from uncrop.model.pictures import (
     MEDIA_TYPES,
+    Density,
     ImageFormat,
     ImageHeader,
     JpegFacts,
@@ -61,6 +62,7 @@ __all__ = [
     "CallPlan",
     "Caller",
     "ConfidenceMap",
+    "Density",
     "FieldFacts",
     "Fill",
     "Frame",

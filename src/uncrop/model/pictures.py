@@ -30,12 +30,42 @@ class JpegFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Density:
+    """How densely the pixels lie: pixels an inch, or, where it is not ``physical``, the aspect of a pixel alone."""
+
+    x: float
+    y: float
+    physical: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Metadata:
-    """The photo's metadata that goes into the picture: colour profile, creator, copyright. Never GPS or thumbnails."""
+    """The photo's metadata that goes into the picture: what its numbers mean, and whose it is. Never GPS or thumbnails.
+
+    Attributes
+    ----------
+    icc
+        The profile that says what the numbers mean: the file's own, or one made from what the file says otherwise.
+    exif
+        Creator, rights, capture date, camera, and a colour space told by EXIF; without the prefix ``Exif``.
+    xmp, iptc
+        Creator and rights; ``iptc`` as Photoshop's image resources.
+    density
+        Pixels a length.
+    png_colour
+        A PNG's own chunks about colours, name and payload, which another PNG holds in place of ``icc``. The payload of
+        iCCP is here the bare profile.
+    told_by_exif
+        Whether EXIF alone tells the colour space, so that a JPEG needs no ``icc``.
+    """
 
     icc: bytes | None = field(default=None, repr=False)
-    exif: bytes | None = field(default=None, repr=False)  # without the "Exif\0\0" prefix
+    exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
+    iptc: bytes | None = field(default=None, repr=False)
+    density: Density | None = None
+    png_colour: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    told_by_exif: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +82,8 @@ class ImageHeader:
     jpeg: JpegFacts | None
     metadata: Metadata
     lossless: bool = False  # the file holds its pixels exactly, as every PNG does
+    source_icc: bytes | None = field(default=None, repr=False)  # by which decoding turns grey or CMYK into sRGB
+    webp_quality: int | None = None  # 0..100, of a lossy WebP, estimated from its quantiser: the floor for another one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -120,7 +120,7 @@ class StageTime:
 
 
 # How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or brought to
-# another size or depth.
+# another size, depth or kind of pixels.
 Original: TypeAlias = Literal["exact", "recompressed", "resampled"]
 
 

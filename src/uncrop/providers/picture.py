@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from uncrop.errors import InvalidRequest, ProviderInvalidResponse
 from uncrop.imaging import arrays, codec
+from uncrop.imaging.answer import decode_answer
 from uncrop.imaging.header import open_file
 from uncrop.imaging.upload import encode_anew, upload_bytes
 from uncrop.model import MEDIA_TYPES, Metadata
@@ -14,13 +17,16 @@ from uncrop.placement.underpaint import underpaint
 from uncrop.providers.conversation import Part
 
 if TYPE_CHECKING:
-    from uncrop.model import Frame, ImageFormat, Pixels, Task, UploadFacts
+    from numpy.typing import NDArray
+
+    from uncrop.model import Frame, ImageFormat, ImageHeader, Pixels, Task, UploadFacts
 
 # A provider may round its sizes; a picture of another shape shows something else than what was asked for.
 SHAPE_TOLERANCE = 0.02
 # An answer may be larger than what was asked for, but not so much that decoding it is a danger.
 MAX_AREA_FACTOR = 4
 MIN_AREA_CAP = 4_000_000
+OPAQUE = 255
 
 
 def photo_part(name: str, task: Task, upload: UploadFacts) -> Part:
@@ -69,7 +75,8 @@ def _within(
     """Return the file, or the pixels as a JPEG where it is too long."""
     if len(file[0]) <= upload.max_bytes:
         return file
-    return codec.encode(arrays.to_rgb8(pixels), "JPEG", jpeg=task.job.header.jpeg), "JPEG"
+    metadata = Metadata(icc=task.job.header.metadata.icc)
+    return codec.encode(arrays.to_rgb8(pixels), "JPEG", jpeg=task.job.header.jpeg, metadata=metadata), "JPEG"
 
 
 def framed_part(name: str, task: Task, frame: Frame, upload: UploadFacts) -> Part:
@@ -92,13 +99,28 @@ def picture_part(name: str, data: bytes, picture_format: ImageFormat) -> Part:
     return Part(name=name, value=data, filename=filename, media_type=MEDIA_TYPES[picture_format])
 
 
-def read_picture(data: bytes, width: int, height: int) -> Pixels:
+def read_picture(data: bytes, width: int, height: int, photo: ImageHeader) -> NDArray[np.uint8]:
     """Decode a provider's picture, which should have the shape ``width`` : ``height``, whatever its size.
+
+    Parameters
+    ----------
+    data
+        The picture's file.
+    width, height
+        The shape that was asked for.
+    photo
+        The photo's header: the picture is converted into its colour space.
+
+    Returns
+    -------
+    NDArray
+        (rows, columns, 3). What the provider left transparent is filled from around it.
 
     Raises
     ------
     ProviderInvalidResponse
-        It is no whole picture, far too large, or of another shape. Checked before its pixels are decoded.
+        It is no whole picture, far too large, of another shape, or nothing but transparent. All but the last is
+        checked before its pixels are decoded.
     """
     try:
         file = open_file(data)
@@ -108,9 +130,23 @@ def read_picture(data: bytes, width: int, height: int) -> Pixels:
         wanted = width * header.height
         if abs(header.width * height - wanted) > SHAPE_TOLERANCE * wanted:
             raise _unusable(f"{header.width}x{header.height}, another shape than {width}x{height}")
-        return codec.decode_8bit(file)
+        pixels, alpha = decode_answer(file, photo)
     except InvalidRequest as error:
         raise ProviderInvalidResponse(system_message="The provider's answer is not a whole picture") from error
+    return pixels if alpha is None or alpha.min() == OPAQUE else _opaque(pixels, alpha)
+
+
+def _opaque(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a picture over its own colours, drawn out from where it is opaque, or at least not wholly transparent."""
+    known = alpha == OPAQUE
+    if not known.any():
+        known = alpha > 0
+    if not known.any():
+        raise _unusable("nothing but transparent")
+    ground = underpaint(pixels, known)
+    weight = alpha[..., None].astype(np.uint16)
+    laid: NDArray[np.uint8] = ((pixels * weight + ground * (OPAQUE - weight) + OPAQUE // 2) // OPAQUE).astype(np.uint8)
+    return laid
 
 
 def _unusable(what: str) -> ProviderInvalidResponse:

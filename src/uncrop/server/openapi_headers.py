@@ -39,7 +39,7 @@ def header_components() -> Json:
         ),
         "X-Original": header(
             "How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or "
-            "brought to another size or depth.",
+            "brought to another size, depth or kind of pixels.",
             {"type": "string", "enum": ["exact", "recompressed", "resampled"]},
         ),
         "X-Repaint-Difference": header(

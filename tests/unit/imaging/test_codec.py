@@ -112,7 +112,8 @@ def test_a_profile_that_does_not_fit_is_dropped(image_format: str, space: bytes,
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_a_grey_profile_stays_with_grey(image_format: str) -> None:
-    for space, kept in ((b"GRAY", True), (b"RGB ", False)):
+    # Editors give grey JPEGs profiles for RGB; of PNGs no reader takes them.
+    for space, kept in ((b"GRAY", True), (b"RGB ", image_format == "JPEG")):
         written = codec.encode(pictures.photo(40, 30, channels=1), image_format, metadata=Metadata(icc=icc(space)))
         assert (read_header(written).metadata.icc is not None) == kept
 

@@ -14,6 +14,7 @@ from uncrop.errors import ImageTooLarge, InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file, read_header, sniff
 from uncrop.imaging.metadata.exif import ExifFacts, build_exif
+from uncrop.imaging.png.layout import chunk as png_chunk
 from uncrop.model import ImageHeader, JpegFacts, Metadata
 from uncrop.testing import pictures
 
@@ -124,20 +125,48 @@ def test_animations_are_refused_with_their_frames() -> None:
 
 def test_an_animation_of_one_frame() -> None:
     assert read_header(pictures.animated_png(20, 10, frames=1)).format == "PNG"
-    with pytest.raises(UnsupportedImageFormat) as caught:
-        read_header(pictures.animated_webp(20, 10, frames=1))
-    assert caught.value.details == {"format": "WEBP", "frames": 1, "max_allowed": 1}
+    data = pictures.animated_webp(20, 10, frames=1)
+    assert np.array_equal(codec.decode(open_file(data)), codec.decode(open_file(pictures.photo_webp(20, 10))))
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"GIF89a\x01\0\x01\0", b"<svg/>", b"%PDF-1.7", b"BM" + b"\0" * 60, b"RIFF\0\0\0\0WAVE", b"\0" * 100, b"\xff\xd8"],
-)
-def test_other_formats(data: bytes) -> None:
+def test_an_animation_that_promises_more_frames_than_it_has() -> None:
+    still = pictures.photo_png(20, 10)
+    at = still.index(b"IDAT") - 4
+    control = png_chunk(b"acTL", struct.pack(">II", 7, 0))
+    assert read_header(still[:at] + control + still[at:]).width == 20
+    # Behind the picture it controls nothing.
+    end = still.index(b"IEND") - 4
+    assert read_header(still[:end] + control + still[end:]).width == 20
+
+
+@pytest.mark.parametrize("data", [b"RIFF\0\0\0\0WAVE", b"\0" * 100, b"\xff\xd8", b"\0\0\0\x18ftypxxxx", b"hello there"])
+def test_unknown_formats(data: bytes) -> None:
     assert sniff(data) is None
     with pytest.raises(UnsupportedImageFormat) as caught:
         read_header(data)
     assert caught.value.message == "The image is not a PNG, JPEG or WebP"
+    assert caught.value.details is None
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"GIF89a\x01\0\x01\0", "a GIF"),
+        (b"<svg/>", "an SVG"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"BM" + b"\0" * 60, "a BMP"),
+        (b"II*\0", "a TIFF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC"),
+        (b"\0\0\0\x1cftypavif", "an AVIF"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL"),
+        (b"\x8aMNG\r\n\x1a\n", "an MNG"),
+    ],
+)
+def test_other_formats_are_named(data: bytes, name: str) -> None:
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        read_header(data)
+    assert caught.value.message == f"The image is not a PNG, JPEG or WebP but {name}"
+    assert caught.value.details == {"format": name.partition(" ")[2]}
 
 
 def test_nothing_at_all() -> None:

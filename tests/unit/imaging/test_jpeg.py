@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from fixtures_imaging import cmyk_profile, icc, opened, pillow
+from fixtures_imaging import block_jpeg, cmyk_profile, icc, opened, pillow
 from PIL import Image
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
@@ -14,7 +14,9 @@ from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
 from uncrop.imaging.header import open_file, read_header
 from uncrop.imaging.jpeg import layout as jpeg
+from uncrop.imaging.jpeg.metadata import ICC_PREFIX
 from uncrop.imaging.jpeg.scans import check_complete
+from uncrop.imaging.upload import upload_bytes
 from uncrop.model import JpegFacts, Metadata
 from uncrop.testing import pictures
 
@@ -45,8 +47,6 @@ def test_pixels_are_those_of_another_decoder(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        PLAIN[:-2],  # no end
-        PLAIN[:-2] + b"\xff",
         PLAIN[:SCAN] + b"\xff\xd9",  # no scan
         PLAIN[:FRAME] + PLAIN[SCAN:],  # no frame
         PLAIN[:SCAN] + PLAIN[FRAME:],  # two frames
@@ -69,23 +69,125 @@ def test_broken_structure(data: bytes) -> None:
         read_header(data)
 
 
-@pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC9, 0xCA, 0xCF])
-def test_kinds_that_few_readers_know(marker: int) -> None:
-    with pytest.raises(UnsupportedImageFormat, match="Lossless, hierarchical and arithmetic"):
+@pytest.mark.parametrize(
+    ("marker", "name", "kind"),
+    [
+        (0xC3, "lossless JPEG", "lossless"),
+        (0xC5, "hierarchical JPEG", "hierarchical"),
+        (0xC9, "arithmetic-coded JPEG", "arithmetic-coded"),
+        (0xCA, "arithmetic-coded progressive JPEG", "arithmetic-coded progressive"),
+        (0xF7, "JPEG-LS", "JPEG-LS"),
+    ],
+)
+def test_kinds_that_few_readers_know_are_named(marker: int, name: str, kind: str) -> None:
+    with pytest.raises(UnsupportedImageFormat) as caught:
         read_header(patched(PLAIN, FRAME + 1, bytes((marker,))))
+    assert caught.value.message == f"The image is a file of the kind {name}, which is not supported"
+    assert caught.value.details == {"format": "JPEG", "kind": kind}
 
 
 def test_twelve_bits() -> None:
     with pytest.raises(UnsupportedImageFormat) as caught:
         read_header(patched(PLAIN, FRAME + 4, b"\x0c"))
-    assert caught.value.details == {"bits": 12}
+    assert caught.value.details == {"format": "JPEG", "bits": 12}
 
 
-def test_subsampling_that_the_decoder_does_not_know() -> None:
-    data = patched(PLAIN, FRAME + 11, b"\x42")
-    assert read_header(data).jpeg == JpegFacts(quality=90, subsampling="444", progressive=False)
-    with pytest.raises(UnsupportedImageFormat, match="chroma subsampling"):
-        decoded(data)
+# --- without an end marker -------------------------------------------------------------------------------------------
+
+TRAILER = b"\0\0\x01\x0aPanorama_Shot_Info"
+ENDLESS = {"plain": PLAIN, "progressive": PROGRESSIVE, "grey": pictures.photo_jpeg(64, 48, grey=True)}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"",
+        b"\xff",
+        TRAILER,
+        TRAILER + b"\xff\x63\x0b\x11" + b"x" * 5000,  # what looks like a marker, and is none
+        TRAILER + PLAIN,  # another picture, with its own end
+        TRAILER + b"\xff\xe1\x00\x06abcd" + b"x" * 100 + b"\xff\xc4\xff\xff",
+    ],
+)
+def test_a_picture_whose_end_marker_alone_is_missing(name: str, behind: bytes) -> None:
+    whole = ENDLESS[name]
+    file = open_file(whole[:-2] + behind)
+    assert not file.layout.ended
+    assert np.array_equal(codec.decode(file), decoded(whole))
+    assert file.header == read_header(whole)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_without_an_end_marker_no_bit_may_be_missing(name: str) -> None:
+    whole = ENDLESS[name]
+    for missing in range(1, 200):
+        with pytest.raises(InvalidImage):
+            decoded(whole[: -2 - missing])
+
+
+def test_what_follows_a_picture_without_an_end_is_not_sent() -> None:
+    data = PLAIN[:-2] + TRAILER
+    file = open_file(data)
+    sent, image_format = upload_bytes(file, codec.decode(file), formats=frozenset({"JPEG", "PNG"}))
+    assert image_format == "JPEG"
+    assert b"Panorama" in data
+    assert b"Panorama" not in sent
+
+
+def test_a_second_scan_that_is_missing() -> None:
+    data = pillow(PHOTO, "JPEG", progressive=True)
+    last = jpeg.read_layout(data).segments[-1]
+    with pytest.raises(InvalidImage):
+        read_header(data[: last.start])
+
+
+# --- sampling factors ------------------------------------------------------------------------------------------------
+
+SAMPLINGS = [
+    ((2, 2), (1, 1), (1, 1), (1, 1)),
+    ((1, 1), (1, 1), (1, 1), (2, 2)),
+    ((4, 2), (1, 1), (1, 1)),
+    ((1, 1), (2, 1), (1, 1)),
+    ((2, 2), (2, 1), (1, 2)),
+    ((1, 4), (1, 2), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("restart", [0, 2])
+@pytest.mark.parametrize("factors", SAMPLINGS)
+def test_any_sampling_is_read(factors: tuple[tuple[int, int], ...], restart: int) -> None:
+    data = block_jpeg(factors, restart=restart)
+    assert np.array_equal(decoded(data), opened(data, "RGB"))
+
+
+@pytest.mark.parametrize("restart", [0, 2])
+@pytest.mark.parametrize("factors", SAMPLINGS[:3])
+def test_of_no_sampling_a_cut_is_accepted(factors: tuple[tuple[int, int], ...], restart: int) -> None:
+    data = block_jpeg(factors, restart=restart)
+    decoded(data)
+    for missing in range(1, 60):
+        with pytest.raises(InvalidImage):
+            decoded(data[: -2 - missing] + b"\xff\xd9")
+
+
+def test_data_that_come_too_early_to_their_end() -> None:
+    data = block_jpeg(SAMPLINGS[0])
+    with pytest.raises(InvalidImage):
+        decoded(data[:-2] + b"\x12" * 40 + data[-2:])
+    restarts = block_jpeg(SAMPLINGS[0], restart=2)
+    at = restarts.index(b"\xff\xd1")
+    with pytest.raises(InvalidImage):
+        decoded(restarts[: at - 4] + restarts[at:])
+    # A whole interval is missing, with its marker.
+    with pytest.raises(InvalidImage):
+        decoded(restarts[: restarts.index(b"\xff\xd0")] + restarts[at:])
+
+
+def test_factors_that_no_decoder_takes_are_named() -> None:
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        decoded(block_jpeg(((3, 1), (2, 1), (1, 1))))
+    assert caught.value.details == {"format": "JPEG", "sampling": "3x1, 2x1, 1x1"}
 
 
 def _with_scans(count: int) -> bytes:
@@ -152,9 +254,7 @@ def test_scans_that_carry_everything() -> None:
         PLAIN[:SCAN] + b"\xff\x01\xff\xd0" + PLAIN[SCAN:],  # markers without a meaning here
         patched(PLAIN, PLAIN.index(b"JFIF") + 5, b"\x09"),  # a JFIF of the future
         patched(PLAIN, SCAN + 11, b"\x01\x00\x00"),  # spectral selection in a sequential scan
-        PLAIN[:SCAN]
-        + jpeg.segment(jpeg.APP2, jpeg.ICC_PREFIX + b"\x02\x01x")
-        + PLAIN[SCAN:],  # a profile's second half
+        PLAIN[:SCAN] + jpeg.segment(jpeg.APP2, ICC_PREFIX + b"\x02\x01x") + PLAIN[SCAN:],  # a profile's second half
         PLAIN + b"anything at all",  # behind the end
     ],
 )
@@ -221,7 +321,7 @@ def test_a_broken_cmyk_profile_is_as_none() -> None:
 
 
 def _piece(number: int, total: int, payload: bytes) -> bytes:
-    return jpeg.segment(jpeg.APP2, jpeg.ICC_PREFIX + bytes((number, total)) + payload)
+    return jpeg.segment(jpeg.APP2, ICC_PREFIX + bytes((number, total)) + payload)
 
 
 def test_profile_in_pieces_of_any_order() -> None:
@@ -235,7 +335,7 @@ def test_profile_in_pieces_of_any_order() -> None:
     [
         _piece(1, 2, icc()),  # the second is missing
         _piece(2, 1, icc()),
-        jpeg.segment(jpeg.APP2, jpeg.ICC_PREFIX + b"\x01"),  # no number
+        jpeg.segment(jpeg.APP2, ICC_PREFIX + b"\x01"),  # no number
         _piece(1, 1, icc(size=300)[:-1]),  # shorter than it says
         b"".join(_piece(n, 80, icc(size=80 * 60_000)[(n - 1) * 60_000 : n * 60_000]) for n in range(1, 81)),  # > 4 MiB
     ],

@@ -8,12 +8,15 @@ import zlib
 
 import numpy as np
 import pytest
-from fixtures_imaging import ihdr, opened, pillow, png
+from fixtures_imaging import icc, ihdr, opened, pillow, png
 from PIL import Image
 
-from uncrop.errors import InvalidImage
+from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif, read_exif
+from uncrop.imaging.metadata.iptc import IptcFacts, build_iptc
+from uncrop.imaging.metadata.strip import strip
 from uncrop.imaging.png import read as png_read
 from uncrop.imaging.png import unfilter
 from uncrop.imaging.png import write as png_write
@@ -118,6 +121,27 @@ def test_a_transparent_colour_of_16_bits() -> None:
         ihdr(2, 1, 16, 2), (b"tRNS", struct.pack(">3H", 1, 2, 3)), (b"IDAT", zlib.compress(b"\0" + pixels.tobytes()))
     )
     assert decoded(data).tolist() == [[[1, 2, 3, 0], [1, 2, 259, 65535]]]
+
+
+@pytest.mark.parametrize("place", ["behind", "before the palette"])
+def test_transparency_out_of_its_place_does_not_count(place: str) -> None:
+    palette, late = (b"PLTE", b"\1\2\3"), (b"tRNS", b"\0")
+    rows = (b"IDAT", zlib.compress(b"\0\0"))
+    chunks = (palette, rows, late) if place == "behind" else (late, palette, rows)
+    data = png(ihdr(1, 1, 8, 3), *chunks)
+    assert decoded(data).tolist() == [[[1, 2, 3]]]
+    key = png(ihdr(1, 1, 8, 0), (b"IDAT", zlib.compress(b"\0\7")), (b"tRNS", b"\0\7"))
+    assert decoded(key).tolist() == [[[7]]]
+    # Other readers may heed it, so it is not sent either.
+    assert b"tRNS" not in strip(open_file(key))
+
+
+def test_apples_variant_is_named() -> None:
+    data = SIGNATURE + chunk(b"CgBI", b"\x50\0\x20\2") + chunk(b"IHDR", ihdr(4, 4)) + chunk(*IDAT) + chunk(b"IEND", b"")
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        read_header(data)
+    assert caught.value.message == "The image is a PNG of Apple's own variant (CgBI), which is not supported"
+    assert caught.value.details == {"format": "PNG", "kind": "CgBI"}
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -324,3 +348,56 @@ def test_exif_that_is_too_large_is_dropped() -> None:
     block = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     assert read_header(png(ihdr(4, 4), (b"eXIf", block), IDAT)).orientation == 6
     assert read_header(png(ihdr(4, 4), (b"eXIf", block.ljust((1 << 20) + 1)), IDAT)).orientation == 1
+
+
+# --- EXIF and IPTC as texts ------------------------------------------------------------------------------------------
+
+
+def raw(name: str, block: bytes, length: int | None = None) -> bytes:
+    digits = block.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    return f"\n{name}\n{len(block) if length is None else length:8}\n{lines}\n".encode()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_profiles_in_hex_are_read(packed: bool) -> None:
+    def text(name: str, block: bytes) -> tuple[bytes, bytes]:
+        keyword, content = f"Raw profile type {name}".encode(), raw(name, block)
+        return (b"zTXt", keyword + b"\0\0" + zlib.compress(content)) if packed else (b"tEXt", keyword + b"\0" + content)
+
+    iptc = build_iptc(IptcFacts(copyright=("(c) Ada",))) or b""
+    exif = b"Exif\0\0" + (build_exif(ExifFacts(artist=b"Ada", orientation=6)) or b"")
+    header = read_header(png(ihdr(4, 4), text("iptc", iptc), text("exif", exif), IDAT))
+    assert header.metadata.iptc == iptc
+    assert header.orientation == 1  # no viewer heeds it there
+    assert read_exif(header.metadata.exif) == ExifFacts(artist=b"Ada")
+    # The chunk of its own comes first.
+    own = build_exif(ExifFacts(artist=b"Bob")) or b""
+    assert (
+        read_exif(read_header(png(ihdr(4, 4), text("exif", exif), (b"eXIf", own), IDAT)).metadata.exif).artist == b"Bob"
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\niptc\n",
+        b"\niptc\n  x\nab\n",
+        b"\niptc\n  1\nxy\n",
+        b"\niptc\n  1\na\xff\n",
+        raw("iptc", b"abc", 4),
+        b"\niptc\n" + b"9" * 5000 + b"\nab\n",
+    ],
+)
+def test_doubtful_hex_says_nothing(content: bytes) -> None:
+    data = png(
+        ihdr(4, 4), (b"tEXt", b"Raw profile type iptc\0" + content), (b"zTXt", b"Raw profile type exif\0\0no"), IDAT
+    )
+    assert read_header(data).metadata == Metadata()
+
+
+def test_a_profile_behind_the_picture_data_does_not_count() -> None:
+    profile = (b"iCCP", b"x\0\0" + zlib.compress(icc()))
+    assert read_header(png(ihdr(4, 4), profile, IDAT)).metadata.icc == icc()
+    assert read_header(png(ihdr(4, 4), IDAT, profile)).metadata.icc is None

@@ -6,14 +6,18 @@ import struct
 
 import numpy as np
 import pytest
-from fixtures_imaging import icc, opened
+from fixtures_imaging import icc, opened, pillow
+from PIL import Image
 
-from uncrop.errors import InvalidImage
+from uncrop.errors import ImageTooLarge, InvalidImage
 from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
 from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.jpeg import pixels as jpeg_pixels
+from uncrop.imaging.upload import upload_bytes
 from uncrop.imaging.webp import layout as webp
-from uncrop.model import Metadata
+from uncrop.imaging.webp.quality import estimate_quality
+from uncrop.model import JpegFacts, Metadata
 from uncrop.testing import pictures
 
 LOSSY = pictures.photo_webp(40, 30)
@@ -115,3 +119,171 @@ def test_an_extended_file_has_the_flags_of_what_it_holds() -> None:
 def test_profile_of_an_extended_file() -> None:
     assert read_header(EXTENDED).metadata.icc == icc()
     assert read_header(LOSSLESS).metadata == Metadata()
+
+
+# --- animations of one frame -----------------------------------------------------------------------------------------
+
+
+def animation(
+    *frames: tuple[int, int, bytes], alpha: bool = False, metadata: tuple[tuple[bytes, bytes], ...] = ()
+) -> bytes:
+    """Make an animation of 60 x 50 whose frames of 40 x 30 lie at places in pairs of pixels."""
+    flags = webp.ANIMATION_FLAG | (webp.ALPHA_FLAG if alpha else 0)
+    shown = [
+        (
+            b"ANMF",
+            b"".join(number.to_bytes(3, "little") for number in (x, y, 39, 29, 100)) + b"\0" + picture[12:],
+        )
+        for x, y, picture in frames
+    ]
+    return riff(extent(60, 50, flags), (b"ANIM", b"\xff" * 4 + b"\0\0"), *shown, *metadata)
+
+
+@pytest.mark.parametrize("picture", [LOSSY, LOSSLESS, pictures.photo_webp(40, 30, channels=4)])
+def test_one_frame_lies_on_its_canvas(picture: bytes) -> None:
+    data = animation((3, 5, picture), metadata=((b"ABCD", b"x"),))
+    header = read_header(data)
+    assert (header.width, header.height, header.channels, header.lossless) == (60, 50, 4, picture == LOSSLESS)
+    pixels = codec.decode(open_file(data))
+    inside = pixels[10:40, 6:46]
+    assert np.array_equal(inside, codec.arrays.to_rgba8(codec.decode(open_file(picture))))
+    pixels = pixels.copy()
+    pixels[10:40, 6:46] = 0
+    assert not pixels.any()
+
+
+def test_one_frame_that_fills_its_canvas_is_sent_as_it_is() -> None:
+    data = pictures.animated_webp(40, 30, frames=1)
+    file = open_file(data)
+    sent, _ = upload_bytes(file, codec.decode(file), formats=frozenset({"WEBP", "PNG"}))
+    assert sent == LOSSY
+
+
+def test_one_frame_on_a_larger_canvas_is_sent_whole() -> None:
+    file = open_file(animation((0, 0, LOSSY)))
+    pixels = codec.decode(file)
+    sent, image_format = upload_bytes(file, pixels, formats=frozenset({"WEBP", "PNG"}))
+    assert image_format == "PNG"
+    assert np.array_equal(codec.decode(open_file(sent)), pixels)
+
+
+def test_an_animation_without_a_frame_is_its_picture() -> None:
+    data = riff(extent(40, 30, webp.ANIMATION_FLAG), PICTURE)
+    assert np.array_equal(codec.decode(open_file(data)), codec.decode(open_file(LOSSY)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        animation((11, 0, LOSSY)),  # beyond the canvas
+        animation((0, 11, LOSSY)),
+        animation((0, 0, pictures.photo_webp(41, 30))),  # another extent than the frame says
+        animation((0, 0, LOSSY[:12])),  # no picture
+        animation((0, 0, LOSSY[:-9])),
+        riff(extent(60, 50, webp.ANIMATION_FLAG), (b"ANMF", b"\0" * 15)),
+        riff(extent(60, 50, webp.ANIMATION_FLAG)),
+    ],
+)
+def test_broken_frames(data: bytes) -> None:
+    with pytest.raises(InvalidImage):
+        read_header(data)
+
+
+# --- quality ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [0, 4])
+@pytest.mark.parametrize("quality", [0, 10, 50, 75, 80, 90, 95, 100])
+def test_the_quality_is_told_from_the_quantiser(quality: int, method: int) -> None:
+    header = read_header(pillow(pictures.photo(200, 100), "WEBP", quality=quality, method=method))
+    # Better methods give the finest segment more than they were asked for.
+    assert header.webp_quality is not None
+    assert quality - 1 <= header.webp_quality <= (quality + 3 if method == 0 else 100)
+    assert read_header(LOSSLESS).webp_quality is None
+
+
+@pytest.mark.parametrize("quality", [None, 20, 95, 100])
+def test_the_originals_quality_is_the_floor(quality: int | None) -> None:
+    written = read_header(codec.encode(pictures.photo(200, 100), "WEBP", webp_quality=quality)).webp_quality
+    assert written is not None
+    assert written >= max(90, quality or 0)
+
+
+def test_the_floor_holds_between_the_two_lossy_formats() -> None:
+    pixels = pictures.photo(200, 100)
+    fine = JpegFacts(quality=98, subsampling="420", progressive=False)
+    as_webp = read_header(codec.encode(pixels, "WEBP", jpeg=fine)).webp_quality
+    as_jpeg = read_header(codec.encode(pixels, "JPEG", webp_quality=97)).jpeg
+    assert as_webp is not None
+    assert as_webp >= 97
+    assert as_jpeg == JpegFacts(quality=97, subsampling="444", progressive=False)
+
+
+def test_a_fine_photo_is_not_worn() -> None:
+    data = pillow(pictures.photo(200, 100), "WEBP", quality=100)
+    file = open_file(data)
+    pixels = codec.decode(file)
+    again = codec.decode(open_file(codec.encode(pixels, "WEBP", webp_quality=file.header.webp_quality)))
+    coarse = codec.decode(open_file(codec.encode(pixels, "WEBP")))
+    assert psnr(again, pixels) > 45
+    assert psnr(again, pixels) > psnr(coarse, pixels) + 1
+
+
+def test_a_frame_header_that_is_cut_off_has_a_quality_all_the_same() -> None:
+    assert 0 <= estimate_quality(b"") <= 100
+    for length in range(10, 40):
+        assert 0 <= estimate_quality(PICTURE[1][:length]) <= 100
+
+
+# --- when the encoder fails ------------------------------------------------------------------------------------------
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, failing: int, error: Exception) -> list[dict[str, object]]:
+    """Let the first attempts fail; return what was asked for."""
+    asked: list[dict[str, object]] = []
+    save = Image.Image.save
+
+    def attempt(self: Image.Image, file: object, image_format: str, **options: object) -> None:
+        asked.append(options)
+        if len(asked) <= failing:
+            raise error
+        save(self, file, image_format, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "save", attempt)
+    return asked
+
+
+@pytest.mark.parametrize("error", [ValueError("encoding error 6"), OSError("encoding error 1"), MemoryError()])
+@pytest.mark.parametrize("failing", range(4))
+def test_other_methods_are_tried(failing: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = refusing(monkeypatch, failing, error)
+    pixels = pictures.photo(40, 30)
+    data = codec.encode(pixels, "WEBP")
+    ways = [(each["method"], each["lossless"]) for each in asked]
+    assert ways == [(0, False), (2, False), (4, False), (0, True)][: failing + 1]
+    assert psnr(codec.decode(open_file(data)), pixels) > 35
+
+
+@pytest.mark.parametrize(("lossless", "ways"), [(False, 4), (True, 1)])
+def test_when_no_method_helps_another_format_is_advised(
+    lossless: bool, ways: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = refusing(monkeypatch, 9, ValueError("encoding error 6"))
+    with pytest.raises(ImageTooLarge) as caught:
+        codec.encode(pictures.photo(40, 30), "WEBP", lossless=lossless)
+    assert len(asked) == ways
+    assert caught.value.message == "The picture cannot be written as WEBP; another output format may hold it"
+    assert caught.value.details == {"width": 40, "height": 30, "format": "WEBP"}
+
+
+def test_a_jpeg_that_turbojpeg_cannot_write_is_written_by_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise ValueError("no memory")
+
+    monkeypatch.setattr(jpeg_pixels.simplejpeg, "encode_jpeg", fail)
+    for channels in (1, 3):
+        pixels = pictures.photo(40, 30, channels=channels)  # type: ignore[arg-type]
+        assert psnr(codec.decode(open_file(codec.encode(pixels, "JPEG"))), pixels) > 33
+    refusing(monkeypatch, 1, OSError("encoder error -2"))
+    with pytest.raises(ImageTooLarge):
+        codec.encode(pictures.photo(40, 30), "JPEG")

@@ -385,8 +385,12 @@ def test_sides_of_the_image(width: int, height: int) -> None:
 
 
 def test_images_that_are_none() -> None:
-    assert refused(UnsupportedImageFormat, image=b"GIF89a") == ("The image is not a PNG, JPEG or WebP", None)
-    assert refused(InvalidImage, image=PHOTO[:-2]) == ("The image is corrupt or incomplete", None)
+    assert refused(UnsupportedImageFormat, image=b"a letter") == ("The image is not a PNG, JPEG or WebP", None)
+    assert refused(UnsupportedImageFormat, image=b"GIF89a") == (
+        "The image is not a PNG, JPEG or WebP but a GIF",
+        {"format": "GIF"},
+    )
+    assert refused(InvalidImage, image=PHOTO[:60]) == ("The image is corrupt or incomplete", None)
     assert refused(UnsupportedImageFormat, image=pictures.animated_png(40, 30)) == (
         "Animated images are not supported",
         {"format": "PNG", "frames": 2, "max_allowed": 1},

@@ -7,14 +7,26 @@ import pytest
 
 from uncrop.errors import ProviderInvalidResponse
 from uncrop.imaging import codec
+from uncrop.imaging.colour.convert import between
+from uncrop.imaging.colour.profiles import (
+    SRGB_CURVE,
+    SRGB_PRIMARIES,
+    Curve,
+    Primaries,
+    grey_profile,
+    made,
+    rgb_profile,
+)
 from uncrop.imaging.compare import mean_difference
 from uncrop.imaging.header import open_file, read_header
-from uncrop.model import Sides, Task, UncropRequest, UploadFacts
+from uncrop.imaging.metadata.exif import ExifFacts, build_exif
+from uncrop.model import ImageHeader, Metadata, Sides, Task, UncropRequest, UploadFacts
 from uncrop.providers.clipdrop.facts import FACTS
 from uncrop.providers.picture import opaque_file, photo_part, read_picture, used_file
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png, rotated, truncated
 from uncrop.testing.workbench import make_task
 
+PHOTO = read_header(photo_png(60, 40))
 ROOMY = UploadFacts(formats=frozenset({"PNG", "JPEG"}), max_bytes=1_000_000)
 
 
@@ -84,9 +96,77 @@ def test_a_cropped_photo_that_outgrows_the_limit_goes_as_a_jpeg() -> None:
 )
 def test_what_is_no_such_picture_is_refused(data: bytes) -> None:
     with pytest.raises(ProviderInvalidResponse):
-        read_picture(data, 60, 40)
+        read_picture(data, 60, 40, PHOTO)
 
 
 def test_a_picture_of_the_shape_is_taken_at_any_size() -> None:
-    assert read_picture(photo_png(120, 80), 60, 40).shape == (80, 120, 3)
-    assert read_picture(photo_png(61, 40), 60, 40).shape == (40, 61, 3)
+    assert read_picture(photo_png(120, 80), 60, 40, PHOTO).shape == (80, 120, 3)
+    assert read_picture(photo_png(61, 40), 60, 40, PHOTO).shape == (40, 61, 3)
+
+
+# --- what an answer says about its colours, and its alpha -------------------------------------------------------------
+
+P3 = rgb_profile(Primaries(red=(0.68, 0.32), green=(0.265, 0.69), blue=(0.15, 0.06)), SRGB_CURVE)
+REDS = np.full((40, 60, 3), (200, 60, 40), np.uint8)
+
+
+def picture(pixels: np.ndarray, icc: bytes | None = None) -> bytes:
+    return codec.encode(pixels, "PNG", metadata=Metadata(icc=icc))
+
+
+def in_p3() -> ImageHeader:
+    return read_header(picture(REDS, P3))
+
+
+def test_an_answer_comes_in_the_photos_colours() -> None:
+    # The same red takes smaller numbers where there are stronger ones, and larger numbers the other way round.
+    assert (read_picture(picture(REDS), 60, 40, PHOTO) == REDS).all()
+    assert (read_picture(picture(REDS, P3), 60, 40, in_p3()) == REDS).all()
+    stronger = read_picture(picture(REDS, P3), 60, 40, PHOTO)
+    assert (stronger[0, 0].astype(int) - REDS[0, 0]).tolist() == pytest.approx([17, -18, -17], abs=2)
+    weaker = read_picture(picture(REDS, made(SRGB_PRIMARIES, SRGB_CURVE, 3)), 60, 40, in_p3())
+    assert weaker[0, 0, 0] < REDS[0, 0, 0]
+    back = between(weaker, P3, None)
+    assert back is not None
+    assert np.abs(back.astype(int) - REDS).max() <= 1
+
+
+def test_an_answer_that_tells_nothing_has_the_photos_numbers() -> None:
+    assert (read_picture(picture(REDS), 60, 40, in_p3()) == REDS).all()
+
+
+def test_a_profile_that_does_not_work_tells_nothing() -> None:
+    broken = b"\0\0\0\xc8" + b"\0" * 12 + b"RGB " + b"\0" * 16 + b"acsp" + b"\0" * 160
+    assert (read_picture(picture(REDS, broken), 60, 40, PHOTO) == REDS).all()
+
+
+def test_a_grey_answer_with_a_curve_of_its_own() -> None:
+    grey = np.full((40, 60, 1), 128, np.uint8)
+    linear = read_picture(picture(grey, grey_profile(Curve((1.0,)))), 60, 40, PHOTO)
+    assert (linear == 188).all()
+    assert (read_picture(picture(grey), 60, 40, PHOTO) == 128).all()
+
+
+def test_what_an_answer_leaves_transparent_is_filled_from_around_it() -> None:
+    pixels = np.dstack((REDS, np.full((40, 60), 255, np.uint8)))
+    pixels[10:20, 10:20] = (0, 255, 0, 0)
+    filled = read_picture(picture(pixels), 60, 40, PHOTO)
+    assert np.abs(filled.astype(int) - REDS).max() <= 1
+    pixels[10:20, 10:20, 3] = 102
+    mixed = read_picture(picture(pixels), 60, 40, PHOTO)
+    assert np.abs(mixed[15, 15].astype(int) - (120, 138, 24)).max() <= 1
+
+
+def test_an_answer_that_is_nowhere_opaque() -> None:
+    faint = np.dstack((REDS, np.full((40, 60), 9, np.uint8)))
+    assert (read_picture(picture(faint), 60, 40, PHOTO) == REDS).all()
+    with pytest.raises(ProviderInvalidResponse):
+        read_picture(picture(np.dstack((REDS, np.zeros((40, 60), np.uint8)))), 60, 40, PHOTO)
+
+
+def test_what_is_encoded_anew_keeps_its_profile() -> None:
+    lying = codec.encode(REDS, "JPEG", metadata=Metadata(icc=P3, exif=build_exif(ExifFacts(orientation=6))))
+    tight = UploadFacts(formats=ROOMY.formats, max_bytes=len(picture(REDS, P3)) - 1)
+    for image, limits in ((lying, ROOMY), (picture(REDS, P3), tight)):
+        data, _ = used_file(task(image, left=5), limits)
+        assert read_header(data).metadata.icc == P3

@@ -1,36 +1,46 @@
-"""JPEG: the structure of a file, strict decoding, and encoding; on libjpeg-turbo through simplejpeg.
+"""JPEG: the structure of a file.
 
-Marker syntax after ITU-T T.81, annex B; the Adobe marker after Adobe's Technical Note 5116; profiles after ICC.1, B.4.
+Marker syntax after ITU-T T.81, annex B; the Adobe marker after Adobe's Technical Note 5116.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging.jpeg.scans import check_complete
 from uncrop.imaging.jpeg.tables import estimate_quality
-from uncrop.imaging.limits import MAX_ICC_BYTES, MAX_SCANS, MAX_SEGMENTS
-from uncrop.imaging.metadata.exif import PREFIX as EXIF_PREFIX
+from uncrop.imaging.limits import MAX_SCANS, MAX_SEGMENTS
 from uncrop.model import JpegFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Literal
 
 SOI, EOI, SOS, DQT, DHT, DNL, DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDC, 0xDD
-APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
-# Baseline, extended and progressive Huffman coding are what all readers know; lossless, hierarchical and arithmetic
-# coding are told apart so that the caller learns why the file is refused.
+APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
+# Baseline, extended and progressive Huffman coding are what all readers know; the other codings are told apart so that
+# the caller learns why the file is refused (T.81, table B.1; the last one is of T.87).
 PROGRESSIVE = 0xC2
 KNOWN_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
-OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
-XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
-ICC_PREFIX = b"ICC_PROFILE\0"
-MAX_SEGMENT_PAYLOAD = 65_533
+OTHER_FRAMES = {
+    0xC3: "lossless",
+    0xC5: "hierarchical",
+    0xC6: "hierarchical progressive",
+    0xC7: "hierarchical lossless",
+    0xC9: "arithmetic-coded",
+    0xCA: "arithmetic-coded progressive",
+    0xCB: "arithmetic-coded lossless",
+    0xCD: "arithmetic-coded hierarchical",
+    0xCE: "arithmetic-coded hierarchical progressive",
+    0xCF: "arithmetic-coded hierarchical lossless",
+    0xF7: "JPEG-LS",
+}
+# What may follow a scan: tables, further scans, application data and comments. Anything else is not the picture's.
+_BEHIND_SCANS = frozenset({DHT, 0xCC, SOS, DQT, DNL, DRI, 0xFE, *range(0xE0, 0xF0)})
 # Of a scan with four components: their count, two bytes for each, and three about the coefficients.
 MAX_SCAN_HEADER = 12
 # A marker that begins a segment: an 0xFF that is followed by neither a stuffed zero, a fill byte, nor the markers
@@ -57,7 +67,11 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JpegLayout:
-    """The segments of the first image in a file, from behind its SOI to its EOI, exclusively."""
+    """The segments of the first image in a file, from behind its SOI to its EOI, exclusively.
+
+    ``ended`` is whether the EOI is there. Where it is not, the segments end with the scan that completes the picture,
+    as far as the scans' headers can tell; that its data are complete, too, only strict decoding proves.
+    """
 
     segments: tuple[Segment, ...]
     width: int
@@ -66,6 +80,8 @@ class JpegLayout:
     facts: JpegFacts
     adobe: bool
     scans: int
+    ended: bool
+    factors: tuple[tuple[int, int], ...]  # of each component: horizontal and vertical sampling
 
 
 def read_layout(data: bytes) -> JpegLayout:
@@ -74,57 +90,15 @@ def read_layout(data: bytes) -> JpegLayout:
     Raises
     ------
     InvalidImage
-        When the structure is broken, has no end marker, or has more than 100 scans.
+        When the structure is broken, ends before the last scan, or has more than 100 scans.
     UnsupportedImageFormat
-        When it is a JPEG of a kind that few readers know: lossless, arithmetic, 12 bit.
+        When it is a JPEG of a kind that few readers know, which the message names: lossless, arithmetic-coded, 12 bit.
     """
     try:
-        segments = _segments(data)
-        return _layout(data, segments)
+        segments, ended = _segments(data)
+        return _layout(data, segments, ended=ended)
     except (struct.error, IndexError) as error:
         raise InvalidImage(system_message="a JPEG segment is too short") from error
-
-
-def exif_of(data: bytes, layout: JpegLayout) -> bytes | None:
-    """Return the first EXIF block."""
-    return next(_payloads(data, layout, APP1, EXIF_PREFIX), None)
-
-
-def xmp_of(data: bytes, layout: JpegLayout) -> bytes | None:
-    """Return the XMP packet; extended XMP is not looked at."""
-    return next(_payloads(data, layout, APP1, XMP_PREFIX), None)
-
-
-def icc_of(data: bytes, layout: JpegLayout) -> bytes | None:
-    """Return the colour profile, put together from its numbered chunks, or ``None`` when one is missing."""
-    chunks: dict[int, bytes] = {}
-    total = 0
-    for payload in _payloads(data, layout, APP2, ICC_PREFIX):
-        if len(payload) < 2:
-            return None
-        total = payload[1]
-        chunks.setdefault(payload[0], payload[2:])
-    if not chunks or sorted(chunks) != list(range(1, total + 1)):
-        return None
-    profile = b"".join(chunks[number] for number in sorted(chunks))
-    return profile if len(profile) <= MAX_ICC_BYTES else None
-
-
-def with_metadata(jpeg: bytes, *, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> bytes:
-    """Insert metadata behind the JFIF segment of a JPEG that this package wrote."""
-    start = 2 + 2 + int.from_bytes(jpeg[4:6], "big") if jpeg[3] == APP0 else 2
-    parts = [jpeg[:start]]
-    if exif is not None and len(exif) <= MAX_SEGMENT_PAYLOAD - len(EXIF_PREFIX):
-        parts.append(segment(APP1, EXIF_PREFIX + exif))
-    if xmp is not None and len(xmp) <= MAX_SEGMENT_PAYLOAD - len(XMP_PREFIX):
-        parts.append(segment(APP1, XMP_PREFIX + xmp))
-    if icc is not None:
-        size = MAX_SEGMENT_PAYLOAD - len(ICC_PREFIX) - 2
-        pieces = [icc[at : at + size] for at in range(0, len(icc), size)]
-        parts += [
-            segment(APP2, ICC_PREFIX + bytes((number, len(pieces))) + piece) for number, piece in enumerate(pieces, 1)
-        ]
-    return b"".join((*parts, jpeg[start:]))
 
 
 def segment(marker: int, payload: bytes) -> bytes:
@@ -132,32 +106,26 @@ def segment(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 
-def _payloads(data: bytes, layout: JpegLayout, marker: int, prefix: bytes) -> Iterator[bytes]:
-    for segment in layout.segments:
-        if segment.marker == marker and data.startswith(prefix, segment.payload, segment.end):
-            yield data[segment.payload + len(prefix) : segment.end]
-
-
-def _segments(data: bytes) -> tuple[Segment, ...]:
+def _segments(data: bytes) -> tuple[tuple[Segment, ...], bool]:
+    """Walk to the end marker, or, behind a scan, to what is no segment; tell too whether the end marker was there."""
     segments: list[Segment] = []
     scans, at = 0, 2
     while True:
         # Bytes between two segments are skipped, as all decoders do.
         found = _MARKER.search(data, at)
-        if found is None:
-            raise InvalidImage(system_message="the JPEG ends before its end marker")
-        marker, start = data[found.start() + 1], found.start()
+        marker = data[found.start() + 1] if found else None
         if marker == EOI:
-            return tuple(segments)
-        (length,) = struct.unpack_from(">H", data, start + 2)
-        end = start + 2 + length
-        if length < 2 or end > len(data):
-            raise InvalidImage(system_message="a JPEG segment has an impossible length")
+            return tuple(segments), True
+        end = None if found is None or (scans and marker not in _BEHIND_SCANS) else _end(data, found.start())
+        if found is None or marker is None or end is None:
+            if scans:
+                return tuple(segments), False
+            raise InvalidImage(system_message="the JPEG ends, or a segment does, before its first scan")
         if marker == SOS:
             scans += 1
             following = _MARKER.search(data, end)
             end = following.start() if following else len(data)
-        segments.append(Segment(marker=marker, start=start, payload=start + 4, end=end))
+        segments.append(Segment(marker=marker, start=found.start(), payload=found.start() + 4, end=end))
         if scans > MAX_SCANS:
             raise InvalidImage(
                 f"The JPEG has more than {MAX_SCANS} scans", details={"max_allowed": MAX_SCANS, "unit": "scans"}
@@ -167,24 +135,28 @@ def _segments(data: bytes) -> tuple[Segment, ...]:
         at = end
 
 
-def _layout(data: bytes, segments: tuple[Segment, ...]) -> JpegLayout:
-    if any(segment.marker in OTHER_FRAMES for segment in segments):
-        raise UnsupportedImageFormat("Lossless, hierarchical and arithmetic JPEGs are not supported")
-    frames = [segment for segment in segments if segment.marker in KNOWN_FRAMES]
-    scans = sum(segment.marker == SOS for segment in segments)
-    if len(frames) != 1 or not scans:
-        raise InvalidImage(system_message="the JPEG must have one frame and at least one scan")
-    frame = frames[0]
+def _end(data: bytes, start: int) -> int | None:
+    """Return where the segment that begins at ``start`` ends; ``None`` when its length is impossible."""
+    if start + 4 > len(data):
+        return None
+    (length,) = struct.unpack_from(">H", data, start + 2)
+    end: int = start + 2 + length
+    return end if length >= 2 and end <= len(data) else None
+
+
+def _layout(data: bytes, segments: tuple[Segment, ...], *, ended: bool) -> JpegLayout:
+    frame = _frame(segments)
     precision, height, width, components = struct.unpack_from(">BHHB", data, frame.payload)
     if precision != 8:
-        raise UnsupportedImageFormat(f"JPEGs of {precision} bits are not supported", details={"bits": precision})
+        raise UnsupportedImageFormat(
+            f"JPEGs of {precision} bits are not supported", details={"format": "JPEG", "bits": precision}
+        )
     if components not in (1, 3, 4) or not width or not height or frame.end < frame.payload + 6 + 3 * components:
         raise InvalidImage(system_message="the JPEG's frame header is not valid")
-    check_complete(
-        [data[segment.payload : segment.payload + MAX_SCAN_HEADER] for segment in segments if segment.marker == SOS],
-        [data[frame.payload + 6 + 3 * index] for index in range(components)],
-        progressive=frame.marker == PROGRESSIVE,
-    )
+    progressive = frame.marker == PROGRESSIVE
+    ids = [data[frame.payload + 6 + 3 * index] for index in range(components)]
+    factors = _factors(data, frame, components)
+    segments = _complete(data, segments, ids, progressive=progressive, ended=ended)
     return JpegLayout(
         segments=segments,
         width=width,
@@ -192,27 +164,73 @@ def _layout(data: bytes, segments: tuple[Segment, ...]) -> JpegLayout:
         components=components,
         facts=JpegFacts(
             quality=estimate_quality(*_tables(data, segments, frame, components)),
-            subsampling=_subsampling(data, frame, components),
-            progressive=frame.marker == PROGRESSIVE,
+            subsampling=_subsampling(factors),
+            progressive=progressive,
         ),
         adobe=any(_is_adobe(data, segment) for segment in segments),
-        scans=scans,
+        scans=sum(segment.marker == SOS for segment in segments),
+        ended=ended,
+        factors=factors,
     )
+
+
+def _frame(segments: tuple[Segment, ...]) -> Segment:
+    """Return the one frame header, of a coding that is read here."""
+    for segment in segments:
+        kind = OTHER_FRAMES.get(segment.marker)
+        if kind is not None:
+            name = kind if kind.startswith("JPEG") else f"{kind} JPEG"
+            raise UnsupportedImageFormat(
+                f"The image is a file of the kind {name}, which is not supported",
+                details={"format": "JPEG", "kind": kind},
+            )
+    frames = [segment for segment in segments if segment.marker in KNOWN_FRAMES]
+    if len(frames) != 1 or all(segment.marker != SOS for segment in segments):
+        raise InvalidImage(system_message="the JPEG must have one frame and at least one scan")
+    return frames[0]
+
+
+def _complete(
+    data: bytes, segments: tuple[Segment, ...], ids: list[int], *, progressive: bool, ended: bool
+) -> tuple[Segment, ...]:
+    """Check that the scans carry the whole picture; without an end marker, return the segments until they do."""
+
+    def check(some: tuple[Segment, ...]) -> None:
+        scans = [data[part.payload : part.payload + MAX_SCAN_HEADER] for part in some if part.marker == SOS]
+        check_complete(scans, ids, progressive=progressive)
+
+    if not ended:
+        for number, segment in enumerate(segments, 1):
+            if segment.marker == SOS:
+                with suppress(InvalidImage):
+                    check(segments[:number])
+                    return segments[:number]
+    check(segments)
+    return segments
 
 
 def _is_adobe(data: bytes, segment: Segment) -> bool:
     return segment.marker == APP14 and data.startswith(b"Adobe", segment.payload, segment.end)
 
 
-def _subsampling(data: bytes, frame: Segment, components: int) -> Literal["444", "422", "420", "440", "411", "grey"]:
-    if components == 1:
-        return "grey"
-    bytes_of_factors = (data[frame.payload + 6 + 3 * index + 1] for index in range(components))
-    factors = [(both >> 4, both & 15) for both in bytes_of_factors]
+def _factors(data: bytes, frame: Segment, components: int) -> tuple[tuple[int, int], ...]:
+    """Return each component's sampling factors, horizontal and vertical."""
+    both = (data[frame.payload + 6 + 3 * index + 1] for index in range(components))
+    factors = tuple((byte >> 4, byte & 15) for byte in both)
     if not all(x and y for x, y in factors):
         raise InvalidImage(system_message="a JPEG sampling factor is zero")
+    return factors
+
+
+def _subsampling(
+    factors: tuple[tuple[int, int], ...],
+) -> Literal["444", "422", "420", "440", "411", "grey"]:
+    if len(factors) == 1:
+        return "grey"
+    if len(factors) == 4:
+        return "444"  # inks are no chroma, so that none of them tells how finely colours are to be written
     (luma_x, luma_y), *others = factors
-    chroma_x, chroma_y = max(x for x, _ in others[:2]), max(y for _, y in others[:2])
+    chroma_x, chroma_y = max(x for x, _ in others), max(y for _, y in others)
     # What has no name is written back in full, which is at least the original's.
     return _SUBSAMPLINGS.get((luma_x // chroma_x, luma_y // chroma_y), "444")
 

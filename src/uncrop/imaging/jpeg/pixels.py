@@ -7,12 +7,15 @@ a copy, and the copy is decoded as strictly.
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING
 
 import simplejpeg
+from PIL import Image
 
-from uncrop.errors import InvalidImage, InvalidRequest, UnsupportedImageFormat
+from uncrop.errors import InvalidImage
+from uncrop.imaging.jpeg import other_sampling
 from uncrop.imaging.jpeg.layout import APP0, APP2, APP14, SOS
 from uncrop.imaging.limits import MAX_PADDING
 
@@ -32,6 +35,7 @@ BENIGN = re.compile(
 # Padding before the end marker. The decoder comes by here when it has all it wanted, and nothing comes after, so this
 # first warning is the last. More bytes than this mean that it lost its place in the data before.
 PADDED = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+END = b"\xff\xd9"
 UNKNOWN_SUBSAMPLING = "Could not determine subsampling"
 # What is written when nothing is known about the original, and the least that is written at all: a second generation
 # at less would lose visibly.
@@ -58,25 +62,36 @@ def decode(data: bytes, header: ImageHeader, layout: JpegLayout) -> NDArray[np.u
     InvalidImage
         On every error and every warning of the decoder that touches the picture.
     UnsupportedImageFormat
-        For a chroma subsampling that libjpeg-turbo does not know, such as 4:1:0.
+        For sampling factors that libjpeg cannot decode, such as 3x1 beside 2x1.
     """
     colours = COLOURS[header.mode]
+    if not layout.ended:
+        # With an end marker behind the last scan, the decoder warns if it needs one bit more than there is.
+        data = data[: layout.segments[-1].end] + END
     try:
         return _strictly(data, colours)
     except ValueError as error:
+        if UNKNOWN_SUBSAMPLING in str(error):
+            return other_sampling.decode(data, layout)
         if not BENIGN.search(str(error)):
-            raise _refusal(error) from error
+            raise _refusal() from error
     try:
         return _strictly(mended(data, layout), colours)
     except ValueError as error:
-        raise _refusal(error) from error
+        raise _refusal() from error
 
 
-def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None) -> bytes:
-    """Encode grey or RGB, at least as finely as the original was."""
-    quality = max(MIN_QUALITY, facts.quality if facts else 0)
+def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None, *, least: int = 0) -> bytes | None:
+    """Encode grey or RGB at ``least`` this quality; ``None`` when neither encoder can.
+
+    ``facts`` are the original's, whose subsampling is kept.
+    """
+    quality = max(MIN_QUALITY, least)
     subsampling = facts.subsampling if facts and facts.subsampling != "grey" else "444"
-    return write(pixels, quality=quality, subsampling=subsampling)
+    try:
+        return write(pixels, quality=quality, subsampling=subsampling)
+    except (ValueError, MemoryError):
+        return _write_by_lines(pixels, quality)
 
 
 def write(pixels: NDArray[np.uint8], *, quality: int, subsampling: str) -> bytes:
@@ -84,6 +99,18 @@ def write(pixels: NDArray[np.uint8], *, quality: int, subsampling: str) -> bytes
     if pixels.shape[2] == 1:
         return simplejpeg.encode_jpeg(pixels, quality, "GRAY", "Gray")  # type: ignore[no-any-return]
     return simplejpeg.encode_jpeg(pixels, quality, "RGB", subsampling)  # type: ignore[no-any-return]
+
+
+def _write_by_lines(pixels: NDArray[np.uint8], quality: int) -> bytes | None:
+    """Encode without subsampling, some lines at a time, which takes less memory than TurboJPEG asks for at once."""
+    file = io.BytesIO()
+    try:
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(
+            file, "JPEG", quality=quality, subsampling=0
+        )
+    except (OSError, ValueError, MemoryError):
+        return None
+    return file.getvalue()
 
 
 def mended(data: bytes, layout: JpegLayout) -> bytes:
@@ -101,7 +128,7 @@ def mended(data: bytes, layout: JpegLayout) -> bytes:
             spectral = 4 + 1 + 2 * part[4]
             part[spectral : spectral + 3] = b"\x00\x3f\x00"
         parts.append(bytes(part))
-    return b"".join((*parts, b"\xff\xd9"))
+    return b"".join((*parts, END))
 
 
 def _strictly(data: bytes, colours: str) -> NDArray[np.uint8]:
@@ -115,7 +142,5 @@ def _strictly(data: bytes, colours: str) -> NDArray[np.uint8]:
     return simplejpeg.decode_jpeg(data, colours, strict=False)  # type: ignore[no-any-return]
 
 
-def _refusal(error: ValueError) -> InvalidRequest:
-    if UNKNOWN_SUBSAMPLING in str(error):
-        return UnsupportedImageFormat("The JPEG's chroma subsampling is not supported")
+def _refusal() -> InvalidImage:
     return InvalidImage(system_message="the JPEG's picture data is corrupt or incomplete")

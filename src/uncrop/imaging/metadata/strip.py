@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uncrop.imaging.jpeg import layout as jpeg
+from uncrop.imaging.jpeg.metadata import icc_of, with_metadata
+from uncrop.imaging.metadata.icc import sound_icc
 from uncrop.imaging.png import layout as png
 from uncrop.imaging.webp import layout as webp
+from uncrop.model import Metadata
 
 if TYPE_CHECKING:
     from uncrop.imaging.jpeg.layout import JpegLayout, Segment
@@ -23,14 +26,28 @@ JPEG_KEPT = {jpeg.SOS, jpeg.DQT, jpeg.DHT, jpeg.DRI, jpeg.DNL, jpeg.APP14, *jpeg
 JFIF_BYTES = 14
 ADOBE_BYTES = 12
 PNG_KEPT = {*png.CRITICAL, b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP", b"mDCV", b"cLLI"}
-WEBP_PICTURE = {b"VP8 ", b"VP8L", b"ALPH"}
+
+
+def can_strip(file: OpenedFile) -> bool:
+    """Tell whether the compressed data, copied as they lie, are the picture and nothing else.
+
+    They are not where a JPEG has no end, so that other data may follow, or where a WebP's canvas is larger than its
+    picture.
+    """
+    match file.layout:
+        case jpeg.JpegLayout() as layout:
+            return layout.ended
+        case webp.WebpLayout() as layout:
+            return layout.fills
+        case _:
+            return True
 
 
 def strip(file: OpenedFile) -> bytes:
     """Return the same picture, bit for bit, with nothing else in the file."""
     match file.layout:
         case jpeg.JpegLayout() as layout:
-            return _jpeg(file.data, layout)
+            return _jpeg(file, layout)
         case png.PngLayout() as layout:
             return _png(file.data, layout)
         case webp.WebpLayout() as layout:
@@ -39,11 +56,11 @@ def strip(file: OpenedFile) -> bytes:
             raise TypeError(f"no layout of a file: {type(other).__name__}")
 
 
-def _jpeg(data: bytes, layout: JpegLayout) -> bytes:
-    parts = [part for segment in layout.segments for part in _jpeg_parts(data, segment)]
-    return jpeg.with_metadata(
-        b"".join((b"\xff\xd8", *parts, b"\xff\xd9")), icc=jpeg.icc_of(data, layout), exif=None, xmp=None
-    )
+def _jpeg(file: OpenedFile, layout: JpegLayout) -> bytes:
+    parts = [part for segment in layout.segments for part in _jpeg_parts(file.data, segment)]
+    # The file's own, for CMYK too, or what stands for a colour space that EXIF alone told.
+    icc = sound_icc(icc_of(file.data, layout), 1, 3, 4) or file.header.metadata.icc
+    return with_metadata(b"".join((b"\xff\xd8", *parts, b"\xff\xd9")), Metadata(icc=icc))
 
 
 def _jpeg_parts(data: bytes, segment: Segment) -> list[bytes]:
@@ -59,15 +76,18 @@ def _jpeg_parts(data: bytes, segment: Segment) -> list[bytes]:
 
 def _png(data: bytes, layout: PngLayout) -> bytes:
     # Length and name stand in the 8 bytes before a payload, the checksum in the 4 behind it.
-    kept = [data[chunk.start - 8 : chunk.end + 4] for chunk in layout.chunks if chunk.name in PNG_KEPT]
+    # Behind the picture data nothing counts but the end, and some readers heed it all the same.
+    first = next(number for number, chunk in enumerate(layout.chunks) if chunk.name == b"IDAT")
+    chunks = [chunk for number, chunk in enumerate(layout.chunks) if number < first or chunk.name in png.CRITICAL]
+    kept = [data[chunk.start - 8 : chunk.end + 4] for chunk in chunks if chunk.name in PNG_KEPT]
     return b"".join((png.SIGNATURE, *kept))
 
 
 def _webp(data: bytes, layout: WebpLayout) -> bytes:
     return webp.build(
-        [(name, data[start:end]) for name, start, end in layout.chunks if name in WEBP_PICTURE],
+        [(name, data[start:end]) for name, start, end in layout.chunks if name in webp.FRAME_CHUNKS],
         width=layout.width,
         height=layout.height,
         alpha=layout.alpha,
-        icc=layout.payload(data, b"ICCP"),
+        icc=sound_icc(layout.payload(data, b"ICCP"), 3),
     )

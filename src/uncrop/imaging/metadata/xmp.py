@@ -20,6 +20,8 @@ from uncrop.imaging.limits import MAX_TEXT_BYTES, MAX_XMP_BYTES
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from uncrop.imaging.metadata.iptc import IptcFacts
+
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 NAMESPACES = {
@@ -32,6 +34,7 @@ KEPT = (
     ("dc:creator", "Seq"),
     ("dc:rights", "Alt"),
     ("photoshop:Credit", ""),
+    ("photoshop:Source", ""),
     ("xmpRights:Marked", ""),
     ("xmpRights:Owner", "Bag"),
     ("xmpRights:UsageTerms", "Alt"),
@@ -52,15 +55,31 @@ class _Item:
 
 def kept_xmp(packet: bytes | None) -> bytes | None:
     """Return a packet with the kept properties alone, or ``None`` when there are none or the packet is doubtful."""
+    found = _read(packet)
+    return _packet(found) if found else None
+
+
+def with_iptc(packet: bytes | None, facts: IptcFacts) -> bytes | None:
+    """Return a packet that was kept with what IPTC's older form tells beside it; the packet's own properties win."""
+    told = {
+        "dc:creator": facts.creators,
+        "dc:rights": facts.copyright,
+        "photoshop:Credit": facts.credit,
+        "photoshop:Source": facts.source,
+    }
+    added = {name: [_Item(text, "x-default") for text in texts] for name, texts in told.items() if texts}
+    return _packet({**added, **_read(packet)}) if added else packet
+
+
+def _read(packet: bytes | None) -> dict[str, list[_Item]]:
     if packet is None or len(packet) > MAX_XMP_BYTES:
-        return None
+        return {}
     try:
         root = fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
-        return None
+        return {}
     descriptions = list(islice(root.iter(f"{{{RDF}}}Description"), MAX_DESCRIPTIONS))
-    found = {name: items for name, container in KEPT if (items := _find(descriptions, name, container))}
-    return _packet(found) if found else None
+    return {name: items for name, container in KEPT if (items := _find(descriptions, name, container))}
 
 
 def _find(descriptions: list[Element], name: str, container: str) -> list[_Item]:

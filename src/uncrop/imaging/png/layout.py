@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from isal import isal_zlib
 
-from uncrop.errors import InvalidImage
+from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging.limits import MAX_EXIF_BYTES, MAX_ICC_BYTES, MAX_SEGMENTS, MAX_XMP_BYTES
 from uncrop.imaging.png.inflate import inflate
 
@@ -19,6 +19,8 @@ GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
 SAMPLES = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+# Of Apple's own variant, whose picture data no PNG decoder reads: bare deflate, blue first, alpha multiplied in.
+APPLE = b"CgBI"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 
 
@@ -41,12 +43,21 @@ class PngLayout:
     depth: int
     colour: int
     interlaced: bool
-    transparent: bool  # has a tRNS chunk
+    transparent: bool  # has a tRNS chunk where one counts
     frames: int
 
     def payload(self, data: bytes, name: bytes) -> bytes | None:
         """Return the payload of the first chunk of that name."""
         return next((data[chunk.start : chunk.end] for chunk in self.chunks if chunk.name == name), None)
+
+    def leading(self, data: bytes, name: bytes) -> bytes | None:
+        """Return the payload of the first chunk of that name before the picture data; behind it, few of them count."""
+        for chunk in self.chunks:
+            if chunk.name == b"IDAT":
+                return None
+            if chunk.name == name:
+                return data[chunk.start : chunk.end]
+        raise AssertionError("a layout has picture data")
 
 
 def read_layout(data: bytes) -> PngLayout:
@@ -56,6 +67,8 @@ def read_layout(data: bytes) -> PngLayout:
     ------
     InvalidImage
         When anything in the structure is broken or missing.
+    UnsupportedImageFormat
+        When it is Apple's variant.
     """
     try:
         chunks = _chunks(data)
@@ -72,7 +85,7 @@ def exif_of(data: bytes, layout: PngLayout) -> bytes | None:
 
 def icc_of(data: bytes, layout: PngLayout) -> bytes | None:
     """Return the inflated colour profile, or ``None`` when it is absent, broken or too large."""
-    payload = layout.payload(data, b"iCCP") or b""
+    payload = layout.leading(data, b"iCCP") or b""
     _, found, rest = payload.partition(b"\0")
     return inflate(rest[1:], MAX_ICC_BYTES) if found and rest[:1] == b"\0" else None
 
@@ -105,6 +118,11 @@ def _chunks(data: bytes) -> tuple[Chunk, ...]:
         (checksum,) = struct.unpack_from(">I", data, end)
         if isal_zlib.crc32(view[at + 4 : end]) != checksum:
             raise InvalidImage(system_message="a PNG checksum is wrong")
+        if name == APPLE:
+            raise UnsupportedImageFormat(
+                "The image is a PNG of Apple's own variant (CgBI), which is not supported",
+                details={"format": "PNG", "kind": "CgBI"},
+            )
         if not name.isalpha() or (name[:1].isupper() and name not in CRITICAL):
             raise InvalidImage(system_message="the PNG has an unknown critical chunk")
         chunks.append(Chunk(name=name, start=at + 8, end=end))
@@ -124,7 +142,8 @@ def _layout(data: bytes, chunks: tuple[Chunk, ...]) -> PngLayout:
         raise InvalidImage(system_message="the PNG has an impossible extent")
     if depth not in DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
         raise InvalidImage(system_message="the PNG's header has an unknown value")
-    _check_order([chunk.name for chunk in chunks], colour)
+    names = [chunk.name for chunk in chunks]
+    _check_order(names, colour)
     layout = PngLayout(
         chunks=chunks,
         width=width,
@@ -132,21 +151,32 @@ def _layout(data: bytes, chunks: tuple[Chunk, ...]) -> PngLayout:
         depth=depth,
         colour=colour,
         interlaced=bool(interlace),
-        transparent=colour in (GREY, RGB, PALETTE) and any(chunk.name == b"tRNS" for chunk in chunks),
+        transparent=_is_transparent(names, colour),
         frames=_frames(data, chunks),
     )
     _check_colours(layout, data)
     return layout
 
 
+def _is_transparent(names: list[bytes], colour: int) -> bool:
+    """Tell whether a tRNS chunk counts: before the picture data, behind a palette, and not beside alpha."""
+    before = names[: names.index(b"IDAT")]
+    if colour == PALETTE:
+        before = before[before.index(b"PLTE") :]
+    return colour in (GREY, RGB, PALETTE) and b"tRNS" in before
+
+
 def _frames(data: bytes, chunks: tuple[Chunk, ...]) -> int:
-    control = next((chunk for chunk in chunks if chunk.name == b"acTL"), None)
-    if control is None:
+    """Count the pictures of an animation; a control that is no animation's, behind the picture, does not count."""
+    names = [chunk.name for chunk in chunks]
+    if b"acTL" not in names[: names.index(b"IDAT")]:
         return 1
+    control = chunks[names.index(b"acTL")]
     if control.end - control.start != 8:
         raise InvalidImage(system_message="the PNG's animation control has an impossible length")
     (frames,) = struct.unpack_from(">I", data, control.start)
-    return int(frames)
+    # Of more frames than there are, only those that are there can be shown.
+    return max(1, min(int(frames), names.count(b"fcTL")))
 
 
 def _check_order(names: list[bytes], colour: int) -> None:
@@ -163,7 +193,7 @@ def _check_colours(layout: PngLayout, data: bytes) -> None:
     palette = layout.payload(data, b"PLTE")
     if palette is not None and (not palette or len(palette) % 3 or len(palette) > 768):
         raise InvalidImage(system_message="the PNG's palette has an impossible length")
-    transparency = layout.payload(data, b"tRNS") or b""
+    transparency = layout.leading(data, b"tRNS") or b""
     expected = {GREY: 2, RGB: 6}.get(layout.colour)
     if layout.transparent and expected is not None and len(transparency) != expected:
         raise InvalidImage(system_message="the PNG's transparency has an impossible length")

@@ -49,7 +49,7 @@ def read_pixels(data: bytes, layout: PngLayout) -> Pixels:
     if not layout.transparent:
         return pixels
     # The key is in the file's own depth, so it is compared before scaling; only as many of its bits count.
-    key = np.frombuffer(layout.payload(data, b"tRNS") or b"", ">u2") & ((1 << layout.depth) - 1)
+    key = np.frombuffer(layout.leading(data, b"tRNS") or b"", ">u2") & ((1 << layout.depth) - 1)
     opaque = (samples != key.astype(samples.dtype)).any(axis=-1, keepdims=True)
     alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
     return np.concatenate((pixels, alpha), axis=-1)
@@ -179,7 +179,7 @@ def _look_up(data: bytes, layout: PngLayout, indices: NDArray[np.uint8] | NDArra
     table = np.zeros((256, 4 if layout.transparent else 3), np.uint8)
     table[: len(colours) // 3, :3] = np.frombuffer(colours, np.uint8).reshape(-1, 3)
     if layout.transparent:
-        alphas = np.frombuffer((layout.payload(data, b"tRNS") or b"")[:256], np.uint8)
+        alphas = np.frombuffer((layout.leading(data, b"tRNS") or b"")[:256], np.uint8)
         table[:, 3] = 255
         table[: len(alphas), 3] = alphas
     return table[indices]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from isal import isal_zlib
 
+from uncrop.imaging.metadata.density import write_phys
 from uncrop.imaging.metadata.kept import NO_METADATA
 from uncrop.imaging.png.layout import GREY, GREY_ALPHA, RGB, RGBA, SIGNATURE, XMP_KEYWORD, chunk
 
@@ -34,7 +35,7 @@ def write(pixels: Pixels, metadata: Metadata = NO_METADATA, *, level: Literal[0,
     pixels
         Grey, grey + alpha, RGB or RGBA.
     metadata
-        Written as it is into iCCP, eXIf and iTXt chunks.
+        Written as it is into iCCP or other chunks about colours, pHYs, eXIf and iTXt.
     level
         igzip's, 0 (quickest) to 3 (smallest).
     """
@@ -56,9 +57,13 @@ def write(pixels: Pixels, metadata: Metadata = NO_METADATA, *, level: Literal[0,
 
 
 def _metadata_chunks(metadata: Metadata) -> list[bytes]:
-    chunks = []
-    if metadata.icc:
-        chunks.append(chunk(b"iCCP", b"ICC profile\0\0" + isal_zlib.compress(metadata.icc)))
+    colour = metadata.png_colour or (((b"iCCP", metadata.icc),) if metadata.icc else ())
+    chunks = [
+        chunk(name, b"ICC profile\0\0" + isal_zlib.compress(payload) if name == b"iCCP" else payload)
+        for name, payload in colour
+    ]
+    if metadata.density is not None:
+        chunks.append(chunk(b"pHYs", write_phys(metadata.density)))
     if metadata.exif:
         chunks.append(chunk(b"eXIf", metadata.exif))
     if metadata.xmp:

@@ -22,7 +22,7 @@ from uncrop.providers.picture import opaque_file, read_picture
 from uncrop.providers.refusal import refuse_poll
 
 if TYPE_CHECKING:
-    from uncrop.model import Frame, ProviderFacts, Task
+    from uncrop.model import Frame, ImageHeader, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import Answer, Conversation, Step
     from uncrop.providers.jobs import Submitted
@@ -64,7 +64,7 @@ class Bfl(Provider):
             request_id=submitted.request_id,
             credits_consumed=next((cost for cost in costs if cost is not None), None),
         )
-        return self.read(file, frame, facts)
+        return self.read(file, frame, facts, task.job.header)
 
     def submit(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /v1/flux-tools/outpainting-v1``. Fields that it does not know are refused there."""
@@ -105,9 +105,9 @@ class Bfl(Provider):
                 raise unusable("tells a status that is not known")
             fraction, step = _progress(body), "waiting for Black Forest Labs"
 
-    def read(self, file: bytes, frame: Frame, facts: PictureFacts) -> Fill:
+    def read(self, file: bytes, frame: Frame, facts: PictureFacts, photo: ImageHeader) -> Fill:
         """Decode the picture, look whether anything was made, and cut it to the canvas."""
-        pixels = read_picture(file, frame.width, frame.height)
+        pixels = read_picture(file, frame.width, frame.height, photo)
         if is_padded(pixels, frame):
             raise ProviderInvalidResponse(system_message="The provider's picture is flat padding beside the photo")
         return Fill(pixels=cut_canvas(pixels, frame), facts=facts)

@@ -49,7 +49,7 @@ class Bria(Provider):
         submitted = read_submitted(answer, name="request_id", address="status_url")
         done = yield from self._await_end(submitted)
         file = yield from fetch_file(read_text(done, "result", "image_url", missing="names no picture"))
-        pixels = read_picture(file, frame.width, frame.height)
+        pixels = read_picture(file, frame.width, frame.height, task.job.header)
         return Fill(pixels=pixels, facts=PictureFacts(provider=self.facts.name, request_id=submitted.request_id))
 
     def submit(self, task: Task, frame: Frame) -> Call:

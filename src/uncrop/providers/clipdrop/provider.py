@@ -65,4 +65,5 @@ class Clipdrop(Provider):
             credits_consumed=read_credits(answer.headers.get("x-credits-consumed")),
             credits_remaining=read_credits(answer.headers.get("x-remaining-credits")),
         )
-        return Fill(pixels=read_picture(answer.body, placement.width, placement.height), facts=facts)
+        pixels = read_picture(answer.body, placement.width, placement.height, task.job.header)
+        return Fill(pixels=pixels, facts=facts)

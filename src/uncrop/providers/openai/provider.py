@@ -23,7 +23,7 @@ from uncrop.providers.refusal import refuse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from uncrop.model import Frame, Job, ProviderFacts, Task
+    from uncrop.model import Frame, ImageHeader, Job, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import Answer, Conversation
 
@@ -57,7 +57,7 @@ class OpenAI(Provider):
         if answer.status != HTTPStatus.OK:
             error, code = meaning_of(answer)
             raise refuse(answer, error=error, code=code)
-        return self.read(answer, frame)
+        return self.read(answer, frame, task.job.header)
 
     def frame(self, job: Job) -> Frame:
         """Return the frame that the model is asked for."""
@@ -83,12 +83,12 @@ class OpenAI(Provider):
             body=(photo, mask, *(Part(name=name, value=value) for name, value in fields.items())),
         )
 
-    def read(self, answer: Answer, frame: Frame) -> Fill:
-        """Decode the first picture and cut it to the canvas."""
+    def read(self, answer: Answer, frame: Frame, photo: ImageHeader) -> Fill:
+        """Decode the first picture, in the photo's colours, and cut it to the canvas."""
         body = read_object(answer.body)
         if body is None:
             raise unusable("is not a JSON object")
-        pixels = read_picture(_first_picture(body), frame.width, frame.height)
+        pixels = read_picture(_first_picture(body), frame.width, frame.height, photo)
         facts = PictureFacts(
             provider=self.facts.name,
             request_id=request_id(answer.headers),

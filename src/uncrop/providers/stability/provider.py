@@ -92,4 +92,5 @@ class Stability(Provider):
             raise unusable("does not say that the picture is whole")
         placement = task.job.placement
         facts = PictureFacts(provider=self.facts.name, request_id=request_id(answer.headers))
-        return Fill(pixels=read_picture(answer.body, placement.width, placement.height), facts=facts)
+        pixels = read_picture(answer.body, placement.width, placement.height, task.job.header)
+        return Fill(pixels=pixels, facts=facts)
