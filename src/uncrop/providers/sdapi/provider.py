@@ -30,7 +30,7 @@ from uncrop.providers.sdapi.facts import CELL, FILLS, LEAST_PIXELS, MOST_PIXELS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from uncrop.model import Placement, ProviderFacts, Task
+    from uncrop.model import ImageHeader, Placement, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import CallKind, Conversation
 
@@ -78,7 +78,7 @@ class StableDiffusion(Provider):
         answer = yield from ask(self.submit(task, frame, task_id))
         if answer.status != HTTPStatus.OK:
             raise refuse_call(answer)
-        return self.read(answer, frame, task_id)
+        return self.read(answer, frame, task_id, task.job.header)
 
     def frame(self, placement: Placement) -> Frame:
         """Return the picture to ask for: the canvas at its own scale, on whole cells, or else scaled to the limits."""
@@ -98,7 +98,7 @@ class StableDiffusion(Provider):
             ),
         )
 
-    def read(self, answer: Answer, frame: Frame, task_id: str) -> Fill:
+    def read(self, answer: Answer, frame: Frame, task_id: str, photo: ImageHeader) -> Fill:
         """Decode the first picture and cut it to the canvas; others, such as the mask's, may follow it."""
         body = read_object(answer.body)
         if body is None:
@@ -110,7 +110,7 @@ class StableDiffusion(Provider):
         data = decode_base64(first.partition(",")[2] if first.startswith("data:") else first)
         if data is None:
             raise unusable("holds a picture that is not base64")
-        pixels = read_picture(data, frame.width, frame.height)
+        pixels = read_picture(data, frame.width, frame.height, photo)
         facts = PictureFacts(
             provider=self.facts.name, request_id=task_id, model=self.settings.text("checkpoint") or None
         )
