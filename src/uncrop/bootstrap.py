@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from uncrop.model import Progress, UncropRequest, UncropResult
     from uncrop.service.provider_list import ProviderEntry
+    from uncrop.service.quote import Quote
     from uncrop.service.service import Service
     from uncrop.settings import Settings
     from uncrop.store.database import Store
@@ -118,9 +119,34 @@ def list_providers(settings: Settings) -> list[ProviderEntry]:
     """Return what can be told about the providers, without opening anything."""
     from uncrop.service.provider_list import entries_of
 
+    return entries_of(_closed_registry(settings))
+
+
+def quote_once(request: UncropRequest, settings: Settings) -> tuple[Quote, ...]:
+    """Return what a picture would take, of the named provider or of all, without opening anything.
+
+    Raises
+    ------
+    InvalidRequest
+        Nobody could make what is asked.
+    """
+    from uncrop.service.durations import Durations
+    from uncrop.service.quote import QuoteRequest, makers_for, quote
+
+    makers = makers_for(request.provider, _closed_registry(settings))
+    return quote(
+        QuoteRequest(request=request),
+        makers,
+        durations=Durations(),
+        max_output_pixels=settings.max_output_pixels,
+    )
+
+
+def _closed_registry(settings: Settings) -> Registry:
+    """Return the makers of a program that asks about them and calls none."""
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     context = MakerContext(send=Sender(), engine=runner, timeout_s=settings.provider_timeout_s)
-    return entries_of(Registry(settings.rows, settings.providers, context))
+    return Registry(settings.rows, settings.providers, context)
 
 
 def open_store_from(

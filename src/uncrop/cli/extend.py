@@ -13,11 +13,12 @@ import typer
 
 from uncrop.cli import files
 from uncrop.cli.compiling import compile_once
+from uncrop.cli.dry_run import show_quotes
 from uncrop.cli.exits import explained, stop
 from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
-    from uncrop.model import UncropResult
+    from uncrop.model import UncropRequest, UncropResult
     from uncrop.settings import Settings
 
 _CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,6}))?")
@@ -25,7 +26,9 @@ _CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,
 
 def extend(
     photo: Annotated[Path, typer.Argument(help="The photo: JPEG, PNG or WebP.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; the name's ending sets the format.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; the name's ending sets the format.")
+    ] = None,
     left: Annotated[int, typer.Option(help="Pixels to add on the left; negative crops.")] = 0,
     right: Annotated[int, typer.Option(help="Pixels to add on the right.")] = 0,
     up: Annotated[int, typer.Option(help="Pixels to add above.")] = 0,
@@ -46,37 +49,52 @@ def extend(
     confidence_map: Annotated[
         Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make nothing; tell what it would take. --provider all: of everyone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Extend one photo beyond its borders."""
-    from uncrop import settings
-    from uncrop.bootstrap import extend_once
     from uncrop.model import Sides, UncropRequest
 
-    data = files.read_file(photo)
-    answer_format = files.format_of(output)
+    request = UncropRequest(
+        provider=provider,
+        image=files.read_file(photo),
+        sides=Sides(left=left, right=right, up=up, down=down),
+        seed=seed,
+        quality=quality,
+        mask=None if mask is None else files.read_file(mask),
+        prompt=prompt,
+        size=size,
+        confidence_map=confidence_map is not None,
+        aspect_ratio=aspect,
+        zoom_out=zoom_out,
+        anchor=anchor,
+        output_size=output_size,
+        **_canvas(canvas),
+        answer_format=None if output is None else files.format_of(output),
+    )
+    if dry_run:
+        show_quotes(request, as_json=as_json)
+        return
+    if as_json:
+        stop("--json goes with --dry-run")
+    if output is None:
+        stop("--output is missing: the file to write")
+    _extend(request, output, confidence_map)
+
+
+def _extend(request: UncropRequest, output: Path, confidence_map: Path | None) -> None:
+    """Make the picture, write it, and say how it went."""
+    from uncrop import settings
+    from uncrop.bootstrap import extend_once
+
     write = files.prepare_output(output)
     write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
     started = time.perf_counter()
     with explained():
-        request = UncropRequest(
-            provider=provider,
-            image=data,
-            sides=Sides(left=left, right=right, up=up, down=down),
-            seed=seed,
-            quality=quality,
-            mask=None if mask is None else files.read_file(mask),
-            prompt=prompt,
-            size=size,
-            confidence_map=confidence_map is not None,
-            aspect_ratio=aspect,
-            zoom_out=zoom_out,
-            anchor=anchor,
-            output_size=output_size,
-            **_canvas(canvas),
-            answer_format=answer_format,
-        )
         configured = settings.load()
-        _compile_for(provider, configured)
+        _compile_for(request.provider, configured)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
     for put, content in ((write, result.image), (write_map, result.confidence_map)):

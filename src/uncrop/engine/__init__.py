@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from uncrop.engine.runtime.cache import is_compiled, mark_compiled, use_cache
-from uncrop.engine.runtime.memory import peak_bytes, picture_bytes
+from uncrop.engine.runtime.memory import PROCESS_BYTES, peak_bytes, picture_bytes
 from uncrop.engine.runtime.progress import ProgressMonitor
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from uncrop.model import Pixels, Quality, Sides
 
-__all__ = ["Extension", "extend", "is_compiled", "peak_bytes", "picture_bytes", "use_cache", "warm_up"]
+__all__ = ["PROCESS_BYTES", "Extension", "extend", "is_compiled", "peak_bytes", "picture_bytes", "use_cache", "warm_up"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

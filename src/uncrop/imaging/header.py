@@ -62,7 +62,7 @@ def sniff(data: bytes) -> ImageFormat | None:
 
 def _jpeg(data: bytes) -> OpenedFile:
     layout = jpeg.read_layout(data)
-    _check_size("JPEG", layout.width, layout.height)
+    check_size("JPEG", layout.width, layout.height)
     exif = read_exif(jpeg.exif_of(data, layout))
     channels: Literal[1, 3] = 1 if layout.components == 1 else 3
     width, height = _upright(layout.width, layout.height, exif)
@@ -85,7 +85,7 @@ def _jpeg(data: bytes) -> OpenedFile:
 def _png(data: bytes) -> OpenedFile:
     layout = png.read_layout(data)
     _check_still("PNG", layout.frames, animated=layout.frames > 1)
-    _check_size("PNG", layout.width, layout.height)
+    check_size("PNG", layout.width, layout.height)
     exif = read_exif(png.exif_of(data, layout))
     colours: Literal[1, 3] = 1 if layout.colour in (png.GREY, png.GREY_ALPHA) else 3
     alpha = layout.transparent or layout.colour in (png.GREY_ALPHA, png.RGBA)
@@ -109,7 +109,7 @@ def _png(data: bytes) -> OpenedFile:
 def _webp(data: bytes) -> OpenedFile:
     layout = webp.read_layout(data)
     _check_still("WEBP", layout.frames, animated=layout.animated)
-    _check_size("WEBP", layout.width, layout.height)
+    check_size("WEBP", layout.width, layout.height)
     exif = read_exif(layout.payload(data, b"EXIF"))
     width, height = _upright(layout.width, layout.height, exif)
     header = ImageHeader(
@@ -140,7 +140,13 @@ def _check_still(image_format: ImageFormat, frames: int, *, animated: bool) -> N
         )
 
 
-def _check_size(image_format: ImageFormat, width: int, height: int) -> None:
+def check_size(image_format: ImageFormat, width: int, height: int) -> None:
+    """Refuse a picture with more pixels, or longer sides, than are opened.
+
+    Raises
+    ------
+    ImageTooLarge
+    """
     if width * height > MAX_PIXELS[image_format]:
         raise ImageTooLarge(
             "The image has too many pixels",

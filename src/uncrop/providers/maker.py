@@ -85,6 +85,11 @@ class Maker:
         """Raise ``ProviderNotConfigured`` when a setting is missing without which no call can be made."""
         self._provider.check_configured()
 
+    def check_well(self) -> None:
+        """Raise ``ProviderUnavailable`` while the provider is given a pause, so that no call would be let through."""
+        if self.breaker is not None:
+            self.breaker.check()
+
     async def fill(
         self,
         task: Task,

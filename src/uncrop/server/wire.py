@@ -7,7 +7,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from uncrop.errors import InvalidFieldValue, ValidationError
 from uncrop.model import Sides, UncropRequest
 from uncrop.server.fields import (
     CANVAS,
+    EXTENT,
     FIELDS,
     FILES,
     FORMATS,
@@ -28,7 +29,7 @@ from uncrop.server.fields import (
 from uncrop.server.sending import PiecewiseResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from starlette.datastructures import Headers
@@ -87,24 +88,50 @@ def to_request(form: Iterable[FormItem]) -> UncropRequest:
         ``details.fields`` names everything at once that is missing, doubled, no whole number, neither true nor
         false, or of the wrong kind, and says which.
     """
-    known = [(name, value) for name, value in form if name in FIELDS]
-    problems = dict(_problems(known))
+    return make_request(read_fields(form, known=FIELDS, required=REQUIRED))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fields:
+    """The fields that were sent, by their kind and name; empty ones are left out."""
+
+    texts: Mapping[str, str]
+    numbers: Mapping[str, int]
+    files: Mapping[str, bytes]
+
+
+def read_fields(form: Iterable[FormItem], *, known: Iterable[str], required: Sequence[str]) -> Fields:
+    """Read the ``known`` fields of a form.
+
+    Raises
+    ------
+    ValidationError
+        As ``to_request``; the fields are named in the order of ``known``.
+    """
+    known = list(known)
+    sent = [(name, value) for name, value in form if name in known]
+    problems = dict(_problems(sent, required))
     if problems:
-        named = {name: problems[name] for name in FIELDS if name in problems}
+        named = {name: problems[name] for name in known if name in problems}
         raise ValidationError(
             "; ".join(f"{name} {problem}" for name, problem in named.items()), details={"fields": named}
         )
-    texts = {name: value for name, value in known if isinstance(value, str) and value}
-    files = {name: value for name, value in known if isinstance(value, bytes)}
-    return _request(texts, files)
+    texts = {name: value for name, value in sent if isinstance(value, str) and value}
+    numbers = (*NUMBERS, *EXTENT)
+    return Fields(
+        texts=texts,
+        numbers={name: _whole_number(digits) for name in numbers if (digits := texts.get(name, "").strip())},
+        files={name: value for name, value in sent if isinstance(value, bytes)},
+    )
 
 
-def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequest:
-    numbers = {name: _whole_number(digits) for name in NUMBERS if (digits := texts.get(name, "").strip())}
+def make_request(fields: Fields) -> UncropRequest:
+    """Return the request that the fields make; the image is empty where none was sent."""
+    texts, numbers, files = fields.texts, fields.numbers, fields.files
     return UncropRequest(
         provider=texts["provider"],
         organization_id=texts["organization_id"],
-        image=files["image_file"],
+        image=files.get("image_file", b""),
         mask=files.get("mask_file"),
         sides=Sides(**{side: numbers.get(name, 0) for side, name in SIDES.items()}),
         seed=numbers.get("seed"),
@@ -129,21 +156,21 @@ def _format(name: str | None) -> ImageFormat | None:
     return None if name is None else FORMATS[name]
 
 
-def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
-    counts = Counter(name for name, _ in known)
-    for name, value in known:
+def _problems(sent: list[FormItem], required: Sequence[str]) -> Iterator[tuple[str, str]]:
+    counts = Counter(name for name, _ in sent)
+    for name, value in sent:
         if isinstance(value, bytes) and name not in FILES:
             yield name, IS_NO_TEXT
         elif isinstance(value, str) and name in FILES and value:
             yield name, "must be a file"
-        elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):
+        elif isinstance(value, str) and name in {*NUMBERS, *EXTENT} and not _is_number_or_empty(value):
             yield name, "must be a whole number"
         elif isinstance(value, str) and name in SWITCHES and _switch(value) not in _SWITCHED:
             yield name, "must be true or false"
         elif counts[name] > 1:
             yield name, "must be sent once"
-    present = {name for name, value in known if isinstance(value, bytes) or value}
-    for name in REQUIRED:
+    present = {name for name, value in sent if isinstance(value, bytes) or value}
+    for name in required:
         if name not in present:
             yield name, IS_REQUIRED
 

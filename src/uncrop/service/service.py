@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from anyio import to_thread
 
+from uncrop.admission.admission import check_organization
 from uncrop.capacity.fair_queue import NOBODY
 from uncrop.errors import ServerBusy, UncropError
 from uncrop.providers.commitment import Commitment
+from uncrop.service.durations import Durations
 from uncrop.service.provider_list import ProviderEntry, entries_of
+from uncrop.service.quote import ALL, makers_for, quote
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunReport
 from uncrop.service.tasks import BackgroundTasks
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from uncrop.capacity.capacity import Capacity
     from uncrop.model import Caller, UncropRequest, UncropResult
     from uncrop.providers.registry import Registry
+    from uncrop.service.quote import Quote, QuoteRequest
     from uncrop.settings import Settings
     from uncrop.store.database import Store
     from uncrop.uncropper import Uncropper
@@ -53,6 +59,7 @@ class Service:
     capacity: Capacity
     runner: ProcessRunner
     tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
+    durations: Durations = field(default_factory=Durations)
     readiness_checks: ReadinessChecks = field(default_factory=ReadinessChecks)
 
     async def extend(
@@ -86,14 +93,37 @@ class Service:
             Whatever it was, nothing is held any more.
         CallerLeft
         """
-        caller = await self.authenticator.authenticate(keys)
-        report.caller = caller
-        report.rate = await self.rates.hit(caller.organization_id or "")
+        caller = await self._recognize(keys, report)
         # Whoever would be refused for want of a place need not send the body first.
         self.capacity.slots.check(caller.organization_id or NOBODY)
         request = await read()
         commitment = Commitment()
         return await self.tasks.attend(self._make(request, caller, commitment, report, finished), commitment, left())
+
+    async def quote(
+        self, keys: Sequence[str], read: Callable[[], Awaitable[QuoteRequest]], *, report: RunReport
+    ) -> tuple[Quote, ...]:
+        """Tell what a picture would take, of the named provider or of all; nobody is called, and no picture is counted.
+
+        Parameters
+        ----------
+        keys, read, report
+            As for the picture itself.
+
+        Raises
+        ------
+        UncropError
+            The key or its organization is refused, it is too often, or nobody could make what is asked.
+        """
+        caller = await self._recognize(keys, report)
+        wanted = await read()
+        report.provider = self._told(wanted.request.provider)
+        makers = makers_for(wanted.request.provider, self.registry)
+        ask = partial(quote, durations=self.durations, max_output_pixels=self.settings.max_output_pixels)
+        # In a thread of its own: a hostile header takes a third of a second to read.
+        quotes = await to_thread.run_sync(ask, wanted, makers)
+        check_organization(wanted.request, caller)
+        return quotes
 
     async def readiness(self) -> Readiness:
         """Tell whether requests can be served."""
@@ -120,6 +150,23 @@ class Service:
         """Wait for the work that goes on without anybody who waits."""
         await self.tasks.drain()
 
+    async def _recognize(self, keys: Sequence[str], report: RunReport) -> Caller:
+        """Find out who asks, and count the request.
+
+        Raises
+        ------
+        AuthenticationError
+        RateLimitExceeded
+        """
+        caller = await self.authenticator.authenticate(keys)
+        report.caller = caller
+        report.rate = await self.rates.hit(caller.organization_id or "")
+        return caller
+
+    def _told(self, provider: str) -> str:
+        """Return a provider's name as it may be told in log and metrics, where no client may add names."""
+        return provider if provider in {*self.registry.names(), ALL} else "unknown"
+
     def _admit_by(self, report: RunReport) -> float:
         """Return when a request has waited for as long as a provider may take, counted from its first byte."""
         return anyio.current_time() + self.settings.provider_timeout_s - (time.monotonic() - report.arrived)
@@ -135,7 +182,7 @@ class Service:
         """Make the picture and report on it, whether or not somebody still waits."""
         stopwatch = Stopwatch()
         outcome = "CANCELLED"
-        report.provider = request.provider if request.provider in self.registry.names() else "unknown"
+        report.provider = self._told(request.provider)
         report.stages = stopwatch.stages
         try:
             result = await self.uncropper.run(
@@ -146,6 +193,7 @@ class Service:
             raise
         else:
             report.result, outcome = result, "OK"
+            self.durations.add(result.facts.provider, result.stages)
             return result
         finally:
             report.billed_calls = commitment.billed_calls
