@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from uncrop.model import Progress, UncropRequest, UncropResult
+    from uncrop.service.pictures import Pictures
     from uncrop.service.provider_list import ProviderEntry
     from uncrop.service.quote import Quote
     from uncrop.service.service import Service
@@ -52,11 +53,32 @@ async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncr
     SettingsError
         With a line for each mistake in the environment.
     """
-    settings = settings or configuration.load()
+    async with _open_alone(settings or configuration.load()) as (uncropper, _registry):
+        yield uncropper
+
+
+@asynccontextmanager
+async def _open_pictures(settings: Settings) -> AsyncIterator[Pictures]:
+    """Open what makes pictures for one's own program, by ``auto`` too."""
+    from uncrop.service.durations import Durations
+    from uncrop.service.pictures import Pictures
+
+    async with _open_alone(settings) as (uncropper, registry):
+        yield Pictures(
+            uncropper=uncropper,
+            registry=registry,
+            auto=settings.auto_names,
+            durations=Durations(),
+            max_output_pixels=settings.max_output_pixels,
+        )
+
+
+@asynccontextmanager
+async def _open_alone(settings: Settings) -> AsyncIterator[tuple[Uncropper, Registry]]:
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     async with _registry(settings, runner) as registry:
         capacity = Capacity(slots=Slots(settings.max_running, settings.max_waiting))
-        yield _uncropper(settings, registry, capacity, Admission(capacity=capacity))
+        yield _uncropper(settings, registry, capacity, Admission(capacity=capacity)), registry
 
 
 def extend_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> UncropResult:
@@ -64,10 +86,11 @@ def extend_once(request: UncropRequest, settings: Settings, *, progress: Progres
 
     An interrupt (Ctrl-C) ends the work at its next step.
     """
+    from uncrop.service.pictures import Work
 
     async def run() -> UncropResult:
-        async with open_uncropper(settings) as uncropper:
-            return await uncropper.run(request, progress=progress)
+        async with _open_pictures(settings) as pictures:
+            return (await pictures.make(request, Work(progress=progress))).result
 
     # In a thread of its own, since a notebook's thread has a loop running already.
     with start_blocking_portal() as portal:
@@ -133,7 +156,7 @@ def quote_once(request: UncropRequest, settings: Settings) -> tuple[Quote, ...]:
     from uncrop.service.durations import Durations
     from uncrop.service.quote import QuoteRequest, makers_for, quote
 
-    makers = makers_for(request.provider, _closed_registry(settings))
+    makers = makers_for(request.provider, _closed_registry(settings), settings.auto_names)
     return quote(
         QuoteRequest(request=request),
         makers,

@@ -23,17 +23,17 @@ def show_quotes(request: UncropRequest, *, as_json: bool) -> None:
     Parameters
     ----------
     request
-        What is asked; the provider ``all`` stands for every one.
+        What is asked; the provider ``all`` stands for every one, ``auto`` for those that would be asked in turn.
     as_json
         Whether to print what the API answers, in place of a table.
     """
     with explained():
         from uncrop import settings
         from uncrop.bootstrap import quote_once
-        from uncrop.service.quote import ALL
+        from uncrop.service.quote import ALL, AUTO
 
         quotes = quote_once(request, settings.load())
-    of_all = request.provider == ALL
+    of_all = request.provider in {ALL, AUTO}
     if as_json:
         told = [quote.to_json() for quote in quotes]
         typer.echo(json.dumps(told if of_all else told[0], indent=2))

@@ -41,7 +41,7 @@ def extend(
     anchor: Annotated[str | None, typer.Option(help="Where the photo lies: center, left, top-right and so on.")] = None,
     output_size: Annotated[str | None, typer.Option(help="Of the finished picture, as 1920x1080.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.")] = None,
-    provider: Annotated[str, typer.Option(help="Who makes the pixels: {providers}.")] = "local",
+    provider: Annotated[str, typer.Option(help="Who makes the pixels: auto, {providers}.")] = "local",
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
     mask: Annotated[Path | None, typer.Option(help="PNG, transparent where pixels go. {takes:mask_file}.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What to continue with. {takes:prompt}.")] = None,
@@ -104,8 +104,11 @@ def _extend(request: UncropRequest, output: Path, confidence_map: Path | None) -
 
 
 def _compile_for(provider: str, configured: Settings) -> None:
-    row = configured.rows.get(provider)
-    if row is not None and row.computes_here:
+    from uncrop.service.quote import AUTO
+
+    names = configured.auto_names if provider == AUTO else (provider,)
+    rows = [row for name in names if (row := configured.rows.get(name)) is not None]
+    if any(row.computes_here for row in rows):
         compile_once(configured)
 
 

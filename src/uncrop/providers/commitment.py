@@ -42,6 +42,10 @@ class Commitment:
         self.check()
         self._sent += 1
 
+    def take_back(self) -> None:
+        """Say that the last call was refused before anything was made, so that nobody will be billed for it."""
+        self._sent -= 1
+
     def check(self) -> None:
         """End the work, as if cancelled, when the one who asked has left and nothing was sent yet.
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CANCEL_S = 5.0
+# With these a provider refuses a call for want of a valid key, of credits, or of patience, before it makes anything.
+UNBILLED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS})
 TOO_LATE = "The provider did not answer within the deadline"
 
 
@@ -192,9 +194,10 @@ class _Run:
 
     async def _send(self, call: Call) -> Answer:
         self._last_status = 0
-        answer = await self._context.send(
-            call, self._addresses, self._commitment if self._provider.facts.bills else None
-        )
+        commitment = self._commitment if self._provider.facts.bills else None
+        answer = await self._context.send(call, self._addresses, commitment)
+        if commitment is not None and call.kind == "submit" and answer.status in UNBILLED:
+            commitment.take_back()
         # No key goes along with a download: whatever is wrong with its address is the provider's fault.
         self._last_status = 0 if call.kind == "download" else answer.status
         return answer

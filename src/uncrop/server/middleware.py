@@ -126,6 +126,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
         yield "cause", exchange.cause
     if exchange.run.provider is not None:
         yield "provider", exchange.run.provider
+    if exchange.run.tried:
+        yield "tried", list(exchange.run.tried)
     if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.run.stages}:
         yield "stages", stages
     if exchange.run.billed_calls:

@@ -8,6 +8,7 @@ from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
 from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID
 from uncrop.server.fields import FILES, FORMATS, NUMBERS, REQUIRED, SIDES, SWITCHES
+from uncrop.service.quote import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,10 @@ _PHOTO = {"organization_id": "org_123abc", "image_file": "(the bytes of photo.jp
 _WITH_SIDES = {"extend_left": 200, "extend_right": 200}
 _WITH_MASK = {"mask_file": "(the bytes of mask.png)", "prompt": "A wide beach"}
 _SEED = 42
+_AUTO = (
+    f"`{AUTO}`: the first that can, of those that the operator lists; the next is asked only when nothing was, or may "
+    "have been, billed. `X-Provider` names who made the picture; `details.tried` of an error, who was asked."
+)
 
 
 def form_schema(rows: Sequence[ProviderFacts]) -> Json:
@@ -39,8 +44,8 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
         "properties": {
             "provider": {
                 "type": "string",
-                "enum": [row.name for row in rows],
-                "description": "\n\n".join(("Who makes the pixels.", *map(_introduction, rows))),
+                "enum": [*(row.name for row in rows), AUTO],
+                "description": "\n\n".join(("Who makes the pixels.", _AUTO, *map(_introduction, rows))),
             },
             "organization_id": {
                 "type": "string",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.server.fields import EXTENT, REQUIRED
 from uncrop.server.openapi_form import form_schema
-from uncrop.service.quote import ALL
+from uncrop.service.quote import ALL, AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,8 @@ def quote_form_schema(rows: Sequence[ProviderFacts]) -> Json:
     fields["provider"] = {
         **fields["provider"],
         "enum": [*fields["provider"]["enum"], ALL],
-        "description": f"Who would make the pixels; `{ALL}` for a list of the quotes of all.",
+        "description": f"Who would make the pixels; `{ALL}` for a list of the quotes of all, `{AUTO}` for a list of "
+        "those that would be asked, in turn.",
     }
     for name, what in zip(EXTENT, ("width", "height"), strict=True):
         other = next(other for other in EXTENT if other != name)
@@ -45,7 +46,7 @@ def quote_responses() -> Json:
     headers = ("X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
     return {
         "200": {
-            "description": f"The quote; a list of quotes for the provider `{ALL}`.",
+            "description": f"The quote; a list of quotes for the providers `{ALL}` and `{AUTO}`.",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
             "content": {"application/json": {"schema": {"anyOf": [one, {"type": "array", "items": one}]}}},
         }

@@ -14,7 +14,7 @@ from uncrop.server.http_errors import NotReady
 from uncrop.server.metrics import MEDIA_TYPE
 from uncrop.server.quote_wire import quotes_response, to_quote
 from uncrop.server.wire import credentials, to_request, to_response
-from uncrop.service.quote import ALL
+from uncrop.service.quote import ALL, AUTO
 from uncrop.service.tasks import CallerLeft
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Routes:
             return to_request(await read_body())
 
         try:
-            result = await self._service.extend(
+            made = await self._service.extend(
                 credentials(request.headers),
                 read,
                 lambda: _left(request.receive),
@@ -65,8 +65,8 @@ class Routes:
             )
         except CallerLeft as error:
             raise ClientDisconnect from error
-        response = to_response(result)
-        share.become(_bytes_held(result, response))
+        response = to_response(made.result)
+        share.become(_bytes_held(made.result, response))
         return response
 
     async def quote(self, request: Request) -> Response:
@@ -77,7 +77,7 @@ class Routes:
             return to_quote(await read_body())
 
         quotes = await self._service.quote(credentials(request.headers), read, report=exchange.run)
-        return quotes_response(quotes, one=exchange.run.provider != ALL)
+        return quotes_response(quotes, one=exchange.run.provider not in {ALL, AUTO})
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 ALL = "all"
 """The name under which every provider is asked for a quote."""
+AUTO = "auto"
+"""The name under which the first provider that can makes the picture."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,15 +116,15 @@ def refusal_json(error: UncropError) -> Json:
     return {**said, "details": error.details} if error.details else said
 
 
-def makers_for(provider: str, registry: Registry) -> tuple[Maker, ...]:
-    """Return the makers that a quote is asked of: the one of this name, or all of them.
+def makers_for(provider: str, registry: Registry, auto: Sequence[str]) -> tuple[Maker, ...]:
+    """Return the makers that a quote is asked of: the one of this name, all of them, or those of ``auto`` in turn.
 
     Raises
     ------
     InvalidFieldValue
         There is none.
     """
-    names = registry.names() if provider == ALL else (provider,)
+    names = {ALL: registry.names(), AUTO: auto}.get(provider, (provider,))
     return tuple(registry.get(name) for name in names)
 
 

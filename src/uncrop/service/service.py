@@ -16,12 +16,12 @@ from uncrop.capacity.fair_queue import NOBODY
 from uncrop.errors import ServerBusy, UncropError
 from uncrop.providers.commitment import Commitment
 from uncrop.service.durations import Durations
+from uncrop.service.pictures import Pictures, Work
 from uncrop.service.provider_list import ProviderEntry, entries_of
-from uncrop.service.quote import ALL, makers_for, quote
+from uncrop.service.quote import ALL, AUTO, makers_for, quote
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunReport
 from uncrop.service.tasks import BackgroundTasks
-from uncrop.uncropper import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from uncrop.admission.callers import Authenticator
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.capacity.capacity import Capacity
-    from uncrop.model import Caller, UncropRequest, UncropResult
+    from uncrop.model import Caller, StageTime, UncropRequest
     from uncrop.providers.registry import Registry
+    from uncrop.service.pictures import MadePicture
     from uncrop.service.quote import Quote, QuoteRequest
     from uncrop.settings import Settings
     from uncrop.store.database import Store
@@ -70,7 +71,7 @@ class Service:
         *,
         report: RunReport,
         finished: Callable[[RunReport, str], None],
-    ) -> UncropResult:
+    ) -> MadePicture:
         """Take one request from its credentials to its picture.
 
         Parameters
@@ -84,8 +85,8 @@ class Service:
         report
             Filled in on the way, however it ends.
         finished
-            Told the report and ``OK``, ``CANCELLED`` or the error's code when the work has ended, also after the one
-            who asked has left.
+            Told the report and ``OK``, ``CANCELLED`` or the error's code whenever a provider's work has ended, also
+            after the one who asked has left.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class Service:
         caller = await self._recognize(keys, report)
         wanted = await read()
         report.provider = self._told(wanted.request.provider)
-        makers = makers_for(wanted.request.provider, self.registry)
+        makers = makers_for(wanted.request.provider, self.registry, self.settings.auto_names)
         ask = partial(quote, durations=self.durations, max_output_pixels=self.settings.max_output_pixels)
         # In a thread of its own: a hostile header takes a third of a second to read.
         quotes = await to_thread.run_sync(ask, wanted, makers)
@@ -132,6 +133,17 @@ class Service:
     def providers(self) -> list[ProviderEntry]:
         """Return what can be told to anybody about each provider; never a secret."""
         return entries_of(self.registry)
+
+    @property
+    def pictures(self) -> Pictures:
+        """What makes the pictures."""
+        return Pictures(
+            uncropper=self.uncropper,
+            registry=self.registry,
+            auto=self.settings.auto_names,
+            durations=self.durations,
+            max_output_pixels=self.settings.max_output_pixels,
+        )
 
     @property
     def stopping(self) -> bool:
@@ -165,7 +177,7 @@ class Service:
 
     def _told(self, provider: str) -> str:
         """Return a provider's name as it may be told in log and metrics, where no client may add names."""
-        return provider if provider in {*self.registry.names(), ALL} else "unknown"
+        return provider if provider in {*self.registry.names(), ALL, AUTO} else "unknown"
 
     def _admit_by(self, report: RunReport) -> float:
         """Return when a request has waited for as long as a provider may take, counted from its first byte."""
@@ -178,26 +190,31 @@ class Service:
         commitment: Commitment,
         report: RunReport,
         finished: Callable[[RunReport, str], None],
-    ) -> UncropResult:
+    ) -> MadePicture:
         """Make the picture and report on it, whether or not somebody still waits."""
-        stopwatch = Stopwatch()
-        outcome = "CANCELLED"
+        outcomes: list[str] = []
+
+        def ended(provider: str, outcome: str, stages: Sequence[StageTime]) -> None:
+            report.provider, report.stages = self._told(provider), stages
+            report.billed_calls = commitment.billed_calls
+            outcomes.append(outcome)
+            finished(report, outcome)
+
+        work = Work(caller=caller, commitment=commitment, admit_by=self._admit_by(report), ended=ended)
         report.provider = self._told(request.provider)
-        report.stages = stopwatch.stages
+        outcome = "CANCELLED"
         try:
-            result = await self.uncropper.run(
-                request, caller, commitment=commitment, stopwatch=stopwatch, admit_by=self._admit_by(report)
-            )
+            made = await self.pictures.make(request, work)
         except UncropError as error:
-            outcome = error.code
+            report.tried, outcome = (error.details or {}).get("tried", ()), error.code
             raise
         else:
-            report.result, outcome = result, "OK"
-            self.durations.add(result.facts.provider, result.stages)
-            return result
+            report.result, report.tried, outcome = made.result, [attempt.to_json() for attempt in made.tried], "OK"
+            return made
         finally:
-            report.billed_calls = commitment.billed_calls
-            finished(report, outcome)
+            if not outcomes:
+                # For ``auto``, nobody could even be asked.
+                ended(request.provider, outcome, ())
             if commitment.abandoned:
                 why = "the server is stopping" if self.stopping else "the client left"
                 _log.info(why, provider=report.provider, outcome=outcome, sent=commitment.sent)

@@ -96,3 +96,10 @@ def test_what_nobody_could_make_is_a_line() -> None:
 def test_what_is_missing_is_a_line(arguments: tuple[str, ...], line: str) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", line)
+
+
+def test_auto_is_a_table_of_those_that_would_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_AUTO_PROVIDERS", "openai,clipdrop,local")
+    result = run("--dry-run", "--provider", "auto")
+    assert result.exit_code == 0
+    assert [line[:2] for line in lines_of(result)[1:]] == [["openai", "no"], ["clipdrop", "yes"], ["local", "yes"]]

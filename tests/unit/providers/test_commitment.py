@@ -43,3 +43,13 @@ async def test_what_was_sent_goes_on_when_abandoned() -> None:
 
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(ProviderSettings(values={"api_key": "secret", "base_url": "https://example.org"}))
+
+
+def test_a_call_that_was_refused_is_not_billed() -> None:
+    commitment = Commitment()
+    commitment.commit()
+    commitment.commit()
+    commitment.take_back()
+    assert (commitment.sent, commitment.billed_calls) == (True, 1)
+    commitment.take_back()
+    assert commitment.sent is False

@@ -104,7 +104,7 @@ def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -
 
 def test_the_document_states_the_providers_own_facts(spec: dict[str, Any]) -> None:
     fields = spec["components"]["schemas"]["UncropForm"]["properties"]
-    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "local", "openai", "stability"]
+    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "local", "openai", "stability", "auto"]
     rows = load_rows(())
     size, seed, prompt = (
         rows["openai"].field("size"),
@@ -193,7 +193,7 @@ def test_a_plugins_row_is_described_like_all_others() -> None:
     three = [row for row in ROWS if row.name in {"clipdrop", "local", "openai"}]
     spec = document(limits=BodyLimits(), providers=[*three, SKETCH])
     form = spec["components"]["schemas"]["UncropForm"]["properties"]
-    assert form["provider"]["enum"] == ["clipdrop", "local", "openai", "sketch"]
+    assert form["provider"]["enum"] == ["clipdrop", "local", "openai", "sketch", "auto"]
     assert form["provider"]["description"].endswith(
         "`sketch`: Draws what lies beyond. 0.04 USD for each picture (2026-11)."
     )

@@ -68,7 +68,7 @@ def test_a_wrong_form_is_refused(form: list[tuple[str, str | bytes]], message: s
 
 def test_one_is_told_by_itself_and_all_as_a_list() -> None:
     asked = to_quote([*WHO, ("image_width", "64"), ("image_height", "48"), ("extend_left", "8")])
-    makers = makers_for(ALL, make_registry())
+    makers = makers_for(ALL, make_registry(), ())
     quotes = quote(asked, makers, durations=Durations(), max_output_pixels=10**7)
     told = [each.to_json() for each in quotes]
     assert json.loads(bytes(quotes_response(quotes, one=False).body)) == told
@@ -79,4 +79,4 @@ def test_the_documents_form_has_every_field_and_needs_no_image() -> None:
     form = quote_form_schema(list(load_rows(()).values()))
     assert set(form["properties"]) == {*FIELDS, "image_width", "image_height"}
     assert form["required"] == ["provider", "organization_id"]
-    assert form["properties"]["provider"]["enum"][-1] == "all"
+    assert form["properties"]["provider"]["enum"][-2:] == ["auto", "all"]

@@ -29,6 +29,7 @@ from uncrop.testing.transport import ScriptedSend
 from uncrop.testing.workbench import MAX_OUTPUT_PIXELS, make_context, make_registry, make_settings
 
 PHOTO = pictures.photo_jpeg(64, 48)
+AUTO_NAMES = ("local", "clipdrop")
 
 
 def wanted(*, extent: tuple[int, int] | None = None, **wishes: Any) -> QuoteRequest:
@@ -41,7 +42,7 @@ def wanted(*, extent: tuple[int, int] | None = None, **wishes: Any) -> QuoteRequ
 def asked(
     what: QuoteRequest, registry: Registry | None = None, *, durations: Durations | None = None
 ) -> dict[str, Quote]:
-    makers = makers_for(what.request.provider, registry or make_registry())
+    makers = makers_for(what.request.provider, registry or make_registry(), AUTO_NAMES)
     quotes = quote(what, makers, durations=durations or Durations(), max_output_pixels=MAX_OUTPUT_PIXELS)
     return {told.facts.name: told for told in quotes}
 

@@ -58,7 +58,8 @@ class Front:
         self.outcomes.append(outcome)
 
     async def extend(self, *keys: str) -> UncropResult:
-        return await self.service.extend(keys, self._read, self._left, report=self.report, finished=self._finished)
+        made = await self.service.extend(keys, self._read, self._left, report=self.report, finished=self._finished)
+        return made.result
 
 
 def front(folder: Path, action: Action | None = None, *, request: UncropRequest = REQUEST, **parts: Any) -> Front:
