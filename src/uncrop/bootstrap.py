@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from uncrop.model import Progress, UncropRequest, UncropResult
-    from uncrop.service.pictures import Pictures
+    from uncrop.service.pictures import MadePictures, Pictures
     from uncrop.service.provider_list import ProviderEntry
     from uncrop.service.quote import Quote
     from uncrop.service.service import Service
@@ -63,7 +63,8 @@ async def _open_pictures(settings: Settings) -> AsyncIterator[Pictures]:
     from uncrop.service.durations import Durations
     from uncrop.service.pictures import Pictures
 
-    async with _open_alone(settings) as (uncropper, registry):
+    # One picture at a time on this machine, so that each finds what the one before it has kept for it.
+    async with _open_alone(settings, engine_places=FairQueue(1)) as (uncropper, registry):
         yield Pictures(
             uncropper=uncropper,
             registry=registry,
@@ -74,23 +75,30 @@ async def _open_pictures(settings: Settings) -> AsyncIterator[Pictures]:
 
 
 @asynccontextmanager
-async def _open_alone(settings: Settings) -> AsyncIterator[tuple[Uncropper, Registry]]:
+async def _open_alone(
+    settings: Settings, *, engine_places: FairQueue | None = None
+) -> AsyncIterator[tuple[Uncropper, Registry]]:
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     async with _registry(settings, runner) as registry:
-        capacity = Capacity(slots=Slots(settings.max_running, settings.max_waiting))
+        capacity = Capacity(slots=Slots(settings.max_running, settings.max_waiting), engine=engine_places)
         yield _uncropper(settings, registry, capacity, Admission(capacity=capacity)), registry
 
 
 def extend_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> UncropResult:
-    """Open an ``Uncropper``, make one picture, close it again; blocks, in a notebook's event loop too.
+    """Make one picture as ``make_once`` does."""
+    return make_once(request, settings, progress=progress).pictures[0].result
+
+
+def make_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> MadePictures:
+    """Open what makes pictures, make those of one request, close it again; blocks, in a notebook's event loop too.
 
     An interrupt (Ctrl-C) ends the work at its next step.
     """
     from uncrop.service.pictures import Work
 
-    async def run() -> UncropResult:
+    async def run() -> MadePictures:
         async with _open_pictures(settings) as pictures:
-            return (await pictures.make(request, Work(progress=progress))).result
+            return await pictures.make(request, Work(progress=progress))
 
     # In a thread of its own, since a notebook's thread has a loop running already.
     with start_blocking_portal() as portal:

@@ -14,7 +14,7 @@ import typer
 from uncrop.cli import files
 from uncrop.cli.compiling import compile_once
 from uncrop.cli.dry_run import show_quotes
-from uncrop.cli.exits import explained, stop
+from uncrop.cli.exits import code_of, explained, stop
 from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ def extend(
     confidence_map: Annotated[
         Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
     ] = None,
+    variations: Annotated[
+        int | None, typer.Option(help="As many pictures, 1 to 4, each of its own seed, in numbered files.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make nothing; tell what it would take. --provider all: of everyone.")
     ] = False,
@@ -71,36 +74,51 @@ def extend(
         zoom_out=zoom_out,
         anchor=anchor,
         output_size=output_size,
+        variations=variations,
         **_canvas(canvas),
         answer_format=None if output is None else files.format_of(output),
     )
     if dry_run:
         show_quotes(request, as_json=as_json)
-        return
-    if as_json:
+    elif as_json:
         stop("--json goes with --dry-run")
+    else:
+        _extend(request, output, confidence_map)
+
+
+def _extend(request: UncropRequest, output: Path | None, confidence_map: Path | None) -> None:
+    """Make the pictures, write them, and say how it went."""
     if output is None:
         stop("--output is missing: the file to write")
-    _extend(request, output, confidence_map)
-
-
-def _extend(request: UncropRequest, output: Path, confidence_map: Path | None) -> None:
-    """Make the picture, write it, and say how it went."""
     from uncrop import settings
-    from uncrop.bootstrap import extend_once
+    from uncrop.bootstrap import make_once
+    from uncrop.intake.fields import check_variations
 
-    write = files.prepare_output(output)
-    write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
+    with explained():
+        check_variations(request.variations)
+    count = request.variations or 1
+    outputs = files.numbered(output, count)
+    writes = [files.prepare_output(path) for path in outputs]
+    maps = [] if confidence_map is None else files.numbered(confidence_map, count)
+    write_maps = [files.prepare_map(path, beside=beside) for path, beside in zip(maps, outputs, strict=False)]
     started = time.perf_counter()
     with explained():
         configured = settings.load()
         _compile_for(request.provider, configured)
         with progress_on(sys.stderr) as progress:
-            result = extend_once(request, configured, progress=progress)
-    for put, content in ((write, result.image), (write_map, result.confidence_map)):
-        if put is not None and content is not None:
-            put(content)
-    _report(result, output, time.perf_counter() - started)
+            made = make_once(request, configured, progress=progress)
+    seconds = time.perf_counter() - started
+    results = [picture.result for picture in made.pictures]
+    for result, write in zip(results, writes, strict=False):
+        write(result.image)
+    for result, write_map in zip(results, write_maps, strict=False):
+        write_map(result.confidence_map or b"")
+    for result, path in zip(results, outputs, strict=False):
+        _report(result, path, seconds)
+    if made.failures:
+        stop(
+            f"{len(made.failures)} of {made.asked} were not made: {made.failures[0].message}", code_of(made.failures[0])
+        )
 
 
 def _compile_for(provider: str, configured: Settings) -> None:

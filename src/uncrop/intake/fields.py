@@ -31,7 +31,7 @@ def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
         When the provider takes masks, and neither a mask nor a side was sent.
     """
     _check_organization(request.organization_id)
-    _check_variations(request.variations)
+    check_variations(request.variations)
     _check_taken(request, facts)
     _check_geometry(request, facts)
     _check_seed(request.seed, facts)
@@ -54,7 +54,7 @@ def check_without_provider(request: UncropRequest) -> None:
         As ``check_fields``.
     """
     _check_organization(request.organization_id)
-    _check_variations(request.variations)
+    check_variations(request.variations)
     if check_notation(request) in {None, "sides"}:
         check_sides(request.sides)
 
@@ -64,7 +64,13 @@ def _check_organization(organization_id: str | None) -> None:
         raise InvalidFieldValue(f"organization_id must be {ORGANIZATION_ID_RULE}", details={"field": "organization_id"})
 
 
-def _check_variations(variations: int | None) -> None:
+def check_variations(variations: int | None) -> None:
+    """Refuse a number of pictures that one request cannot ask for.
+
+    Raises
+    ------
+    InvalidFieldValue
+    """
     if variations is not None and not 1 <= variations <= MAX_VARIATIONS:
         raise InvalidFieldValue(
             f"variations must be between 1 and {MAX_VARIATIONS}",

@@ -177,6 +177,7 @@ class _Run:
                 seed=step.seed,
                 quality=step.quality,
                 confidence_map=step.confidence_map,
+                is_variation=step.is_variation,
                 progress=self._progress,
             )
         try:

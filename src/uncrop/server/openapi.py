@@ -8,7 +8,7 @@ from uncrop import __version__
 from uncrop.server.openapi_errors import error_components, error_responses, error_schemas
 from uncrop.server.openapi_form import form_examples, form_schema, image_media_types
 from uncrop.server.openapi_headers import header_components
-from uncrop.server.openapi_picture import picture_responses, picture_with_map_schema
+from uncrop.server.openapi_picture import picture_responses, picture_schemas
 from uncrop.server.openapi_providers import provider_schemas
 from uncrop.server.openapi_quote import quote_form_schema, quote_responses, quote_schemas
 from uncrop.service.quote import ALL
@@ -70,7 +70,7 @@ def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
             "securitySchemes": _security_schemes(),
             "schemas": {
                 "UncropForm": form_schema(providers),
-                "PictureWithMap": picture_with_map_schema(),
+                **picture_schemas(),
                 "QuoteForm": quote_form_schema(providers),
                 **quote_schemas(),
                 **provider_schemas(),

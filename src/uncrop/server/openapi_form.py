@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
+from uncrop.intake.fields import MAX_VARIATIONS
 from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID
 from uncrop.server.fields import FILES, FORMATS, NUMBERS, REQUIRED, SIDES, SWITCHES
 from uncrop.service.quote import AUTO
@@ -56,6 +57,14 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
             "image_file": _file("\n\n".join(("The photo to extend: still, and whole.", *map(_limits, rows)))),
             **{name: _side(side, rows) for side, name in SIDES.items()},
             **_canvas_fields(),
+            "variations": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_VARIATIONS,
+                "description": "As many pictures in one answer, each with a seed of its own where the provider takes "
+                "one: `seed`, and the others from 4 n to 4 n + 3. Each is a call, or several, and counts as a picture. "
+                "With more than 1 the answer is JSON; it says which were made.",
+            },
             **{name: _field(name, rows) for name in names},
         },
     }

@@ -12,8 +12,9 @@ from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
 from uncrop.server.http_errors import NotReady
 from uncrop.server.metrics import MEDIA_TYPE
+from uncrop.server.pictures_wire import to_pictures_response
 from uncrop.server.quote_wire import quotes_response, to_quote
-from uncrop.server.wire import credentials, to_request, to_response
+from uncrop.server.wire import credentials, to_request
 from uncrop.service.quote import ALL, AUTO
 from uncrop.service.tasks import CallerLeft
 
@@ -65,8 +66,8 @@ class Routes:
             )
         except CallerLeft as error:
             raise ClientDisconnect from error
-        response = to_response(made.result)
-        share.become(_bytes_held(made.result, response))
+        response = to_pictures_response(made, ",".join(request.headers.getlist("accept")))
+        share.become(sum(_bytes_held(picture.result, response) for picture in made.pictures) + len(response.body))
         return response
 
     async def quote(self, request: Request) -> Response:
@@ -120,10 +121,10 @@ def _owner(report: RunReport) -> str:
 
 
 def _bytes_held(result: UncropResult, response: Response) -> int:
-    """Return the bytes that an answer takes until it has been sent: the picture is it, or is repeated in it."""
-    if result.confidence_map is None:
-        return len(response.body)
-    return len(response.body) + len(result.image) + len(result.confidence_map)
+    """Return the bytes that a picture takes beside an answer, until that has been sent; none where it is the answer."""
+    if result.image is response.body:
+        return 0
+    return len(result.image) + len(result.confidence_map or b"")
 
 
 async def _left(receive: Receive) -> None:

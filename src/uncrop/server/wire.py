@@ -143,6 +143,7 @@ def make_request(fields: Fields) -> UncropRequest:
         anchor=texts.get("anchor"),
         output_size=texts.get("output_size"),
         **{name: numbers.get(name) for name in CANVAS},
+        variations=numbers.get("variations"),
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
 
@@ -196,14 +197,24 @@ def _whole_number(digits: str) -> int:
 
 def to_response(result: UncropResult) -> PiecewiseResponse:
     """Return the picture, with what is known about it in the headers; with a map, both as JSON."""
+    headers = picture_headers(result)
+    if result.confidence_map is None:
+        return PiecewiseResponse(result.image, media_type=result.media_type, headers=headers)
+    return PiecewiseResponse(
+        _picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers
+    )
+
+
+def picture_headers(result: UncropResult) -> dict[str, str]:
+    """Return what is known about a picture, as headers."""
     facts = result.facts
     headers = {
-        "X-Provider": _clean(facts.provider),
-        "X-Provider-Request-Id": _clean(facts.request_id),
+        "X-Provider": clean(facts.provider),
+        "X-Provider-Request-Id": clean(facts.request_id),
         "Server-Timing": server_timing(result.stages),
     }
     if facts.credits_consumed is not None:
-        headers["X-Provider-Credits-Consumed"] = _clean(plain(facts.credits_consumed))
+        headers["X-Provider-Credits-Consumed"] = clean(plain(facts.credits_consumed))
     if result.seed is not None:
         headers["X-Seed"] = str(result.seed)
     if facts.confidence is not None:
@@ -217,12 +228,13 @@ def to_response(result: UncropResult) -> PiecewiseResponse:
     if result.repaint_difference is not None:
         headers["X-Repaint-Difference"] = f"{result.repaint_difference:.2f}"
     if result.warnings:
-        headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
-    if result.confidence_map is None:
-        return PiecewiseResponse(result.image, media_type=result.media_type, headers=headers)
-    return PiecewiseResponse(
-        _picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers
-    )
+        headers["X-Warnings"] = warnings_text(result.warnings)
+    return headers
+
+
+def warnings_text(warnings: Iterable[str]) -> str:
+    """Return warnings as a list of strings of RFC 9651."""
+    return ", ".join(f'"{_quoted(warning)}"' for warning in warnings)
 
 
 def canvas_text(placement: Placement) -> str:
@@ -235,9 +247,10 @@ def _quoted(text: str) -> str:
     return re.sub(r'(["\\])', r"\\\1", _NOT_PRINTABLE.sub("?", text))
 
 
-def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
+def report_of(result: UncropResult) -> dict[str, object]:
+    """Return what is known about a picture, as JSON has it."""
     facts = result.facts
-    report = {
+    return {
         "provider": facts.provider,
         "provider_request_id": facts.request_id,
         "seed": result.seed,
@@ -249,21 +262,26 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
         "repaint_difference": result.repaint_difference,
         "stages": [asdict(stage) for stage in result.stages],
     }
+
+
+def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
     extent = {"width": result.width, "height": result.height}
     # Put together by hand: looking for what base64 never holds would take a large picture three times as long.
     pieces = (
-        *(b'{"success":true,"image":', *_file({"media_type": result.media_type, **extent}, result.image)),
-        *(b',"confidence_map":', *_file({"media_type": "image/png", **extent}, confidence_map)),
-        *(b',"report":', _json(report), b"}"),
+        *(b'{"success":true,"image":', *file_json({"media_type": result.media_type, **extent}, result.image)),
+        *(b',"confidence_map":', *file_json({"media_type": "image/png", **extent}, confidence_map)),
+        *(b',"report":', to_json(report_of(result)), b"}"),
     )
     return b"".join(pieces)
 
 
-def _file(known: Mapping[str, object], data: bytes) -> tuple[bytes, ...]:
-    return _json(known).removesuffix(b"}"), b',"base64":"', b64encode(data), b'"}'
+def file_json(known: Mapping[str, object], data: bytes) -> tuple[bytes, ...]:
+    """Return the pieces of a JSON object that has what is known about a file, and the file itself as ``base64``."""
+    return to_json(known).removesuffix(b"}"), b',"base64":"', b64encode(data), b'"}'
 
 
-def _json(value: object) -> bytes:
+def to_json(value: object) -> bytes:
+    """Write a value without any space."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -287,6 +305,7 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _clean(value: str) -> str:
+def clean(value: str) -> str:
+    """Return a provider's word as a header can carry it."""
     # A provider's own words must not be able to break the header block.
     return _UNSAFE_IN_HEADERS.sub("", value)[:_LONGEST_HEADER]

@@ -1,8 +1,10 @@
-"""From a request to its picture: by the named provider, or, for ``auto``, by the first that can."""
+"""From a request to its pictures: by the named provider, or, for ``auto``, by the first that can."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,9 +21,11 @@ from uncrop.errors import (
     RateLimitExceeded,
     UncropError,
 )
+from uncrop.intake.fields import check_variations
 from uncrop.providers.commitment import Commitment
 from uncrop.service.quote import AUTO, QuoteRequest, quote
 from uncrop.service.report import Attempt
+from uncrop.service.seeds import DRAWN_BELOW, seed_of
 from uncrop.uncropper import ANYBODY, Stopwatch
 
 if TYPE_CHECKING:
@@ -63,6 +67,8 @@ class Work:
         When to stop waiting for a turn, on the clock of ``anyio.current_time``.
     ended
         Told of each run of the flow.
+    drawn, number
+        Of several pictures: the seed where the request has none, and which of them this is, from 0.
     """
 
     caller: Caller = ANYBODY
@@ -70,6 +76,8 @@ class Work:
     progress: Progress | None = None
     admit_by: float = math.inf
     ended: Ended = _nobody_is_told
+    drawn: int | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +86,27 @@ class MadePicture:
 
     result: UncropResult
     tried: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MadePictures:
+    """What became of a request.
+
+    Attributes
+    ----------
+    pictures
+        Those that were made, at least one, in the order of their seeds.
+    failures
+        Why others were not made.
+    """
+
+    pictures: tuple[MadePicture, ...]
+    failures: tuple[UncropError, ...] = ()
+
+    @property
+    def asked(self) -> int:
+        """How many pictures were asked for."""
+        return len(self.pictures) + len(self.failures)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,14 +133,26 @@ class Pictures:
     durations: Durations
     max_output_pixels: int
 
-    async def make(self, request: UncropRequest, work: Work) -> MadePicture:
-        """Make one picture.
+    async def make(self, request: UncropRequest, work: Work) -> MadePictures:
+        """Make all pictures that are asked for, at once as far as there is room.
 
         Raises
         ------
         UncropError
-            As the flow. For ``auto``, ``details.tried`` says who was asked, and why each did not make it.
+            As the flow, where not one was made. For ``auto``, ``details.tried`` says who was asked, and why each did
+            not make it.
         """
+        check_variations(request.variations)
+        if (request.variations or 1) == 1:
+            return MadePictures(pictures=(await self._make_one(request, work),))
+        drawn = secrets.randbelow(DRAWN_BELOW)
+        parts = (
+            self._make_one(request, replace(work, commitment=work.commitment.branch(), drawn=drawn, number=number))
+            for number in range(request.variations or 1)
+        )
+        return _made(await asyncio.gather(*parts, return_exceptions=True))
+
+    async def _make_one(self, request: UncropRequest, work: Work) -> MadePicture:
         if request.provider == AUTO:
             return await self._first_that_can(request, work)
         return MadePicture(result=await self._run(request, work))
@@ -134,14 +175,16 @@ class Pictures:
                     raise
             else:
                 return MadePicture(result=result, tried=_attempts(failures))
-        # Of several, one that may pass by itself is told before one that stays.
-        told = next((error for _, error in failures if error.retryable), failures[0][1])
+        told = _first_to_tell([error for _, error in failures])
         told.details = _with_tried(told, failures)
         raise told
 
     async def _run(self, request: UncropRequest, work: Work) -> UncropResult:
         """Run the flow once, and tell how it ended."""
         stopwatch, outcome = Stopwatch(), "CANCELLED"
+        if work.drawn is not None:
+            row = self.registry.get(request.provider).facts.field("seed")
+            request = replace(request, seed=seed_of(row, request.seed, work.drawn, work.number))
         try:
             result = await self.uncropper.run(
                 request,
@@ -160,6 +203,24 @@ class Pictures:
             return result
         finally:
             work.ended(request.provider, outcome, stopwatch.stages)
+
+
+def _made(outcomes: Sequence[MadePicture | BaseException]) -> MadePictures:
+    """Put together what became of each picture."""
+    pictures = tuple(outcome for outcome in outcomes if isinstance(outcome, MadePicture))
+    failures = tuple(outcome for outcome in outcomes if isinstance(outcome, UncropError))
+    for outcome in outcomes:
+        # Those that are cancelled by themselves had sent nothing when the caller left; of the others something is paid.
+        if not isinstance(outcome, MadePicture | UncropError | asyncio.CancelledError):
+            raise outcome
+    if not pictures:
+        raise _first_to_tell(failures) if failures else asyncio.CancelledError
+    return MadePictures(pictures=pictures, failures=failures)
+
+
+def _first_to_tell(errors: Sequence[UncropError]) -> UncropError:
+    """Return of several the first one that may pass by itself, since waiting helps; else the first."""
+    return next((error for error in errors if error.retryable), errors[0])
 
 
 def _attempts(failures: Sequence[tuple[str, UncropError]]) -> tuple[Attempt, ...]:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import Caller, StageTime, UncropResult
+    from uncrop.model import Caller, StageTime
+    from uncrop.service.pictures import MadePictures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +48,8 @@ class RunReport:
         How long each stage took.
     billed_calls
         How many calls that may be billed have reached the provider.
-    result
-        The picture, once it is made.
+    made
+        The pictures, once they are made.
     """
 
     arrived: float = field(default_factory=time.monotonic)
@@ -58,4 +59,4 @@ class RunReport:
     tried: Sequence[Mapping[str, str]] = ()
     stages: Iterable[StageTime] = ()
     billed_calls: int = 0
-    result: UncropResult | None = None
+    made: MadePictures | None = None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from uncrop.capacity.capacity import Capacity
     from uncrop.model import Caller, StageTime, UncropRequest
     from uncrop.providers.registry import Registry
-    from uncrop.service.pictures import MadePicture
+    from uncrop.service.pictures import MadePictures
     from uncrop.service.quote import Quote, QuoteRequest
     from uncrop.settings import Settings
     from uncrop.store.database import Store
@@ -71,8 +71,8 @@ class Service:
         *,
         report: RunReport,
         finished: Callable[[RunReport, str], None],
-    ) -> MadePicture:
-        """Take one request from its credentials to its picture.
+    ) -> MadePictures:
+        """Take one request from its credentials to its pictures.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class Service:
         commitment: Commitment,
         report: RunReport,
         finished: Callable[[RunReport, str], None],
-    ) -> MadePicture:
+    ) -> MadePictures:
         """Make the picture and report on it, whether or not somebody still waits."""
         outcomes: list[str] = []
 
@@ -209,7 +209,8 @@ class Service:
             report.tried, outcome = (error.details or {}).get("tried", ()), error.code
             raise
         else:
-            report.result, report.tried, outcome = made.result, [attempt.to_json() for attempt in made.tried], "OK"
+            report.made, outcome = made, "OK"
+            report.tried = [attempt.to_json() for picture in made.pictures for attempt in picture.tried]
             return made
         finally:
             if not outcomes:

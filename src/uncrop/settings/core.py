@@ -74,7 +74,7 @@ class CoreSettings(BaseSettings):
     )
     auto_providers: str = Field(
         default="",
-        description="Who is asked in turn for the provider `auto`, `clipdrop,local`: the first that can makes the "
+        description="Names with commas: who is asked in turn for the provider `auto`; the first that can makes the "
         "picture. Default: those that bill nothing and have a setting of their own set, then `local`.",
     )
     max_output_megapixels: float = Field(default=40, gt=0, le=400, description="Largest picture of the local engine.")
