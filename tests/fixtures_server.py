@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from uncrop.model import ProviderFacts, UncropRequest
+    from uncrop.model import Progress, ProviderFacts, UncropRequest
     from uncrop.providers.commitment import Commitment
     from uncrop.store.keys import NewKey
     from uncrop.uncropper import Stopwatch
@@ -82,6 +82,7 @@ class FakeUncropper:
         *,
         commitment: Commitment,
         stopwatch: Stopwatch,
+        progress: Progress | None,
         admit_by: float,
     ) -> UncropResult:
         self.requests.append(request)

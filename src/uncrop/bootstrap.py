@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from uncrop.model import Progress, UncropRequest, UncropResult
+    from uncrop.service.pictures import MadePictures, Pictures
     from uncrop.service.provider_list import ProviderEntry
+    from uncrop.service.quote import Quote
     from uncrop.service.service import Service
     from uncrop.settings import Settings
     from uncrop.store.database import Store
@@ -52,22 +54,52 @@ async def open_uncropper(settings: Settings | None = None) -> AsyncIterator[Uncr
     SettingsError
         With a line for each mistake in the environment.
     """
-    settings = settings or configuration.load()
+    async with _open_alone(settings or configuration.load()) as (uncropper, _registry):
+        yield uncropper
+
+
+@asynccontextmanager
+async def _open_pictures(settings: Settings) -> AsyncIterator[Pictures]:
+    """Open what makes pictures for one's own program, by ``auto`` too."""
+    from uncrop.service.durations import Durations
+    from uncrop.service.pictures import Pictures
+
+    # One picture at a time on this machine, so that each finds what the one before it has kept for it.
+    async with _open_alone(settings, engine_places=FairQueue(1)) as (uncropper, registry):
+        yield Pictures(
+            uncropper=uncropper,
+            registry=registry,
+            auto=settings.auto_names,
+            durations=Durations(),
+            max_output_pixels=settings.max_output_pixels,
+        )
+
+
+@asynccontextmanager
+async def _open_alone(
+    settings: Settings, *, engine_places: FairQueue | None = None
+) -> AsyncIterator[tuple[Uncropper, Registry]]:
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     async with _registry(settings, runner) as registry:
-        capacity = Capacity(slots=Slots(settings.max_running, settings.max_waiting))
-        yield _uncropper(settings, registry, capacity, Admission(capacity=capacity))
+        capacity = Capacity(slots=Slots(settings.max_running, settings.max_waiting), engine=engine_places)
+        yield _uncropper(settings, registry, capacity, Admission(capacity=capacity)), registry
 
 
 def extend_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> UncropResult:
-    """Open an ``Uncropper``, make one picture, close it again; blocks, in a notebook's event loop too.
+    """Make one picture as ``make_once`` does."""
+    return make_once(request, settings, progress=progress).pictures[0].result
+
+
+def make_once(request: UncropRequest, settings: Settings, *, progress: Progress | None = None) -> MadePictures:
+    """Open what makes pictures, make those of one request, close it again; blocks, in a notebook's event loop too.
 
     An interrupt (Ctrl-C) ends the work at its next step.
     """
+    from uncrop.service.pictures import Work
 
-    async def run() -> UncropResult:
-        async with open_uncropper(settings) as uncropper:
-            return await uncropper.run(request, progress=progress)
+    async def run() -> MadePictures:
+        async with _open_pictures(settings) as pictures:
+            return await pictures.make(request, Work(progress=progress))
 
     # In a thread of its own, since a notebook's thread has a loop running already.
     with start_blocking_portal() as portal:
@@ -120,9 +152,34 @@ def list_providers(settings: Settings) -> list[ProviderEntry]:
     """Return what can be told about the providers, without opening anything."""
     from uncrop.service.provider_list import entries_of
 
+    return entries_of(_closed_registry(settings))
+
+
+def quote_once(request: UncropRequest, settings: Settings) -> tuple[Quote, ...]:
+    """Return what a picture would take, of the named provider or of all, without opening anything.
+
+    Raises
+    ------
+    InvalidRequest
+        Nobody could make what is asked.
+    """
+    from uncrop.service.durations import Durations
+    from uncrop.service.quote import QuoteRequest, makers_for, quote
+
+    makers = makers_for(request.provider, _closed_registry(settings), settings.auto_names)
+    return quote(
+        QuoteRequest(request=request),
+        makers,
+        durations=Durations(),
+        max_output_pixels=settings.max_output_pixels,
+    )
+
+
+def _closed_registry(settings: Settings) -> Registry:
+    """Return the makers of a program that asks about them and calls none."""
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     context = MakerContext(send=Sender(), engine=runner, timeout_s=settings.provider_timeout_s)
-    return entries_of(Registry(settings.rows, settings.providers, context))
+    return Registry(settings.rows, settings.providers, context)
 
 
 def open_store_from(

@@ -19,6 +19,7 @@ from uncrop import settings
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.testing import pictures
+from uncrop.testing.clipdrop import ClipdropEmulator
 from uncrop.workers import engine_runner
 
 
@@ -63,6 +64,14 @@ def test_a_lossless_webp_stays_lossless(configured: settings.Settings) -> None:
     result = uncrop.extend(photo, left=8, seed=1, settings=configured)
     assert result.media_type == "image/webp"
     assert np.array_equal(codec.decode_8bit(open_file(result.image))[:, 8:], codec.decode_8bit(open_file(photo)))
+
+
+def test_auto_asks_whom_the_settings_name(data_dir: Path) -> None:
+    with ClipdropEmulator(api_key="key") as clipdrop:
+        values = {"clipdrop_api_key": "key", "clipdrop_base_url": clipdrop.url, "auto_providers": "openai,clipdrop"}
+        configured = settings.load(data_dir=data_dir, **values)
+        result = uncrop.extend(pictures.photo_jpeg(64, 48), left=16, provider="auto", settings=configured)
+        assert (result.facts.provider, len(clipdrop.calls)) == ("clipdrop", 1)
 
 
 def test_what_is_wrong_with_the_request_is_a_value_error(configured: settings.Settings) -> None:

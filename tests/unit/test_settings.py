@@ -9,6 +9,7 @@ from uncrop.errors import SettingsError
 from uncrop.model import SettingFacts
 from uncrop.providers.base import ProviderSettings
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
+from uncrop.providers.registry import load_rows
 
 
 @pytest.fixture(autouse=True)
@@ -330,3 +331,38 @@ def test_the_data_folder_is_needed_for_database_and_pepper_alone() -> None:
     assert settings.load().needs_data_folder
     assert [settings.load(**{name: elsewhere[name]}).needs_data_folder for name in elsewhere] == [True, True]
     assert not settings.load(**elsewhere).needs_data_folder
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("local,clipdop", "clipdop is no provider; allowed are bfl, bria, clipdrop, local, openai, sdapi, stability"),
+        ("auto", "auto is no provider; allowed are bfl, bria, clipdrop, local, openai, sdapi, stability"),
+        ("local, clipdrop ,local", "names a provider twice"),
+    ],
+)
+def test_auto_names_known_providers_once(monkeypatch: pytest.MonkeyPatch, value: str, problem: str) -> None:
+    monkeypatch.setenv("UNCROP_AUTO_PROVIDERS", value)
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [f"UNCROP_AUTO_PROVIDERS: {problem}"]
+
+
+def test_auto_asks_whom_the_operator_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_AUTO_PROVIDERS", "openai, local,")
+    assert settings.load().auto_names == ("openai", "local")
+
+
+def test_auto_asks_nobody_who_bills_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCROP_CLIPDROP_API_KEY", "key")
+    assert settings.load().auto_names == ("local",)
+
+
+def test_auto_asks_the_free_ones_that_are_set_up_before_the_machine_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = load_rows(())
+    address = SettingFacts(name="base_url", kind="address", help="Where.", default="http://127.0.0.1:1")
+    mine = replace(rows["clipdrop"], name="mine", bills=False, price=None, settings=(address,))
+    rows["mine"] = mine
+    assert settings.load(rows).auto_names == ("local",)
+    monkeypatch.setenv("UNCROP_MINE_BASE_URL", "http://127.0.0.1:2")
+    assert settings.load(rows).auto_names == ("mine", "local")

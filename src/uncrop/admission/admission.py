@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.admission.usage_limits import UsageLimits
     from uncrop.capacity.capacity import Capacity
-    from uncrop.model import Caller, Job, PictureFacts, ProviderFacts
+    from uncrop.model import Caller, Job, PictureFacts, ProviderFacts, UncropRequest
+
+
+def check_organization(request: UncropRequest, caller: Caller) -> None:
+    """Refuse a request that names an organization which is not the caller's.
+
+    Raises
+    ------
+    OrganizationAccessDenied
+    """
+    if caller.organization_id is not None and request.organization_id != caller.organization_id:
+        raise OrganizationAccessDenied
 
 
 class Granted:
@@ -100,8 +111,7 @@ class Admission:
         OrganizationAccessDenied
             The request names an organization that is not the caller's.
         """
-        if caller.organization_id is not None and job.request.organization_id != caller.organization_id:
-            raise OrganizationAccessDenied
+        check_organization(job.request, caller)
 
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller, *, admit_by: float = math.inf) -> AsyncIterator[Granted]:

@@ -13,11 +13,12 @@ import typer
 
 from uncrop.cli import files
 from uncrop.cli.compiling import compile_once
-from uncrop.cli.exits import explained, stop
+from uncrop.cli.dry_run import show_quotes
+from uncrop.cli.exits import code_of, explained, stop
 from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
-    from uncrop.model import UncropResult
+    from uncrop.model import UncropRequest, UncropResult
     from uncrop.settings import Settings
 
 _CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,6}))?")
@@ -25,7 +26,9 @@ _CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,
 
 def extend(
     photo: Annotated[Path, typer.Argument(help="The photo: JPEG, PNG or WebP.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; the name's ending sets the format.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; the name's ending sets the format.")
+    ] = None,
     left: Annotated[int, typer.Option(help="Pixels to add on the left; negative crops.")] = 0,
     right: Annotated[int, typer.Option(help="Pixels to add on the right.")] = 0,
     up: Annotated[int, typer.Option(help="Pixels to add above.")] = 0,
@@ -39,7 +42,7 @@ def extend(
     output_size: Annotated[str | None, typer.Option(help="Of the finished picture, as 1920x1080.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Billed calls that it may take, 1 to 8; else 1.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.")] = None,
-    provider: Annotated[str, typer.Option(help="Who makes the pixels: {providers}.")] = "local",
+    provider: Annotated[str, typer.Option(help="Who makes the pixels: auto, {providers}.")] = "local",
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
     mask: Annotated[Path | None, typer.Option(help="PNG, transparent where pixels go. {takes:mask_file}.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What to continue with. {takes:prompt}.")] = None,
@@ -47,51 +50,88 @@ def extend(
     confidence_map: Annotated[
         Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
     ] = None,
+    variations: Annotated[
+        int | None, typer.Option(help="As many pictures, 1 to 4, each of its own seed, in numbered files.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make nothing; tell what it would take. --provider all: of everyone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Extend one photo beyond its borders."""
-    from uncrop import settings
-    from uncrop.bootstrap import extend_once
     from uncrop.model import Sides, UncropRequest
 
-    data, answer_format = files.read_file(photo), files.format_of(output)
-    write = files.prepare_output(output)
-    write_map = None if confidence_map is None else files.prepare_map(confidence_map, beside=output)
+    request = UncropRequest(
+        provider=provider,
+        image=files.read_file(photo),
+        sides=Sides(left=left, right=right, up=up, down=down),
+        seed=seed,
+        quality=quality,
+        mask=None if mask is None else files.read_file(mask),
+        prompt=prompt,
+        size=size,
+        confidence_map=confidence_map is not None,
+        aspect_ratio=aspect,
+        zoom_out=zoom_out,
+        anchor=anchor,
+        output_size=output_size,
+        max_calls=max_calls,
+        variations=variations,
+        **_canvas(canvas),
+        answer_format=None if output is None else files.format_of(output),
+    )
+    if dry_run:
+        show_quotes(request, as_json=as_json)
+    elif as_json:
+        stop("--json goes with --dry-run")
+    else:
+        _extend(request, output, confidence_map)
+
+
+def _extend(request: UncropRequest, output: Path | None, confidence_map: Path | None) -> None:
+    """Make the pictures, write them, and say how it went."""
+    if output is None:
+        stop("--output is missing: the file to write")
+    from uncrop import settings
+    from uncrop.bootstrap import make_once
+    from uncrop.intake.fields import check_variations
+
+    with explained():
+        check_variations(request.variations)
+    count = request.variations or 1
+    outputs = files.numbered(output, count)
+    writes = [files.prepare_output(path) for path in outputs]
+    maps = [] if confidence_map is None else files.numbered(confidence_map, count)
+    write_maps = [files.prepare_map(path, beside=beside) for path, beside in zip(maps, outputs, strict=False)]
     started = time.perf_counter()
     with explained():
-        request = UncropRequest(
-            provider=provider,
-            image=data,
-            sides=Sides(left=left, right=right, up=up, down=down),
-            seed=seed,
-            quality=quality,
-            mask=None if mask is None else files.read_file(mask),
-            prompt=prompt,
-            size=size,
-            confidence_map=confidence_map is not None,
-            aspect_ratio=aspect,
-            zoom_out=zoom_out,
-            anchor=anchor,
-            output_size=output_size,
-            max_calls=max_calls,
-            **_canvas(canvas),
-            answer_format=answer_format,
-        )
         configured = settings.load()
-        _prepare(configured, provider)
+        _prepare(request.provider, configured)
         with progress_on(sys.stderr) as progress:
-            result = extend_once(request, configured, progress=progress)
-    for put, content in ((write, result.image), (write_map, result.confidence_map)):
-        if put is not None and content is not None:
-            put(content)
-    _report(result, output, time.perf_counter() - started)
+            made = make_once(request, configured, progress=progress)
+    seconds = time.perf_counter() - started
+    results = [picture.result for picture in made.pictures]
+    for result, write in zip(results, writes, strict=False):
+        write(result.image)
+    for result, write_map in zip(results, write_maps, strict=False):
+        write_map(result.confidence_map or b"")
+    for result, path in zip(results, outputs, strict=False):
+        _report(result, path, seconds)
+    if made.failures:
+        stop(
+            f"{len(made.failures)} of {made.asked} were not made: {made.failures[0].message}", code_of(made.failures[0])
+        )
 
 
-def _prepare(configured: Settings, provider: str) -> None:
+def _prepare(provider: str, configured: Settings) -> None:
     """Compile the engine, or look at the way out, before anything is begun."""
-    row = configured.rows.get(provider)
-    if row is not None and row.computes_here:
+    from uncrop.service.quote import AUTO
+
+    names = configured.auto_names if provider == AUTO else (provider,)
+    rows = [row for name in names if (row := configured.rows.get(name)) is not None]
+    if any(row.computes_here for row in rows):
         compile_once(configured)
-    elif row is not None:
+    if not all(row.computes_here for row in rows):
         configured.check_network()
 
 

@@ -59,6 +59,13 @@ def prepare_output(path: Path) -> Callable[[bytes], None]:
     return write
 
 
+def numbered(path: Path, count: int) -> list[Path]:
+    """Return as many names as there are pictures: the name itself for one, else ``wide-1.jpg`` and so on."""
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
+
+
 def prepare_map(path: Path, *, beside: Path) -> Callable[[bytes], None]:
     """Check that a map can be written to ``path``, as a PNG and not over the picture ``beside``; return what does."""
     if format_of(path) != "PNG":

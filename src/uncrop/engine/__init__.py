@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from uncrop.engine.runtime.cache import is_compiled, mark_compiled, use_cache, why_not_kept
-from uncrop.engine.runtime.memory import peak_bytes, picture_bytes
+from uncrop.engine.runtime.memory import PROCESS_BYTES, peak_bytes, picture_bytes
 from uncrop.engine.runtime.progress import ProgressMonitor
+from uncrop.engine.runtime.shared import FAMILY, SharedCandidates, family_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     from uncrop.model import Pixels, Quality, Sides
 
 __all__ = [
+    "FAMILY",
+    "PROCESS_BYTES",
     "Extension",
+    "SharedCandidates",
     "extend",
+    "family_seed",
     "is_compiled",
     "peak_bytes",
     "picture_bytes",
@@ -69,6 +74,7 @@ def extend(
     deadline: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     threads: int | None = None,
+    shared: SharedCandidates | None = None,
 ) -> Extension:
     """Extend a photo beyond its borders.
 
@@ -90,6 +96,9 @@ def extend(
         Returns seconds from any origin.
     threads
         How many threads compute; by default as many as Numba allows.
+    shared
+        Keeps what pictures of the same photo with seeds of one family (4 n to 4 n + 3) have in common; the pictures
+        are the same with and without it.
 
     Returns
     -------
@@ -114,7 +123,7 @@ def extend(
     monitor.check()  # loading the kernels takes a while
     from uncrop.engine.pipeline import run
 
-    return Extension(**run(image, sides, seed=seed, quality=quality, monitor=monitor, threads=threads))
+    return Extension(**run(image, sides, seed=seed, quality=quality, monitor=monitor, threads=threads, shared=shared))
 
 
 def warm_up() -> str | None:

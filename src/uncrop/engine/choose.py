@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from uncrop.engine.prepare.presets import Preset
 from uncrop.engine.prepare.prior import Strictness, make_prior
 from uncrop.engine.prepare.pyramid import Exemplar
 from uncrop.engine.runtime.run import Run
+from uncrop.engine.runtime.shared import family_seed
 from uncrop.engine.runtime.thread_pool import ThreadPool
 from uncrop.engine.search.patch_field import PatchField, target_mask
 from uncrop.engine.search.refine import improve
@@ -48,12 +50,16 @@ def choose_candidate(canvas: CanvasGeometry, exemplar: Exemplar, preset: Preset,
     def make(strictness: Strictness, seed: int = run.seed, periods: Periods = NO_PERIODS) -> Candidate:
         return make_candidate(level, strictness, preset, seed, one_thread, periods)
 
-    tasks = [
-        (strictness, run.seed + SEED_STEP * repetition)
-        for repetition in range(preset.repetitions)
-        for strictness in preset.candidate_priors
-    ]
-    joined = join(run.pool.stream(lambda task: make(*task), tasks), targets)
+    def make_or_take(task: Task) -> Candidate:
+        key = (task.strictness, task.seed)
+        if run.kept is None or not task.shared:
+            return make(*key)
+        if key not in run.kept:
+            run.kept[key] = make(*key)
+        kept: Candidate = run.kept[key]
+        return kept
+
+    joined = join(run.pool.stream(make_or_take, tasks_of(preset, run.seed)), targets)
     periodic = run.pool.each(lambda task: make(task[0], periods=task[1]), periodic_candidates(canvas, exemplar.pixels))
     if periodic:
         cheapest = min(periodic, key=lambda candidate: mean_cost(candidate.field, targets))
@@ -62,6 +68,28 @@ def choose_candidate(canvas: CanvasGeometry, exemplar: Exemplar, preset: Preset,
     prior = make_prior(canvas, preset.later_prior)
     improve(joined.field, exemplar, prior, preset.joined_effort, run.seed + 1, run.pool, targets)
     return Candidate(field=joined.field, strictness=preset.later_prior, disagreement=joined.spread.variance())
+
+
+class Task(NamedTuple):
+    """A candidate to be made: its prior, its seed, and whether all pictures of the seed's family have it."""
+
+    strictness: Strictness
+    seed: int
+    shared: bool
+
+
+def tasks_of(preset: Preset, seed: int) -> list[Task]:
+    """Return all candidates of a picture; every second one is the same for all seeds of the family.
+
+    The first one is not, since what is joined is written into it.
+    """
+    priors = preset.candidate_priors * preset.repetitions
+    tasks = []
+    for number, strictness in enumerate(priors):
+        shared = number % 2 == 1
+        first = family_seed(seed) if shared else seed
+        tasks.append(Task(strictness, first + SEED_STEP * (number // len(preset.candidate_priors)), shared))
+    return tasks
 
 
 def mean_cost(field: PatchField, targets: NDArray[np.bool_]) -> float:

@@ -25,6 +25,7 @@ from uncrop.engine.prepare.search_range import within_search_range
 from uncrop.engine.runtime.partition import tiles
 from uncrop.engine.runtime.progress import ProgressMonitor
 from uncrop.engine.runtime.run import Run
+from uncrop.engine.runtime.shared import SharedCandidates
 from uncrop.engine.runtime.thread_pool import ThreadPool
 from uncrop.engine.search.patch_field import PatchField, without_picture
 from uncrop.engine.search.refine import refine
@@ -47,7 +48,14 @@ class Result(TypedDict):
 
 
 def run(
-    image: Pixels, sides: Sides, *, seed: int, quality: Quality, monitor: ProgressMonitor, threads: int | None
+    image: Pixels,
+    sides: Sides,
+    *,
+    seed: int,
+    quality: Quality,
+    monitor: ProgressMonitor,
+    threads: int | None,
+    shared: SharedCandidates | None = None,
 ) -> Result:
     """Extend a checked photo; see ``uncrop.engine.extend``."""
     photo = cropped(image, sides)
@@ -61,8 +69,9 @@ def run(
         pixels, confidence = scene, np.full(scene.shape[:2], 255, np.uint8)
     else:
         near = within_search_range(scene.shape[0], scene.shape[1], wanted)
+        kept = None if shared is None else shared.of(scene, near, quality)
         with ThreadPool(threads or allowed_threads(), monitor.check) as pool:
-            made = make(scene, near, PRESETS[quality], Run(pool=pool, monitor=monitor, seed=seed))
+            made = make(scene, near, PRESETS[quality], Run(pool=pool, monitor=monitor, seed=seed, kept=kept))
         pixels, confidence = reflect_beyond(made[0], near, wanted), continue_map(made[1], near, wanted)
         del made  # its arrays are large
     pixels, confidence = add_bars(pixels, confidence, bars, sides)

@@ -72,7 +72,7 @@ def sniff(data: bytes) -> ImageFormat | None:
 
 def _jpeg(data: bytes) -> OpenedFile:
     layout = jpeg.read_layout(data)
-    _check_size("JPEG", layout.width, layout.height)
+    check_size("JPEG", layout.width, layout.height)
     exif = read_exif(jpeg_metadata.exif_of(data, layout))
     channels: Literal[1, 3] = 1 if layout.components == 1 else 3
     width, height = _upright(layout.width, layout.height, exif)
@@ -107,7 +107,7 @@ def _jpeg(data: bytes) -> OpenedFile:
 def _png(data: bytes) -> OpenedFile:
     layout = png.read_layout(data)
     _check_still("PNG", layout.frames)
-    _check_size("PNG", layout.width, layout.height)
+    check_size("PNG", layout.width, layout.height)
     exif = replace(_png_exif(data, layout), adobe_rgb=False)
     colours: Literal[1, 3] = 1 if layout.colour in (png.GREY, png.GREY_ALPHA) else 3
     alpha = layout.transparent or layout.colour in (png.GREY_ALPHA, png.RGBA)
@@ -146,7 +146,7 @@ def _png_exif(data: bytes, layout: png.PngLayout) -> ExifFacts:
 def _webp(data: bytes) -> OpenedFile:
     layout = webp.read_layout(data)
     _check_still("WEBP", layout.frames)
-    _check_size("WEBP", layout.width, layout.height)
+    check_size("WEBP", layout.width, layout.height)
     exif = replace(read_exif(layout.payload(data, b"EXIF")), adobe_rgb=False)
     width, height = _upright(layout.width, layout.height, exif)
     header = ImageHeader(
@@ -181,7 +181,13 @@ def _check_still(image_format: ImageFormat, frames: int) -> None:
         )
 
 
-def _check_size(image_format: ImageFormat, width: int, height: int) -> None:
+def check_size(image_format: ImageFormat, width: int, height: int) -> None:
+    """Refuse a picture with more pixels, or longer sides, than are opened.
+
+    Raises
+    ------
+    ImageTooLarge
+    """
     if width * height > MAX_PIXELS[image_format]:
         raise ImageTooLarge(
             "The image has too many pixels",

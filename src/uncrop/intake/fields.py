@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY: Quality = "standard"
 MOST_CALLS = 8
+MAX_VARIATIONS = 4
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 
@@ -31,6 +32,7 @@ def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
         When the provider takes masks, and neither a mask nor a side was sent.
     """
     _check_organization(request.organization_id)
+    check_variations(request.variations)
     _check_taken(request, facts)
     _check_geometry(request, facts)
     _check_max_calls(request.max_calls)
@@ -45,9 +47,37 @@ def quality_of(request: UncropRequest) -> Quality:
     return next((quality for quality in QUALITIES if quality == request.quality), DEFAULT_QUALITY)
 
 
+def check_without_provider(request: UncropRequest) -> None:
+    """Check what holds whoever makes the picture.
+
+    Raises
+    ------
+    InvalidRequest
+        As ``check_fields``.
+    """
+    _check_organization(request.organization_id)
+    check_variations(request.variations)
+    if check_notation(request) in {None, "sides"}:
+        check_sides(request.sides)
+
+
 def _check_organization(organization_id: str | None) -> None:
     if organization_id is not None and not ORGANIZATION_ID.fullmatch(organization_id):
         raise InvalidFieldValue(f"organization_id must be {ORGANIZATION_ID_RULE}", details={"field": "organization_id"})
+
+
+def check_variations(variations: int | None) -> None:
+    """Refuse a number of pictures that one request cannot ask for.
+
+    Raises
+    ------
+    InvalidFieldValue
+    """
+    if variations is not None and not 1 <= variations <= MAX_VARIATIONS:
+        raise InvalidFieldValue(
+            f"variations must be between 1 and {MAX_VARIATIONS}",
+            details={"field": "variations", "value": variations, "min_allowed": 1, "max_allowed": MAX_VARIATIONS},
+        )
 
 
 def _check_taken(request: UncropRequest, facts: ProviderFacts) -> None:

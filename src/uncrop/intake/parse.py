@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uncrop.geometry.notations import parse_ratio, placement_of_canvas, placement_of_ratio, placement_of_zoom, sides_of
@@ -18,7 +19,7 @@ from uncrop.model import Job
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from uncrop.model import ImageHeader, Placement, ProviderFacts, UncropRequest
+    from uncrop.model import ImageFormat, ImageHeader, Placement, Plan, ProviderFacts, UncropRequest
 
 
 def parse(
@@ -49,22 +50,12 @@ def parse(
     """
     check_fields(request, facts)
     check_bytes(request.image, facts)
-    photo_file, mask_file, plan = open_file(request.image), None, None
+    photo_file, mask_file = open_file(request.image), None
     header = photo_file.header
-    placement = _placement(request, header)
-    check_extent(header, placement.source, facts)
-    sides = sides_of(placement, header.width, header.height)
-    answer_format = request.answer_format or facts.answer_format or header.format
-    if not facts.keeps_depth or answer_format == "WEBP":  # neither knows grey
+    shape = shape_for(request, header, facts, max_output_pixels=max_output_pixels)
+    if not facts.keeps_depth or shape.answer_format == "WEBP":  # neither knows grey
         photo_file = in_rgb(photo_file)
-    check_output(placement.width, placement.height, answer_format, facts.max_output_pixels or max_output_pixels)
-    finished = _finished(request, placement)
-    check_output(*finished, answer_format, facts.max_output_pixels or max_output_pixels)
-    if request.mask is None:
-        check_made(sides, facts)
-        plan = plan_calls(request, header, placement, facts)
-        check_bytes(request.image, facts, plan)
-    else:
+    if request.mask is not None:
         mask_file = open_mask(request.mask, header.width, header.height)
     row = facts.field("seed")
     seed = request.seed
@@ -75,18 +66,64 @@ def parse(
         provider=facts,
         photo_file=photo_file,
         mask_file=mask_file,
-        placement=placement,
-        plan=plan,
-        sides=sides,
-        output_size=finished,
+        placement=shape.placement,
+        plan=shape.plan,
+        sides=sides_of(shape.placement, header.width, header.height),
+        output_size=shape.output_size,
         seed=seed,
         quality=quality_of(request),
-        answer_format=answer_format,
+        answer_format=shape.answer_format,
     )
 
 
-def _placement(request: UncropRequest, header: ImageHeader) -> Placement:
-    width, height, anchor = header.width, header.height, request.anchor or "center"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """The canvas, the calls that make it unless by a mask, and the width, height and format of the finished picture."""
+
+    placement: Placement
+    output_size: tuple[int, int]
+    answer_format: ImageFormat
+    plan: Plan | None
+
+
+def shape_for(request: UncropRequest, header: ImageHeader, facts: ProviderFacts, *, max_output_pixels: int) -> Shape:
+    """Return the shape of what a provider is asked for, once it is known that it can make it.
+
+    Raises
+    ------
+    InvalidRequest
+        The photo or the canvas is beyond a limit of the provider or of this server, or the canvas cannot be what was
+        asked.
+    """
+    placement, finished = measure(request, header.width, header.height)
+    check_extent(header, placement.source, facts)
+    answer_format = request.answer_format or facts.answer_format or header.format
+    for width, height in ((placement.width, placement.height), finished):
+        check_output(width, height, answer_format, facts.max_output_pixels or max_output_pixels)
+    plan = None
+    if request.mask is None:
+        check_made(sides_of(placement, header.width, header.height), facts)
+        plan = plan_calls(request, header, placement, facts)
+        check_bytes(request.image, facts, plan)
+    return Shape(placement=placement, output_size=finished, answer_format=answer_format, plan=plan)
+
+
+def measure(request: UncropRequest, width: int, height: int) -> tuple[Placement, tuple[int, int]]:
+    """Return where a photo of ``width`` x ``height`` pixels will lie, and the finished picture's width and height.
+
+    No provider plays a part in it.
+
+    Raises
+    ------
+    InvalidRequest
+        The canvas, or the finished picture, cannot be what was asked.
+    """
+    placement = _placement(request, width, height)
+    return placement, _finished(request, placement)
+
+
+def _placement(request: UncropRequest, width: int, height: int) -> Placement:
+    anchor = request.anchor or "center"
     if request.aspect_ratio is not None:
         return placement_of_ratio(width, height, parse_ratio(request.aspect_ratio), anchor)
     if request.zoom_out is not None:

@@ -40,6 +40,7 @@ class UncropRequest:
     output_size: str | None = None
     answer_format: ImageFormat | None = None
     max_calls: int | None = None
+    variations: int | None = None  # pictures that are asked for; each is made by a run of its own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

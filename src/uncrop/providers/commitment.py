@@ -15,16 +15,27 @@ class Commitment:
     def __init__(self) -> None:
         self._sent = 0
         self._abandoned = False
+        self._branches: list[Commitment] = []
+
+    def branch(self) -> Commitment:
+        """Return one for a part of the work, such as one of several pictures, that may be stopped by itself.
+
+        The whole is sent when any part is, and who abandons it abandons every part.
+        """
+        branch = Commitment()
+        branch._abandoned = self._abandoned
+        self._branches.append(branch)
+        return branch
 
     @property
     def sent(self) -> bool:
         """Whether a billed call may have reached its provider."""
-        return self._sent > 0
+        return self.billed_calls > 0
 
     @property
     def billed_calls(self) -> int:
         """How many billed calls may have reached their provider."""
-        return self._sent
+        return self._sent + sum(branch.billed_calls for branch in self._branches)
 
     @property
     def abandoned(self) -> bool:
@@ -42,6 +53,10 @@ class Commitment:
         self.check()
         self._sent += 1
 
+    def take_back(self) -> None:
+        """Say that the last call was refused before anything was made, so that nobody will be billed for it."""
+        self._sent -= 1
+
     def check(self) -> None:
         """End the work, as if cancelled, when the one who asked has left and nothing was sent yet.
 
@@ -49,7 +64,7 @@ class Commitment:
         ------
         asyncio.CancelledError
         """
-        if self._abandoned and not self._sent:
+        if self._abandoned and not self.sent:
             raise anyio.get_cancelled_exc_class()
 
     def check_next(self) -> None:
@@ -65,4 +80,6 @@ class Commitment:
     def abandon(self) -> bool:
         """Say that the one who asked has left; ``True`` when nothing was sent, so that the work can be cancelled."""
         self._abandoned = True
-        return not self._sent
+        for branch in self._branches:
+            branch.abandon()
+        return not self.sent

@@ -130,6 +130,7 @@ class Extend:
     seed: int
     quality: Quality
     confidence_map: bool = False
+    is_variation: bool = False  # the same photo is extended for other seeds too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CANCEL_S = 5.0
+# With these a provider refuses a call for want of a valid key, of credits, or of patience, before it makes anything.
+UNBILLED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS})
 TOO_LATE = "The provider did not answer within the deadline"
 
 
@@ -103,6 +105,11 @@ class Maker:
     def check_configured(self) -> None:
         """Raise ``ProviderNotConfigured`` when a setting is missing without which no call can be made."""
         self._provider.check_configured()
+
+    def check_well(self) -> None:
+        """Raise ``ProviderUnavailable`` while the provider is given a pause, so that no call would be let through."""
+        if self.breaker is not None:
+            self.breaker.check()
 
     async def fill(
         self,
@@ -220,6 +227,7 @@ class _Run:
                 seed=step.seed,
                 quality=step.quality,
                 confidence_map=step.confidence_map,
+                is_variation=step.is_variation,
                 progress=None if self._progress is None else self._tell,
             )
         try:
@@ -249,6 +257,8 @@ class _Run:
             answer = await send()
         else:
             answer = await send_watched(send, lambda: report(poll, self._ask, self._context.sleep, self._tell))
+        if commitment is not None and call.kind == "submit" and answer.status in UNBILLED:
+            commitment.take_back()
         # No key goes along with a download: whatever is wrong with its address is the provider's fault.
         self._last_status = 0 if call.kind == "download" else answer.status
         return answer

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, SettingFacts
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+RESERVED = frozenset({"all", "auto"})
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 HOST = re.compile(r"(\*\.)?([a-z0-9-]+\.)+[a-z]{2,}")
 # What a form may hold beside the photo and its geometry.
@@ -25,6 +26,8 @@ def problems(row: ProviderFacts, others: Mapping[str, ProviderFacts]) -> Iterato
     """Yield a line for each contradiction in a row, and with the rows that are there already."""
     if not NAME.fullmatch(row.name):
         yield "name: must be a lower-case letter and up to 31 letters, digits or _"
+    if row.name in RESERVED:
+        yield f"name: {row.name} has a meaning of its own in the field provider"
     if row.name in others:
         yield f"name: {row.name} is taken"
     if not TARGET.fullmatch(row.implementation):

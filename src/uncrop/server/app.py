@@ -66,6 +66,7 @@ def _operations(routes: Routes) -> list[Route]:
     """Return the routes that the document describes; where GET is, Starlette lets HEAD be too."""
     return [
         *(Route(path, routes.uncrop, methods=["POST"]) for path in openapi.UNCROP_PATHS),
+        Route(openapi.QUOTE_PATH, routes.quote, methods=["POST"]),
         Route(openapi.PROVIDERS_PATH, routes.providers),
         Route("/livez", routes.livez),
         Route("/readyz", routes.readyz),

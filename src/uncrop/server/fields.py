@@ -16,7 +16,9 @@ TEXTS = (
 )
 SIDES = {"left": "extend_left", "right": "extend_right", "up": "extend_up", "down": "extend_down"}
 CANVAS = ("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out")
-NUMBERS = (*SIDES.values(), "seed", *CANVAS, "max_calls")
+NUMBERS = (*SIDES.values(), "seed", *CANVAS, "max_calls", "variations")
+EXTENT = ("image_width", "image_height")
+"""What a quote takes in place of the image."""
 SWITCHES = ("confidence_map",)
 FILES = ("image_file", "mask_file")
 FORMATS: Mapping[str, ImageFormat] = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}

@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from uncrop.errors import ValidationError
-from uncrop.server.fields import FIELDS, FILES, IS_NO_TEXT, IS_REQUIRED, REQUIRED
+from uncrop.server.fields import EXTENT, FIELDS, FILES, IS_NO_TEXT, IS_REQUIRED, REQUIRED
 from uncrop.server.http_errors import RequestTimeout, RequestTooLarge
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MEGABYTE = 1_000_000
 _MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 _IN_MEMORY = 1 << 62
 _REQUIRED = {"fields": dict.fromkeys(REQUIRED, IS_REQUIRED)}
-_FILES, _TEXTS = ({name.encode() for name in names} for names in (FILES, FIELDS.keys() - set(FILES)))
+_FILES, _TEXTS = ({name.encode() for name in names} for names in (FILES, {*FIELDS, *EXTENT} - set(FILES)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

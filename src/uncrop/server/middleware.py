@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from uncrop.model import UncropResult
     from uncrop.server.cors import CrossOrigin
     from uncrop.server.exchange import Exchange
     from uncrop.server.metrics import Metrics
@@ -126,19 +127,34 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
         yield "cause", exchange.cause
     if exchange.run.provider is not None:
         yield "provider", exchange.run.provider
+    if exchange.run.tried:
+        yield "tried", list(exchange.run.tried)
     if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.run.stages}:
         yield "stages", stages
     if exchange.run.billed_calls:
         yield "billed_calls", exchange.run.billed_calls
-    if (result := exchange.run.result) is not None:
-        facts = result.facts
-        yield "provider_request_id", facts.request_id
-        yield "model", facts.model
-        yield "credits", facts.credits_consumed
-        yield "tokens", None if facts.usage is None else facts.usage.total_tokens
-        yield "warnings", list(result.warnings)
-        difference = result.repaint_difference
-        yield "repaint_difference", None if difference is None else round(difference, 2)
+    if (made := exchange.run.made) is not None:
+        pictures = [dict(_facts_of(picture.result)) for picture in made.pictures]
+        if made.asked == 1:
+            yield from pictures[0].items()
+        else:
+            providers = [picture.result.facts.provider for picture in made.pictures]
+            yield (
+                "pictures",
+                [{"provider": name, **known} for name, known in zip(providers, pictures, strict=True)],
+            )
+            yield "failures", [error.code for error in made.failures]
+
+
+def _facts_of(result: UncropResult) -> Iterator[tuple[str, object]]:
+    facts = result.facts
+    yield "provider_request_id", facts.request_id
+    yield "model", facts.model
+    yield "credits", facts.credits_consumed
+    yield "tokens", None if facts.usage is None else facts.usage.total_tokens
+    yield "warnings", list(result.warnings)
+    difference = result.repaint_difference
+    yield "repaint_difference", None if difference is None else round(difference, 2)
 
 
 def _listening(receive: Receive, exchange: Exchange) -> Receive:

@@ -8,8 +8,10 @@ from uncrop import __version__
 from uncrop.server.openapi_errors import error_components, error_responses, error_schemas
 from uncrop.server.openapi_form import form_examples, form_schema, image_media_types
 from uncrop.server.openapi_headers import header_components
-from uncrop.server.openapi_picture import picture_responses, picture_with_map_schema
+from uncrop.server.openapi_picture import picture_responses, picture_schemas
 from uncrop.server.openapi_providers import provider_schemas
+from uncrop.server.openapi_quote import quote_form_schema, quote_responses, quote_schemas
+from uncrop.service.quote import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ Json = dict[str, Any]
 
 TITLE = "uncrop"
 ADDRESS = "/openapi.json"
+QUOTE_PATH = "/api/v1/images/uncrop/quote"
 PROVIDERS_PATH = "/api/v1/providers"
 UNCROP_PATHS = ("/api/v1/images/uncrop", "/v1/images/uncrop")
 _OPERATIONS = {
@@ -57,6 +60,7 @@ def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
         "tags": [{"name": "images"}, {"name": "operation"}],
         "paths": {
             **{path: {"post": _uncrop(path, limits, providers)} for path in UNCROP_PATHS},
+            QUOTE_PATH: {"post": _quote(limits, providers)},
             PROVIDERS_PATH: {"get": _providers()},
             "/livez": {"get": _plain("livez", "Whether the process answers", _status_schema("ok"))},
             "/readyz": {"get": _readyz()},
@@ -66,7 +70,9 @@ def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
             "securitySchemes": _security_schemes(),
             "schemas": {
                 "UncropForm": form_schema(providers),
-                "PictureWithMap": picture_with_map_schema(),
+                **picture_schemas(),
+                "QuoteForm": quote_form_schema(providers),
+                **quote_schemas(),
                 **provider_schemas(),
                 **error_schemas(),
             },
@@ -88,22 +94,42 @@ def _uncrop(path: str, limits: BodyLimits, providers: Sequence[ProviderFacts]) -
         "description": remark + _DESCRIPTION,
         "security": [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}],
         "parameters": [_request_id_parameter()],
-        "requestBody": {
-            "required": True,
-            "description": f"A multipart form of at most {limits.max_bytes} bytes, not compressed, that arrives "
-            f"within {limits.total_s:g} seconds.",
-            "content": {
-                "multipart/form-data": {
-                    "schema": {"$ref": "#/components/schemas/UncropForm"},
-                    "encoding": {
-                        "image_file": {"contentType": image_media_types(providers)},
-                        "mask_file": {"contentType": "image/png"},
-                    },
-                    "examples": form_examples(providers),
-                }
-            },
-        },
+        "requestBody": _form("UncropForm", limits, providers, form_examples(providers)),
         "responses": {**picture_responses(providers), **error_responses()},
+    }
+
+
+def _quote(limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
+    example = {"provider": ALL, "organization_id": "org_123abc", "image_width": 1200, "image_height": 800}
+    return {
+        "tags": ["images"],
+        "operationId": "quoteUncrop",
+        "summary": "What extending an image would take",
+        "description": "Takes the form of the picture's own request, with the image or its width and height alone, and "
+        "calls nobody: the canvas, and of the named provider or of all whether it can be made, in how many calls, for "
+        "what price, in what time. It counts towards the limits on requests, but not as a picture.",
+        "security": [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}],
+        "parameters": [_request_id_parameter()],
+        "requestBody": _form("QuoteForm", limits, providers, {"all": {"value": {**example, "aspect_ratio": "16:9"}}}),
+        "responses": {**quote_responses(), **error_responses()},
+    }
+
+
+def _form(schema: str, limits: BodyLimits, providers: Sequence[ProviderFacts], examples: Json) -> Json:
+    return {
+        "required": True,
+        "description": f"A multipart form of at most {limits.max_bytes} bytes, not compressed, that arrives "
+        f"within {limits.total_s:g} seconds.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {"$ref": f"#/components/schemas/{schema}"},
+                "encoding": {
+                    "image_file": {"contentType": image_media_types(providers)},
+                    "mask_file": {"contentType": "image/png"},
+                },
+                "examples": examples,
+            }
+        },
     }
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
-from uncrop.intake.fields import MOST_CALLS
+from uncrop.intake.fields import MAX_VARIATIONS, MOST_CALLS
 from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID
 from uncrop.server.fields import FILES, FORMATS, NUMBERS, REQUIRED, SIDES, SWITCHES
+from uncrop.service.quote import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +26,10 @@ _PHOTO = {"organization_id": "org_123abc", "image_file": "(the bytes of photo.jp
 _WITH_SIDES = {"extend_left": 200, "extend_right": 200}
 _WITH_MASK = {"mask_file": "(the bytes of mask.png)", "prompt": "A wide beach"}
 _SEED = 42
+_AUTO = (
+    f"`{AUTO}`: the first that can, of those that the operator lists; the next is asked only when nothing was, or may "
+    "have been, billed. `X-Provider` names who made the picture; `details.tried` of an error, who was asked."
+)
 
 
 def form_schema(rows: Sequence[ProviderFacts]) -> Json:
@@ -40,8 +45,8 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
         "properties": {
             "provider": {
                 "type": "string",
-                "enum": [row.name for row in rows],
-                "description": "\n\n".join(("Who makes the pixels.", *map(_introduction, rows))),
+                "enum": [*(row.name for row in rows), AUTO],
+                "description": "\n\n".join(("Who makes the pixels.", _AUTO, *map(_introduction, rows))),
             },
             "organization_id": {
                 "type": "string",
@@ -58,6 +63,14 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
                 "maximum": MOST_CALLS,
                 "description": "How many calls that may be billed the picture may take; one when absent. "
                 "What takes more is refused, and `details.calls_needed` says how many.",
+            },
+            "variations": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_VARIATIONS,
+                "description": "As many pictures in one answer, each with a seed of its own where the provider takes "
+                "one: `seed`, and the others from 4 n to 4 n + 3. Each is a call, or several, and counts as a picture. "
+                "With more than 1 the answer is JSON; it says which were made.",
             },
             **{name: _field(name, rows) for name in names},
         },

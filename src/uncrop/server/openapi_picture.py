@@ -30,12 +30,14 @@ def picture_responses(rows: Iterable[ProviderFacts]) -> Json:
     """
     binary: Json = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
     picture = {
-        "description": f"The picture: {_formats(rows)}. JSON (`application/json`) where `confidence_map` was asked "
-        "for.",
+        "description": f"The picture: {_formats(rows)}. JSON (`application/json`) where `confidence_map` or "
+        "several `variations` were asked for, or `Accept` prefers it.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
         "content": {
             **{kind: {"schema": binary} for kind in MEDIA_TYPES.values()},
-            "application/*": {"schema": {"$ref": "#/components/schemas/PictureWithMap"}},
+            "application/*": {
+                "schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in picture_schemas()]}
+            },
         },
     }
     other = {
@@ -50,7 +52,50 @@ def _formats(rows: Iterable[ProviderFacts]) -> str:
     return ", ".join(f"{row.answer_format or own} from `{row.name}`" for row in rows)
 
 
-def picture_with_map_schema() -> Json:
+def picture_schemas() -> Json:
+    """Return the schemas of pictures in JSON."""
+    return {"PictureWithMap": _picture_with_map(), "PictureList": _picture_list()}
+
+
+def _picture_list() -> Json:
+    """Return the schema of several pictures, and of one that was asked for as JSON."""
+    failure = {"code": {"type": "string"}, "message": {"type": "string"}, "status": {"type": "integer"}}
+    return _object(
+        {
+            "success": {"type": "boolean", "const": True},
+            "complete": {"type": "boolean", "description": "Whether all pictures that were asked for were made."},
+            "images": {"type": "array", "minItems": 1, "items": _picture()},
+            "failures": {
+                "type": "array",
+                "description": "Why others were not made: as in the error's own answer.",
+                "items": {**_object(failure), "properties": {**failure, "details": {"type": "object"}}},
+            },
+        }
+    )
+
+
+def _picture() -> Json:
+    """Return the schema of one picture in the list: the file, and what is known about it."""
+    attempt = _object({name: {"type": "string"} for name in ("provider", "code", "message")})
+    file = _file("", [*MEDIA_TYPES.values()])
+    known = {
+        **file["properties"],
+        **_report()["properties"],
+        "credits_consumed": {
+            "type": ["string", "null"],
+            "description": "As `X-Provider-Credits-Consumed`: a decimal number.",
+        },
+        "tried": {
+            "type": "array",
+            "items": attempt,
+            "description": "With the provider `auto`: who was asked before, and why each did not make it.",
+        },
+    }
+    confidence_map = _file("Where it was asked for: as in `PictureWithMap`.", ["image/png"])
+    return {**_object(known), "properties": {**known, "confidence_map": confidence_map}}
+
+
+def _picture_with_map() -> Json:
     """Return the schema of the answer to ``confidence_map=true``."""
     return _object(
         {

@@ -12,15 +12,23 @@ from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
 from uncrop.server.http_errors import NotReady
 from uncrop.server.metrics import MEDIA_TYPE
-from uncrop.server.wire import credentials, to_request, to_response
+from uncrop.server.pictures_wire import to_pictures_response
+from uncrop.server.quote_wire import quotes_response, to_quote
+from uncrop.server.wire import credentials, to_request
+from uncrop.service.quote import ALL, AUTO
 from uncrop.service.tasks import CallerLeft
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import Receive
 
+    from uncrop.capacity.bodies import Share
     from uncrop.model import UncropRequest, UncropResult
-    from uncrop.server.form import BodyLimits
+    from uncrop.server.exchange import Exchange
+    from uncrop.server.form import BodyLimits, FormItem
     from uncrop.server.metrics import Metrics
+    from uncrop.service.quote import QuoteRequest
     from uncrop.service.report import RunReport
     from uncrop.service.service import Service
 
@@ -43,15 +51,13 @@ class Routes:
 
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
-        exchange = exchange_of(request.scope)
-        share = exchange.holds.enter_context(self._service.capacity.bodies.share())
+        exchange, share, read_body = self._body(request)
 
         async def read() -> UncropRequest:
-            share.owner = _owner(exchange.run)
-            return to_request(await read_form(request.headers, request.receive, self.limits, share))
+            return to_request(await read_body())
 
         try:
-            result = await self._service.extend(
+            made = await self._service.extend(
                 credentials(request.headers),
                 read,
                 lambda: _left(request.receive),
@@ -60,9 +66,19 @@ class Routes:
             )
         except CallerLeft as error:
             raise ClientDisconnect from error
-        response = to_response(result)
-        share.become(_bytes_held(result, response))
+        response = to_pictures_response(made, ",".join(request.headers.getlist("accept")))
+        share.become(sum(_bytes_held(picture.result, response) for picture in made.pictures) + len(response.body))
         return response
+
+    async def quote(self, request: Request) -> Response:
+        """Tell what an image would take: who asks, how often, what; nobody is called."""
+        exchange, _, read_body = self._body(request)
+
+        async def read() -> QuoteRequest:
+            return to_quote(await read_body())
+
+        quotes = await self._service.quote(credentials(request.headers), read, report=exchange.run)
+        return quotes_response(quotes, one=exchange.run.provider not in {ALL, AUTO})
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""
@@ -85,6 +101,17 @@ class Routes:
         """Tell Prometheus."""
         return Response(self._metrics.render(), media_type=MEDIA_TYPE)
 
+    def _body(self, request: Request) -> tuple[Exchange, Share, Callable[[], Awaitable[list[FormItem]]]]:
+        """Return the request's notes, its share of the memory for bodies, and what reads its form."""
+        exchange = exchange_of(request.scope)
+        share = exchange.holds.enter_context(self._service.capacity.bodies.share())
+
+        async def read() -> list[FormItem]:
+            share.owner = _owner(exchange.run)
+            return await read_form(request.headers, request.receive, self.limits, share)
+
+        return exchange, share, read
+
     def _count(self, report: RunReport, outcome: str) -> None:
         self._metrics.picture(provider=report.provider or "unknown", outcome=outcome, stages=report.stages)
 
@@ -94,10 +121,10 @@ def _owner(report: RunReport) -> str:
 
 
 def _bytes_held(result: UncropResult, response: Response) -> int:
-    """Return the bytes that an answer takes until it has been sent: the picture is it, or is repeated in it."""
-    if result.confidence_map is None:
-        return len(response.body)
-    return len(response.body) + len(result.image) + len(result.confidence_map)
+    """Return the bytes that a picture takes beside an answer, until that has been sent; none where it is the answer."""
+    if result.image is response.body:
+        return 0
+    return len(result.image) + len(result.confidence_map or b"")
 
 
 async def _left(receive: Receive) -> None:

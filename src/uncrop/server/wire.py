@@ -7,7 +7,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from uncrop.errors import InvalidFieldValue, ValidationError
 from uncrop.model import Sides, UncropRequest
 from uncrop.server.fields import (
     CANVAS,
+    EXTENT,
     FIELDS,
     FILES,
     FORMATS,
@@ -28,7 +29,7 @@ from uncrop.server.fields import (
 from uncrop.server.sending import PiecewiseResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from starlette.datastructures import Headers
@@ -87,24 +88,50 @@ def to_request(form: Iterable[FormItem]) -> UncropRequest:
         ``details.fields`` names everything at once that is missing, doubled, no whole number, neither true nor
         false, or of the wrong kind, and says which.
     """
-    known = [(name, value) for name, value in form if name in FIELDS]
-    problems = dict(_problems(known))
+    return make_request(read_fields(form, known=FIELDS, required=REQUIRED))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fields:
+    """The fields that were sent, by their kind and name; empty ones are left out."""
+
+    texts: Mapping[str, str]
+    numbers: Mapping[str, int]
+    files: Mapping[str, bytes]
+
+
+def read_fields(form: Iterable[FormItem], *, known: Iterable[str], required: Sequence[str]) -> Fields:
+    """Read the ``known`` fields of a form.
+
+    Raises
+    ------
+    ValidationError
+        As ``to_request``; the fields are named in the order of ``known``.
+    """
+    known = list(known)
+    sent = [(name, value) for name, value in form if name in known]
+    problems = dict(_problems(sent, required))
     if problems:
-        named = {name: problems[name] for name in FIELDS if name in problems}
+        named = {name: problems[name] for name in known if name in problems}
         raise ValidationError(
             "; ".join(f"{name} {problem}" for name, problem in named.items()), details={"fields": named}
         )
-    texts = {name: value for name, value in known if isinstance(value, str) and value}
-    files = {name: value for name, value in known if isinstance(value, bytes)}
-    return _request(texts, files)
+    texts = {name: value for name, value in sent if isinstance(value, str) and value}
+    numbers = (*NUMBERS, *EXTENT)
+    return Fields(
+        texts=texts,
+        numbers={name: _whole_number(digits) for name in numbers if (digits := texts.get(name, "").strip())},
+        files={name: value for name, value in sent if isinstance(value, bytes)},
+    )
 
 
-def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequest:
-    numbers = {name: _whole_number(digits) for name in NUMBERS if (digits := texts.get(name, "").strip())}
+def make_request(fields: Fields) -> UncropRequest:
+    """Return the request that the fields make; the image is empty where none was sent."""
+    texts, numbers, files = fields.texts, fields.numbers, fields.files
     return UncropRequest(
         provider=texts["provider"],
         organization_id=texts["organization_id"],
-        image=files["image_file"],
+        image=files.get("image_file", b""),
         mask=files.get("mask_file"),
         sides=Sides(**{side: numbers.get(name, 0) for side, name in SIDES.items()}),
         seed=numbers.get("seed"),
@@ -117,6 +144,7 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         output_size=texts.get("output_size"),
         **{name: numbers.get(name) for name in CANVAS},
         max_calls=numbers.get("max_calls"),
+        variations=numbers.get("variations"),
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
 
@@ -130,21 +158,21 @@ def _format(name: str | None) -> ImageFormat | None:
     return None if name is None else FORMATS[name]
 
 
-def _problems(known: list[FormItem]) -> Iterator[tuple[str, str]]:
-    counts = Counter(name for name, _ in known)
-    for name, value in known:
+def _problems(sent: list[FormItem], required: Sequence[str]) -> Iterator[tuple[str, str]]:
+    counts = Counter(name for name, _ in sent)
+    for name, value in sent:
         if isinstance(value, bytes) and name not in FILES:
             yield name, IS_NO_TEXT
         elif isinstance(value, str) and name in FILES and value:
             yield name, "must be a file"
-        elif isinstance(value, str) and name in NUMBERS and not _is_number_or_empty(value):
+        elif isinstance(value, str) and name in {*NUMBERS, *EXTENT} and not _is_number_or_empty(value):
             yield name, "must be a whole number"
         elif isinstance(value, str) and name in SWITCHES and _switch(value) not in _SWITCHED:
             yield name, "must be true or false"
         elif counts[name] > 1:
             yield name, "must be sent once"
-    present = {name for name, value in known if isinstance(value, bytes) or value}
-    for name in REQUIRED:
+    present = {name for name, value in sent if isinstance(value, bytes) or value}
+    for name in required:
         if name not in present:
             yield name, IS_REQUIRED
 
@@ -170,14 +198,24 @@ def _whole_number(digits: str) -> int:
 
 def to_response(result: UncropResult) -> PiecewiseResponse:
     """Return the picture, with what is known about it in the headers; with a map, both as JSON."""
+    headers = picture_headers(result)
+    if result.confidence_map is None:
+        return PiecewiseResponse(result.image, media_type=result.media_type, headers=headers)
+    return PiecewiseResponse(
+        _picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers
+    )
+
+
+def picture_headers(result: UncropResult) -> dict[str, str]:
+    """Return what is known about a picture, as headers."""
     facts = result.facts
     headers = {
-        "X-Provider": _clean(facts.provider),
-        "X-Provider-Request-Id": _clean(facts.request_id),
+        "X-Provider": clean(facts.provider),
+        "X-Provider-Request-Id": clean(facts.request_id),
         "Server-Timing": server_timing(result.stages),
     }
     if facts.credits_consumed is not None:
-        headers["X-Provider-Credits-Consumed"] = _clean(plain(facts.credits_consumed))
+        headers["X-Provider-Credits-Consumed"] = clean(plain(facts.credits_consumed))
     if result.seed is not None:
         headers["X-Seed"] = str(result.seed)
     if facts.confidence is not None:
@@ -193,12 +231,13 @@ def to_response(result: UncropResult) -> PiecewiseResponse:
     if result.provider_calls is not None:
         headers["X-Provider-Calls"] = str(result.provider_calls)
     if result.warnings:
-        headers["X-Warnings"] = ", ".join(f'"{_quoted(warning)}"' for warning in result.warnings)
-    if result.confidence_map is None:
-        return PiecewiseResponse(result.image, media_type=result.media_type, headers=headers)
-    return PiecewiseResponse(
-        _picture_and_map(result, result.confidence_map), media_type="application/json", headers=headers
-    )
+        headers["X-Warnings"] = warnings_text(result.warnings)
+    return headers
+
+
+def warnings_text(warnings: Iterable[str]) -> str:
+    """Return warnings as a list of strings of RFC 9651."""
+    return ", ".join(f'"{_quoted(warning)}"' for warning in warnings)
 
 
 def canvas_text(placement: Placement) -> str:
@@ -211,9 +250,10 @@ def _quoted(text: str) -> str:
     return re.sub(r'(["\\])', r"\\\1", _NOT_PRINTABLE.sub("?", text))
 
 
-def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
+def report_of(result: UncropResult) -> dict[str, object]:
+    """Return what is known about a picture, as JSON has it."""
     facts = result.facts
-    report = {
+    return {
         "provider": facts.provider,
         "provider_request_id": facts.request_id,
         "provider_calls": result.provider_calls,
@@ -226,21 +266,26 @@ def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
         "repaint_difference": result.repaint_difference,
         "stages": [asdict(stage) for stage in result.stages],
     }
+
+
+def _picture_and_map(result: UncropResult, confidence_map: bytes) -> bytes:
     extent = {"width": result.width, "height": result.height}
     # Put together by hand: looking for what base64 never holds would take a large picture three times as long.
     pieces = (
-        *(b'{"success":true,"image":', *_file({"media_type": result.media_type, **extent}, result.image)),
-        *(b',"confidence_map":', *_file({"media_type": "image/png", **extent}, confidence_map)),
-        *(b',"report":', _json(report), b"}"),
+        *(b'{"success":true,"image":', *file_json({"media_type": result.media_type, **extent}, result.image)),
+        *(b',"confidence_map":', *file_json({"media_type": "image/png", **extent}, confidence_map)),
+        *(b',"report":', to_json(report_of(result)), b"}"),
     )
     return b"".join(pieces)
 
 
-def _file(known: Mapping[str, object], data: bytes) -> tuple[bytes, ...]:
-    return _json(known).removesuffix(b"}"), b',"base64":"', b64encode(data), b'"}'
+def file_json(known: Mapping[str, object], data: bytes) -> tuple[bytes, ...]:
+    """Return the pieces of a JSON object that has what is known about a file, and the file itself as ``base64``."""
+    return to_json(known).removesuffix(b"}"), b',"base64":"', b64encode(data), b'"}'
 
 
-def _json(value: object) -> bytes:
+def to_json(value: object) -> bytes:
+    """Write a value without any space."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -264,6 +309,7 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _clean(value: str) -> str:
+def clean(value: str) -> str:
+    """Return a provider's word as a header can carry it."""
     # A provider's own words must not be able to break the header block.
     return _UNSAFE_IN_HEADERS.sub("", value)[:_LONGEST_HEADER]

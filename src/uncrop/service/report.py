@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import Caller, StageTime, UncropResult
+    from uncrop.model import Caller, StageTime
+    from uncrop.service.pictures import MadePictures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """A provider that was asked for a picture and did not make it: the error's code and its text for the caller."""
+
+    provider: str
+    code: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as answers and the log tell it."""
+        return asdict(self)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -26,19 +40,23 @@ class RunReport:
     rate
         Where the organization stands with its requests a minute.
     provider
-        Who was asked to make the picture: a name of the registry, or ``unknown``.
+        Who was asked to make the picture, the last of several: a name of the registry, ``auto`` before one is chosen,
+        ``all`` for a quote, or ``unknown``.
+    tried
+        Who was asked before, for the provider ``auto``, and did not make it.
     stages
         How long each stage took.
     billed_calls
         How many calls that may be billed have reached the provider.
-    result
-        The picture, once it is made.
+    made
+        The pictures, once they are made.
     """
 
     arrived: float = field(default_factory=time.monotonic)
     caller: Caller | None = None
     rate: RateLimitState | None = None
     provider: str | None = None
+    tried: Sequence[Mapping[str, str]] = ()
     stages: Iterable[StageTime] = ()
     billed_calls: int = 0
-    result: UncropResult | None = None
+    made: MadePictures | None = None

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from anyio import to_thread
 
+from uncrop.admission.admission import check_organization
 from uncrop.capacity.fair_queue import NOBODY
 from uncrop.errors import ServerBusy, UncropError
 from uncrop.providers.commitment import Commitment
+from uncrop.service.durations import Durations
+from uncrop.service.pictures import Pictures, Work
 from uncrop.service.provider_list import ProviderEntry, entries_of
+from uncrop.service.quote import ALL, AUTO, makers_for, quote
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunReport
 from uncrop.service.tasks import BackgroundTasks
-from uncrop.uncropper import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -25,8 +30,10 @@ if TYPE_CHECKING:
     from uncrop.admission.callers import Authenticator
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.capacity.capacity import Capacity
-    from uncrop.model import Caller, UncropRequest, UncropResult
+    from uncrop.model import Caller, StageTime, UncropRequest
     from uncrop.providers.registry import Registry
+    from uncrop.service.pictures import MadePictures
+    from uncrop.service.quote import Quote, QuoteRequest
     from uncrop.settings import Settings
     from uncrop.store.database import Store
     from uncrop.uncropper import Uncropper
@@ -53,6 +60,7 @@ class Service:
     capacity: Capacity
     runner: ProcessRunner
     tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
+    durations: Durations = field(default_factory=Durations)
     readiness_checks: ReadinessChecks = field(default_factory=ReadinessChecks)
 
     async def extend(
@@ -63,8 +71,8 @@ class Service:
         *,
         report: RunReport,
         finished: Callable[[RunReport, str], None],
-    ) -> UncropResult:
-        """Take one request from its credentials to its picture.
+    ) -> MadePictures:
+        """Take one request from its credentials to its pictures.
 
         Parameters
         ----------
@@ -77,8 +85,8 @@ class Service:
         report
             Filled in on the way, however it ends.
         finished
-            Told the report and ``OK``, ``CANCELLED`` or the error's code when the work has ended, also after the one
-            who asked has left.
+            Told the report and ``OK``, ``CANCELLED`` or the error's code whenever a provider's work has ended, also
+            after the one who asked has left.
 
         Raises
         ------
@@ -86,14 +94,37 @@ class Service:
             Whatever it was, nothing is held any more.
         CallerLeft
         """
-        caller = await self.authenticator.authenticate(keys)
-        report.caller = caller
-        report.rate = await self.rates.hit(caller.organization_id or "")
+        caller = await self._recognize(keys, report)
         # Whoever would be refused for want of a place need not send the body first.
         self.capacity.slots.check(caller.organization_id or NOBODY)
         request = await read()
         commitment = Commitment()
         return await self.tasks.attend(self._make(request, caller, commitment, report, finished), commitment, left())
+
+    async def quote(
+        self, keys: Sequence[str], read: Callable[[], Awaitable[QuoteRequest]], *, report: RunReport
+    ) -> tuple[Quote, ...]:
+        """Tell what a picture would take, of the named provider or of all; nobody is called, and no picture is counted.
+
+        Parameters
+        ----------
+        keys, read, report
+            As for the picture itself.
+
+        Raises
+        ------
+        UncropError
+            The key or its organization is refused, it is too often, or nobody could make what is asked.
+        """
+        caller = await self._recognize(keys, report)
+        wanted = await read()
+        report.provider = self._told(wanted.request.provider)
+        makers = makers_for(wanted.request.provider, self.registry, self.settings.auto_names)
+        ask = partial(quote, durations=self.durations, max_output_pixels=self.settings.max_output_pixels)
+        # In a thread of its own: a hostile header takes a third of a second to read.
+        quotes = await to_thread.run_sync(ask, wanted, makers)
+        check_organization(wanted.request, caller)
+        return quotes
 
     async def readiness(self) -> Readiness:
         """Tell whether requests can be served."""
@@ -102,6 +133,17 @@ class Service:
     def providers(self) -> list[ProviderEntry]:
         """Return what can be told to anybody about each provider; never a secret."""
         return entries_of(self.registry)
+
+    @property
+    def pictures(self) -> Pictures:
+        """What makes the pictures."""
+        return Pictures(
+            uncropper=self.uncropper,
+            registry=self.registry,
+            auto=self.settings.auto_names,
+            durations=self.durations,
+            max_output_pixels=self.settings.max_output_pixels,
+        )
 
     @property
     def stopping(self) -> bool:
@@ -120,6 +162,23 @@ class Service:
         """Wait for the work that goes on without anybody who waits."""
         await self.tasks.drain()
 
+    async def _recognize(self, keys: Sequence[str], report: RunReport) -> Caller:
+        """Find out who asks, and count the request.
+
+        Raises
+        ------
+        AuthenticationError
+        RateLimitExceeded
+        """
+        caller = await self.authenticator.authenticate(keys)
+        report.caller = caller
+        report.rate = await self.rates.hit(caller.organization_id or "")
+        return caller
+
+    def _told(self, provider: str) -> str:
+        """Return a provider's name as it may be told in log and metrics, where no client may add names."""
+        return provider if provider in {*self.registry.names(), ALL, AUTO} else "unknown"
+
     def _admit_by(self, report: RunReport) -> float:
         """Return when a request has waited for as long as a provider may take, counted from its first byte."""
         return anyio.current_time() + self.settings.provider_timeout_s - (time.monotonic() - report.arrived)
@@ -131,25 +190,32 @@ class Service:
         commitment: Commitment,
         report: RunReport,
         finished: Callable[[RunReport, str], None],
-    ) -> UncropResult:
+    ) -> MadePictures:
         """Make the picture and report on it, whether or not somebody still waits."""
-        stopwatch = Stopwatch()
+        outcomes: list[str] = []
+
+        def ended(provider: str, outcome: str, stages: Sequence[StageTime]) -> None:
+            report.provider, report.stages = self._told(provider), stages
+            report.billed_calls = commitment.billed_calls
+            outcomes.append(outcome)
+            finished(report, outcome)
+
+        work = Work(caller=caller, commitment=commitment, admit_by=self._admit_by(report), ended=ended)
+        report.provider = self._told(request.provider)
         outcome = "CANCELLED"
-        report.provider = request.provider if request.provider in self.registry.names() else "unknown"
-        report.stages = stopwatch.stages
         try:
-            result = await self.uncropper.run(
-                request, caller, commitment=commitment, stopwatch=stopwatch, admit_by=self._admit_by(report)
-            )
+            made = await self.pictures.make(request, work)
         except UncropError as error:
-            outcome = error.code
+            report.tried, outcome = (error.details or {}).get("tried", ()), error.code
             raise
         else:
-            report.result, outcome = result, "OK"
-            return result
+            report.made, outcome = made, "OK"
+            report.tried = [attempt.to_json() for picture in made.pictures for attempt in picture.tried]
+            return made
         finally:
-            report.billed_calls = commitment.billed_calls
-            finished(report, outcome)
+            if not outcomes:
+                # For ``auto``, nobody could even be asked.
+                ended(request.provider, outcome, ())
             if commitment.abandoned:
                 why = "the server is stopping" if self.stopping else "the client left"
                 _log.info(why, provider=report.provider, outcome=outcome, sent=commitment.sent)

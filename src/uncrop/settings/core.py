@@ -76,6 +76,11 @@ class CoreSettings(BaseSettings):
         description="Origins of web pages that may read the answers, `https://app.example.com,http://localhost:3000`, "
         "or `*` for all; default: none.",
     )
+    auto_providers: str = Field(
+        default="",
+        description="Names with commas: who is asked in turn for the provider `auto`; the first that can makes the "
+        "picture. Default: those that bill nothing and have a setting of their own set, then `local`.",
+    )
     max_output_megapixels: float = Field(default=40, gt=0, le=400, description="Largest picture of the local engine.")
     max_running: int = Field(
         default=16,
@@ -153,6 +158,29 @@ class CoreSettings(BaseSettings):
                 f"entry {wrong[0]} is no origin; write scheme://host[:port] in lower case, no / at its end"
             )
         return value
+
+    @field_validator("auto_providers")
+    @classmethod
+    def _lists_providers(cls, value: str) -> str:
+        names = _split(value)
+        if unknown := [name for name in names if name not in cls.rows]:
+            raise ValueError(f"{unknown[0][:64]} is no provider; allowed are {', '.join(cls.rows)}")
+        if len(set(names)) < len(names):
+            raise ValueError("names a provider twice")
+        return value
+
+    @property
+    def auto_names(self) -> tuple[str, ...]:
+        """Who is asked in turn for the provider ``auto``; one that bills, only where it is named."""
+        if names := _split(self.auto_providers):
+            return names
+        free = [row for row in self.rows.values() if not row.bills]
+        remote = [row.name for row in free if not row.computes_here and self._is_set_up(row)]
+        return (*remote, *(row.name for row in free if row.computes_here))
+
+    def _is_set_up(self, row: ProviderFacts) -> bool:
+        """Tell whether the operator has set anything for a provider; defaults alone do not say that it is there."""
+        return any(f"{row.name}_{setting.name}" in self.model_fields_set for setting in row.settings)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:

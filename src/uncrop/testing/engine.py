@@ -22,10 +22,13 @@ class EdgeEngine:
     ----------
     calls
         The (seed, quality) of every call.
+    variations
+        How many of the calls were for one picture of several.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, Quality]] = []
+        self.variations = 0
 
     async def extend(
         self,
@@ -35,10 +38,12 @@ class EdgeEngine:
         seed: int,
         quality: Quality,
         confidence_map: bool = False,
+        is_variation: bool = False,
         progress: Progress | None = None,
     ) -> Extension:
         """Extend one photo; the advice is half of what was asked."""
         self.calls.append((seed, quality))
+        self.variations += is_variation
         if progress is not None:
             progress(0.0, "edge")
         height, width = photo.shape[:2]

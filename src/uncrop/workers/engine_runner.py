@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 GRACE_S = 5.0
 _log = structlog.stdlib.get_logger("uncrop.workers")
 T = TypeVar("T")
+# Of the process that computes: a worker's own, or this one's.
+_SHARED = engine.SharedCandidates()
 
 
 class EngineRunner(Protocol):
@@ -44,6 +46,7 @@ class EngineRunner(Protocol):
         seed: int,
         quality: Quality,
         confidence_map: bool = False,
+        is_variation: bool = False,
         progress: Progress | None = None,
     ) -> Extension:
         """Extend one photo.
@@ -54,6 +57,8 @@ class EngineRunner(Protocol):
             As ``engine.extend`` takes them.
         confidence_map
             Whether the map is wanted; it is None otherwise.
+        is_variation
+            Whether the same photo is extended for other seeds too, so that what they have in common is kept.
         progress
             Told how far the work is, in any thread, where the runner can; what it raises ends the work.
 
@@ -118,6 +123,7 @@ class ProcessRunner:
         seed: int,
         quality: Quality,
         confidence_map: bool = False,
+        is_variation: bool = False,
         progress: Progress | None = None,  # noqa: ARG002 - a worker tells nothing before it is done
     ) -> Extension:
         """Extend one photo in a worker; cancelling the caller kills that worker, and only that one.
@@ -129,7 +135,8 @@ class ProcessRunner:
             died of it.
         """
         deadline = time.monotonic() + self._deadline_s
-        return await self._in_worker(compute, self._cache, deadline, photo, sides, seed, quality, confidence_map)
+        work = compute_variation if is_variation else compute
+        return await self._in_worker(work, self._cache, deadline, photo, sides, seed, quality, confidence_map)
 
     async def _in_worker(self, work: Callable[..., T], *arguments: object) -> T:
         outcome = "No worker of the engine became free in time"
@@ -180,6 +187,7 @@ class InlineRunner:
         seed: int,
         quality: Quality,
         confidence_map: bool = False,
+        is_variation: bool = False,
         progress: Progress | None = None,
     ) -> Extension:
         """Extend one photo in a thread; cancelling the caller ends the work at the next step.
@@ -196,15 +204,33 @@ class InlineRunner:
             if progress is not None:
                 progress(fraction, step)
 
-        return await to_thread.run_sync(
-            compute, self._cache, deadline, photo, sides, seed, quality, confidence_map, tell
-        )
+        work = compute_variation if is_variation else compute
+        return await to_thread.run_sync(work, self._cache, deadline, photo, sides, seed, quality, confidence_map, tell)
 
 
 def prepare(cache: Path | None) -> None:
     """Load the engine and all its kernels here and now; those that are missing are compiled."""
     engine.use_cache(cache)
     engine.warm_up()
+
+
+def compute_variation(
+    cache: Path | None,
+    deadline: float,
+    photo: Pixels,
+    sides: Sides,
+    seed: int,
+    quality: Quality,
+    confidence_map: bool,
+    progress: Progress | None = None,
+) -> Extension:
+    """Extend one photo as ``compute`` does, and keep what pictures with other seeds of the same family share with it.
+
+    Raises
+    ------
+    UncropError
+    """
+    return compute(cache, deadline, photo, sides, seed, quality, confidence_map, progress, _SHARED)
 
 
 def compute(
@@ -216,6 +242,7 @@ def compute(
     quality: Quality,
     confidence_map: bool,
     progress: Progress | None = None,
+    shared: engine.SharedCandidates | None = None,
 ) -> Extension:
     """Extend one photo here and now.
 
@@ -230,5 +257,8 @@ def compute(
     # Before Numba is loaded, which takes a while.
     ProgressMonitor(progress=None, deadline=deadline, clock=time.monotonic).check()
     engine.use_cache(cache)
-    made = engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline)
+    if shared is None:
+        # Whoever asked for variations has them; a large photo may need the memory.
+        _SHARED.clear()
+    made = engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline, shared=shared)
     return made if confidence_map else replace(made, confidence_map=None)

@@ -104,6 +104,29 @@ def task() -> Task:
     return task_of_tiny()
 
 
+# --- what is billed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "billed"), [(401, 0), (402, 0), (429, 0), (400, 1), (403, 1), (500, 1)])
+async def test_a_call_that_was_refused_before_any_work_is_not_billed(task: Task, status: int, billed: int) -> None:
+    commitment = Commitment()
+    with pytest.raises(errors.UncropError):
+        await tiny(ScriptedSend(answer(status))).fill(task, commitment)
+    assert (commitment.billed_calls, commitment.sent) == (billed, bool(billed))
+
+
+async def test_a_pause_after_failures_is_told_before_anything_is_sent(task: Task) -> None:
+    send = ScriptedSend(*[answer(500)] * 10)
+    maker = tiny(send)
+    maker.check_well()
+    for _ in range(10):
+        with pytest.raises(errors.UncropError):
+            await maker.fill(task, Commitment())
+    with pytest.raises(errors.ProviderUnavailable) as refused:
+        maker.check_well()
+    assert refused.value.details == {"provider": "tiny"}
+
+
 # --- the shortest conversation ---------------------------------------------------------------------------------------
 
 

@@ -88,6 +88,7 @@ def test_a_plugin_that_names_something_else_stops_the_start() -> None:
 ROW: Any = None  # what the plug-in of the next test names
 SETTINGS = (SettingFacts(name="base_url", kind="address", help="Where."),)
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "name with a meaning": ({"name": "auto"}, "name: auto has a meaning of its own in the field provider"),
     "name": ({"name": "Mirror"}, "name: must be a lower-case letter and up to 31 letters, digits or _"),
     "implementation": ({"implementation": "nothing"}, "implementation: must be module:Class"),
     "emulator": ({"emulator": "nothing"}, "emulator: must be module:Class"),

@@ -17,7 +17,7 @@ from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, Upload
 from uncrop.providers.registry import load_rows
 from uncrop.server.fields import FIELDS, FILES, NUMBERS, REQUIRED, SWITCHES
 from uncrop.server.form import BodyLimits
-from uncrop.server.openapi import UNCROP_PATHS, document
+from uncrop.server.openapi import QUOTE_PATH, UNCROP_PATHS, document
 from uncrop.server.openapi_errors import raised
 from uncrop.service.provider_list import ProviderEntry
 
@@ -104,7 +104,7 @@ def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -
 
 def test_the_document_states_the_providers_own_facts(spec: dict[str, Any]) -> None:
     fields = spec["components"]["schemas"]["UncropForm"]["properties"]
-    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability"]
+    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability", "auto"]
     rows = load_rows(())
     size, seed, prompt = (
         rows["openai"].field("size"),
@@ -149,7 +149,7 @@ def test_readyz_tells_of_its_own_error_and_no_other_route_does(spec: dict[str, A
     ordinary, own = ({"$ref": f"#/components/responses/{name}"} for name in ("Error503", "ErrorNotReady"))
     busy = {path: operation["responses"].get("503") for path, operation in operations.items()}
     assert {path for path, response in busy.items() if response == own} == {"/readyz"}
-    assert {path for path, response in busy.items() if response == ordinary} == set(UNCROP_PATHS)
+    assert {path for path, response in busy.items() if response == ordinary} == {*UNCROP_PATHS, QUOTE_PATH}
     examples = spec["components"]["responses"]["ErrorNotReady"]["content"]["application/json"]["examples"]
     assert list(examples) == ["NOT_READY"]
 
@@ -193,7 +193,7 @@ def test_a_plugins_row_is_described_like_all_others() -> None:
     three = [row for row in ROWS if row.name in {"clipdrop", "local", "openai"}]
     spec = document(limits=BodyLimits(), providers=[*three, SKETCH])
     form = spec["components"]["schemas"]["UncropForm"]["properties"]
-    assert form["provider"]["enum"] == ["clipdrop", "local", "openai", "sketch"]
+    assert form["provider"]["enum"] == ["clipdrop", "local", "openai", "sketch", "auto"]
     assert form["provider"]["description"].endswith(
         "`sketch`: Draws what lies beyond. 0.04 USD for each picture (2026-11)."
     )

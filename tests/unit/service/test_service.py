@@ -58,7 +58,14 @@ class Front:
         self.outcomes.append(outcome)
 
     async def extend(self, *keys: str) -> UncropResult:
-        return await self.service.extend(keys, self._read, self._left, report=self.report, finished=self._finished)
+        made = await self.service.extend(keys, self._read, self._left, report=self.report, finished=self._finished)
+        (one,) = made.pictures
+        return one.result
+
+
+def made_of(report: RunReport) -> list[UncropResult]:
+    assert report.made is not None
+    return [made.result for made in report.made.pictures]
 
 
 def front(folder: Path, action: Action | None = None, *, request: UncropRequest = REQUEST, **parts: Any) -> Front:
@@ -77,7 +84,7 @@ async def test_a_request_becomes_a_picture_and_a_report(tmp_path: Path) -> None:
     assert report.caller is not None
     assert report.caller.organization_id == ORGANIZATION
     assert report.rate is not None
-    assert (report.provider, report.billed_calls, report.result) == ("clipdrop", 2, picture())
+    assert (report.provider, report.billed_calls, made_of(report)) == ("clipdrop", 2, [picture()])
     assert [stage.name for stage in report.stages] == ["intake"]
     assert asking.outcomes == ["OK"]
 
@@ -115,7 +122,7 @@ async def test_an_error_is_told_by_its_code(tmp_path: Path) -> None:
     asking = front(tmp_path, fail)
     with pytest.raises(ProviderError):
         await asking.extend(KEY)
-    assert (asking.outcomes, asking.report.billed_calls, asking.report.result) == (["PROVIDER_ERROR"], 1, None)
+    assert (asking.outcomes, asking.report.billed_calls, asking.report.made) == (["PROVIDER_ERROR"], 1, None)
 
 
 async def test_a_provider_that_nobody_knows_is_not_repeated(tmp_path: Path) -> None:

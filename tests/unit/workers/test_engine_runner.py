@@ -22,7 +22,7 @@ from uncrop.engine import Extension
 from uncrop.errors import InternalError, InvalidExtendParameters, ProviderTimeout
 from uncrop.model import Sides
 from uncrop.workers import engine_runner
-from uncrop.workers.engine_runner import InlineRunner, ProcessRunner, compute, prepare
+from uncrop.workers.engine_runner import InlineRunner, ProcessRunner, compute, compute_variation, prepare
 
 PHOTO = np.full((16, 16, 3), 7, np.uint8)
 SIDES = Sides(left=4)
@@ -326,8 +326,33 @@ def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPa
     assert compute(tmp_path, deadline, PHOTO, SIDES, 3, "fast", True) == answer
     assert calls == [
         tmp_path,
-        ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline}),
+        ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline, "shared": None}),
     ]
+
+
+def test_variations_share_what_they_can_until_something_else_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    photo = np.zeros((4, 4, 3), np.uint8)
+
+    def note(*_arguments: object, shared: engine.SharedCandidates | None, **_wishes: object) -> Extension:
+        if shared is not None:
+            kept.append(dict(shared.of(photo, SIDES, "fast")))
+            shared.of(photo, SIDES, "fast")["candidate"] = 1
+        return answer_with(1)
+
+    monkeypatch.setattr(engine, "use_cache", lambda _folder: None)
+    monkeypatch.setattr(engine, "extend", note)
+    wishes = (None, time.monotonic() + 60, PHOTO, SIDES, 3, "fast", False)
+    for work in (compute_variation, compute_variation, compute, compute_variation, compute):
+        work(*wishes)
+    assert kept == [{}, {"candidate": 1}, {}]
+
+
+async def test_a_variation_is_computed_as_one_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_runner, "compute_variation", tell_process)
+    for where, here in ((runner(), False), (InlineRunner(cache=None, deadline_s=60), True)):
+        made = await where.extend(PHOTO, SIDES, seed=3, quality="fast", is_variation=True)
+        assert (made.confidence == os.getpid()) is here
 
 
 def test_preparing_loads_the_engine_from_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from uncrop.model import Sides
 
-PROCESS = 220_000_000  # bytes: interpreter, compiler, kernels and one tile
+PROCESS_BYTES = 220_000_000  # bytes: interpreter, compiler, kernels and one tile
 CANVAS, PHOTO = 7, 9  # bytes a pixel, besides its values
 COARSEST = 52  # bytes a pixel of the coarsest canvas, on top of those
 COMMON = 362 * 362  # pixels of a coarsest canvas at most, around photos of ordinary shapes
@@ -57,4 +57,4 @@ def peak_bytes(height: int, width: int, bytes_a_pixel: int, sides: Sides) -> int
         220 MB + (7 + 2 b) bytes a pixel of the canvas + (9 + b) bytes a pixel of the photo, b being its bytes a pixel,
         + 52 bytes for every pixel over 362 x 362 of the coarsest canvas; the caller's array counts as part of it.
     """
-    return PROCESS + picture_bytes(height, width, bytes_a_pixel, sides)
+    return PROCESS_BYTES + picture_bytes(height, width, bytes_a_pixel, sides)

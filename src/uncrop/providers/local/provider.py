@@ -31,6 +31,7 @@ class Local(Provider):
                 seed=job.seed or 0,
                 quality=job.quality,
                 confidence_map=job.request.confidence_map,
+                is_variation=(job.request.variations or 1) > 1,
             )
         )
         facts = PictureFacts(

@@ -66,6 +66,19 @@ class Breaker:
             return "closed"
         return "half_open" if self._clock() - self._opened_at >= self._pause_s else "open"
 
+    def check(self) -> None:
+        """Refuse, as ``watch`` would, without letting a call through.
+
+        Raises
+        ------
+        ProviderUnavailable
+        """
+        if self._opened_at is not None:
+            waited = self._clock() - self._opened_at
+            if waited < self._pause_s or self._probing:
+                retry_after = max(1.0, self._pause_s - waited)
+                raise ProviderUnavailable(details={"provider": self._provider}, retry_after=retry_after)
+
     @contextmanager
     def watch(self) -> Iterator[Watch]:
         """Let one call through and count how it ends.
@@ -93,10 +106,7 @@ class Breaker:
     def _admit(self) -> bool:
         if self._opened_at is None:
             return False
-        waited = self._clock() - self._opened_at
-        if waited < self._pause_s or self._probing:
-            retry_after = max(1.0, self._pause_s - waited)
-            raise ProviderUnavailable(details={"provider": self._provider}, retry_after=retry_after)
+        self.check()
         self._probing = True
         return True
 
