@@ -13,7 +13,7 @@ Sockets, retries, deadlines and addresses are the transport's (``uncrop.provider
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -73,7 +73,7 @@ class Call:
     body: Body = field(default=None, repr=False)
     kind: CallKind = "submit"
     holds_picture: bool = True
-    on_cancel: Call | None = None
+    on_cancel: Cancelling | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +93,7 @@ class Wait:
     seconds: float
     fraction: float | None = None
     step: str = "waiting"
-    on_cancel: Call | None = None
+    on_cancel: Cancelling | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +116,11 @@ class Answer:
     body: bytes = field(default=b"", repr=False)
 
 
+Cancelling: TypeAlias = Call | Callable[[], Generator[Call, Answer, None]]
+"""How a provider is told to end the work: one call, or several, of which each depends on the last one's answer."""
 Step: TypeAlias = Call | Wait | Extend
+Examination: TypeAlias = Generator[Call, Answer, "tuple[str, ...]"]
+"""Looks whether a provider has all that it needs; returns a line for each thing that is missing."""
 Conversation: TypeAlias = "Generator[Step, object, Fill]"
 """Yields steps; is resumed with ``Answer``, ``None`` or ``Extension``."""
 

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from uncrop.errors import ProviderTimeout, UncropError
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
+from uncrop.providers.side_calls import cancel
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from uncrop.workers.engine_runner import EngineRunner
 
 T = TypeVar("T")
-CANCEL_S = 5.0
+CANCEL_S, EXAMINE_S = 5.0, 30.0
 TOO_LATE = "The provider did not answer within the deadline"
 
 
@@ -84,6 +85,29 @@ class Maker:
     def check_configured(self) -> None:
         """Raise ``ProviderNotConfigured`` when a setting is missing without which no call can be made."""
         self._provider.check_configured()
+
+    async def examine(self) -> tuple[str, ...] | None:
+        """Return a line for each thing that the provider's server lacks; ``None`` where it is not asked.
+
+        Raises
+        ------
+        UncropError
+            The provider is not configured, or its server did not tell in time.
+        """
+        examination = self._provider.examine()
+        if examination is None:
+            return None
+        self._provider.check_configured()
+        try:
+            with anyio.fail_after(EXAMINE_S):
+                call = next(examination)
+                while True:
+                    call = examination.send(await self._context.send(call, self._addresses, None))
+        except StopIteration as end:
+            missing: tuple[str, ...] = end.value
+            return missing
+        except TimeoutError as error:
+            raise ProviderTimeout(system_message=TOO_LATE) from error
 
     async def fill(
         self,
@@ -204,10 +228,11 @@ class _Run:
         if step.on_cancel is None:
             return
         with anyio.CancelScope(shield=True), anyio.move_on_after(CANCEL_S):
-            try:
-                await self._context.send(step.on_cancel, self._addresses, None)
-            except UncropError:
-                return
+            await cancel(step.on_cancel, self._ask)
+
+    async def _ask(self, call: Call) -> Answer:
+        """Send a call beside the one that makes the picture."""
+        return await self._context.send(call, self._addresses, None)
 
     def _seconds_left(self) -> float:
         now = anyio.current_time()
