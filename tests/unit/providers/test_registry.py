@@ -183,6 +183,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": (SettingFacts(name="n", kind="integer", help="", choices=("1", "2")),)},
         "settings.n: only a text has choices, and its default is one of them",
     ),
+    "file's default": (
+        {"settings": (SettingFacts(name="path", kind="file", help="", default="a"),)},
+        "settings.path: a file has no default",
+    ),
+    "check of a text": (
+        {"settings": (SettingFacts(name="n", kind="text", help="", check=lambda _text: None),)},
+        "settings.n: only a file is checked",
+    ),
     "default of choices": (
         {"settings": (SettingFacts(name="mode", kind="text", help="", default="slow", choices=("fast", "high")),)},
         "settings.mode: only a text has choices, and its default is one of them",
