@@ -149,8 +149,11 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         CLIPDROP.but(provider="midjourney"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability",
-            {"provider": "midjourney", "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"]},
+            "Unknown provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, stability",
+            {
+                "provider": "midjourney",
+                "allowed": ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "stability"],
+            },
         ),
     ),
     "malformed organization": (

@@ -94,7 +94,7 @@ def test_the_api_lists_it_and_its_description_allows_it(house: Real) -> None:
     assert [field["name"] for field in entry["fields"]] == ["seed", "prompt"]
     assert PROVIDER_KEY not in json.dumps(entry)
     document = httpx2.get(f"{house.url}/openapi.json").json()
-    assert provider_enum(document) == ["bfl", "bria", "clipdrop", "local", "openai", "sketch", "stability"]
+    assert provider_enum(document) == ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sketch", "stability"]
 
 
 def provider_enum(document: Any) -> list[str]:
@@ -122,11 +122,11 @@ def test_the_help_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from uncrop.cli import app
 
     shown = " ".join(CliRunner().invoke(app, ["extend", "--help"], env={"COLUMNS": "200"}).stdout.split())
-    assert "Who makes the pixels: bfl, bria, clipdrop, local, openai, sketch, stability." in shown
+    assert "Who makes the pixels: bfl, bria, clipdrop, comfyui, local, openai, sketch, stability." in shown
     assert "sketch: 0 to 65535" in shown
     assert "sketch: up to 500 characters" in shown
     shown = " ".join(CliRunner().invoke(app, ["emulate", "--help"], env={"COLUMNS": "200"}).stdout.split())
-    assert "One of bfl, bria, clipdrop, openai, sketch, stability." in shown
+    assert "One of bfl, bria, clipdrop, comfyui, openai, sketch, stability." in shown
 
 
 def test_the_doctor_looks_at_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:

@@ -20,14 +20,14 @@ TARGET = f"{__name__}:MIRROR"
 
 
 def test_the_built_ins_are_named_in_order() -> None:
-    assert make_registry().names() == ("bfl", "bria", "clipdrop", "local", "openai", "stability")
+    assert make_registry().names() == ("bfl", "bria", "clipdrop", "comfyui", "local", "openai", "stability")
 
 
 def test_installed_plugins_are_found_by_default() -> None:
-    assert set(load_rows()) >= {"bfl", "bria", "clipdrop", "local", "openai", "stability"}
+    assert set(load_rows()) >= {"bfl", "bria", "clipdrop", "comfyui", "local", "openai", "stability"}
 
 
-@pytest.mark.parametrize("name", ["bfl", "bria", "clipdrop", "local", "openai", "stability"])
+@pytest.mark.parametrize("name", ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "stability"])
 def test_each_is_loaded_once_under_its_own_name(name: str) -> None:
     registry = make_registry()
     provider = registry.get(name)
@@ -40,9 +40,11 @@ def test_an_unknown_name_is_refused_with_those_that_are_allowed() -> None:
         make_registry().get("midjourney")
     assert refused.value.details == {
         "provider": "midjourney",
-        "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "stability"],
+        "allowed": ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "stability"],
     }
-    assert refused.value.message == "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, stability"
+    assert (
+        refused.value.message == "Unknown provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, stability"
+    )
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:
@@ -53,9 +55,9 @@ def test_a_long_name_is_not_repeated_whole() -> None:
 
 def test_a_plugin_takes_the_same_road() -> None:
     rows = load_rows([EntryPoint("mirror", TARGET, GROUP)])
-    assert list(rows) == ["bfl", "bria", "clipdrop", "local", "mirror", "openai", "stability"]
+    assert list(rows) == ["bfl", "bria", "clipdrop", "comfyui", "local", "mirror", "openai", "stability"]
     registry = make_registry(rows=rows)
-    assert registry.names() == ("bfl", "bria", "clipdrop", "local", "mirror", "openai", "stability")
+    assert registry.names() == ("bfl", "bria", "clipdrop", "comfyui", "local", "mirror", "openai", "stability")
     assert registry.get("mirror").facts is MIRROR
     assert [row.name for row in registry.facts()] == list(registry.names())
 

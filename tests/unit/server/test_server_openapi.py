@@ -104,7 +104,7 @@ def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -
 
 def test_the_document_states_the_providers_own_facts(spec: dict[str, Any]) -> None:
     fields = spec["components"]["schemas"]["UncropForm"]["properties"]
-    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "local", "openai", "stability"]
+    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "stability"]
     rows = load_rows(())
     size, seed, prompt = (
         rows["openai"].field("size"),
