@@ -16,6 +16,7 @@ from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.fair_queue import FairQueue
 from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
+from uncrop.errors import ProviderNotConfigured, UncropError
 from uncrop.providers.maker import MakerContext
 from uncrop.providers.registry import Registry
 from uncrop.providers.transport.sender import Sender, open_client
@@ -180,6 +181,38 @@ def _closed_registry(settings: Settings) -> Registry:
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
     context = MakerContext(send=Sender(), engine=runner, timeout_s=settings.provider_timeout_s)
     return Registry(settings.rows, settings.providers, context)
+
+
+def examine_providers(settings: Settings) -> dict[str, tuple[str, ...] | UncropError]:
+    """Ask the configured providers that can be asked for nothing whether their servers have all that is needed.
+
+    Blocks.
+
+    Returns
+    -------
+    dict
+        By name: a line for each thing that is missing, or why the server did not tell.
+    """
+    return asyncio.run(_examine(settings))
+
+
+async def _examine(settings: Settings) -> dict[str, tuple[str, ...] | UncropError]:
+    found: dict[str, tuple[str, ...] | UncropError] = {}
+    runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
+    async with Sender() as send:
+        context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
+        registry = Registry(settings.rows, settings.providers, context)
+        for name in registry.names():
+            try:
+                missing = await registry.get(name).examine()
+            except ProviderNotConfigured:
+                continue
+            except UncropError as error:
+                found[name] = error
+                continue
+            if missing is not None:
+                found[name] = missing
+    return found
 
 
 def open_store_from(

@@ -12,6 +12,7 @@ import pytest
 
 from fixtures_http import Form, Refusal, ask, check, clipdrop_form, openai_form
 from fixtures_server import PATH, Real, real
+from uncrop.providers.registry import NAMES
 from uncrop.server.openapi_errors import raised
 from uncrop.testing import outcomes
 from uncrop.testing.pictures import animated_png, mask_png, photo_jpeg, photo_png, truncated
@@ -149,8 +150,11 @@ VALUES: dict[str, tuple[Form, Refusal]] = {
         CLIPDROP.but(provider="midjourney"),
         invalid(
             "INVALID_FIELD_VALUE",
-            "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, sdapi, stability",
-            {"provider": "midjourney", "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability"]},
+            "Unknown provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, sdapi, stability",
+            {
+                "provider": "midjourney",
+                "allowed": list(NAMES),
+            },
         ),
     ),
     "malformed organization": (

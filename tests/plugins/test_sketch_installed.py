@@ -98,6 +98,7 @@ def test_the_api_lists_it_and_its_description_allows_it(house: Real) -> None:
         "bfl",
         "bria",
         "clipdrop",
+        "comfyui",
         "local",
         "openai",
         "sdapi",
@@ -132,11 +133,11 @@ def test_the_help_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from uncrop.cli import app
 
     shown = " ".join(CliRunner().invoke(app, ["extend", "--help"], env={"COLUMNS": "200"}).stdout.split())
-    assert "Who makes the pixels: auto, bfl, bria, clipdrop, local, openai, sdapi, sketch, stability." in shown
+    assert "Who makes the pixels: auto, bfl, bria, clipdrop, comfyui, local, openai, sdapi, sketch, stability." in shown
     assert "sketch: 0 to 65535" in shown
     assert "sketch: up to 500 characters" in shown
     shown = " ".join(CliRunner().invoke(app, ["emulate", "--help"], env={"COLUMNS": "200"}).stdout.split())
-    assert "One of bfl, bria, clipdrop, openai, sdapi, sketch, stability." in shown
+    assert "One of bfl, bria, clipdrop, comfyui, openai, sdapi, sketch, stability." in shown
 
 
 def test_the_doctor_looks_at_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:

@@ -187,6 +187,60 @@ def test_a_plugins_mistakes_are_told_by_their_variables(monkeypatch: pytest.Monk
     ]
 
 
+NOTES = replace(
+    CLIPDROP,
+    name="notes",
+    settings=(
+        SettingFacts(
+            name="text_file",
+            kind="file",
+            help="Notes.",
+            check=lambda text: None if "fine" in text else "says nothing",
+        ),
+        SettingFacts(name="other_file", kind="file", help="Notes that are not looked at."),
+    ),
+)
+
+
+def test_a_file_is_read_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("notes.txt").write_text("\ufeffall is fine: é", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    monkeypatch.setenv("UNCROP_NOTES_TEXT_FILE", "notes.txt")
+    monkeypatch.setenv("UNCROP_NOTES_OTHER_FILE", "~/notes.txt")
+    configured = settings.load({"notes": NOTES})
+    Path("notes.txt").unlink()
+    assert configured.providers["notes"].values == {
+        "text_file": "all is fine: é",
+        "other_file": "all is fine: é",
+    }
+    monkeypatch.delenv("UNCROP_NOTES_OTHER_FILE")
+    monkeypatch.delenv("UNCROP_NOTES_TEXT_FILE")
+    assert settings.load({"notes": NOTES}).providers["notes"].values == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "problem"),
+    [
+        ("none.txt", None, "names a file that cannot be read: no such file or directory"),
+        ("folder", None, "names a file that cannot be read: is a directory"),
+        ("~nobody-of-this-name/notes.txt", None, "names a file that cannot be read: no such path"),
+        ("notes.txt", b"\xff\xfe\x00", "must name a file of text in UTF-8"),
+        ("notes.txt", b"fine" * 250_001, "names a file of more than 1,000,000 characters"),
+        ("notes.txt", b"nothing", "says nothing"),
+    ],
+)
+def test_a_file_that_cannot_be_used_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, path: str, data: bytes | None, problem: str
+) -> None:
+    Path("folder").mkdir()
+    if data is not None:
+        Path(path).write_bytes(data)
+    monkeypatch.setenv("UNCROP_NOTES_TEXT_FILE", path)
+    with pytest.raises(SettingsError) as refused:
+        settings.load({"notes": NOTES})
+    assert refused.value.problems == [f"UNCROP_NOTES_TEXT_FILE: {problem}"]
+
+
 def test_a_plugin_cannot_take_a_core_settings_name() -> None:
     taking = replace(PLUGIN, name="max", settings=(SettingFacts(name="running", kind="integer", help=""),))
     with pytest.raises(SettingsError) as caught:

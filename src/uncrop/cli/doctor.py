@@ -15,6 +15,7 @@ from uncrop.cli.exits import WRONG_USE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uncrop.errors import UncropError
     from uncrop.model import ProviderFacts
     from uncrop.providers.base import ProviderSettings
     from uncrop.settings import Settings
@@ -106,17 +107,35 @@ def check_database(configured: Settings) -> list[Finding]:
 
 
 def check_providers(configured: Settings) -> list[Finding]:
-    """Tell which providers are configured; none of them is called, since calls may cost money."""
-    return [_provider(row, configured.providers[row.name]) for row in configured.rows.values() if not row.computes_here]
+    """Tell which providers are configured; only those are called that can be asked for nothing."""
+    from uncrop.bootstrap import examine_providers
+
+    examined = examine_providers(configured)
+    return [
+        _provider(row, configured.providers[row.name], examined.get(row.name))
+        for row in configured.rows.values()
+        if not row.computes_here
+    ]
 
 
-def _provider(row: ProviderFacts, values: ProviderSettings) -> Finding:
+def _provider(row: ProviderFacts, values: ProviderSettings, found: tuple[str, ...] | UncropError | None) -> Finding:
     missing = [setting for setting in row.settings if setting.required and not values.text(setting.name)]
     if missing:
         says = ", ".join("no key" if setting.name == "api_key" else f"no {setting.name}" for setting in missing)
         todo = f"Set {' and '.join(row.variable(setting) for setting in missing)} to use it."
         return Finding(what=row.name, state="off", says=says, todo=todo)
-    return Finding(what=row.name, state="ok", says=f"is configured, at {values.base_url} (not called)")
+    where = f"is configured, at {values.base_url}"
+    if found is None:
+        return Finding(what=row.name, state="ok", says=f"{where} (not called)")
+    if isinstance(found, tuple):
+        if not found:
+            return Finding(what=row.name, state="ok", says=f"{where}; has all that is needed")
+        todo = "Install it there, or change the settings."
+        return Finding(what=row.name, state="bad", says=f"{where}; does not have {'; '.join(found)}", todo=todo)
+    todo = (
+        f"Start it, or look at {' and '.join(row.variable(each) for each in row.settings if each.name == 'base_url')}."
+    )
+    return Finding(what=row.name, state="bad", says=f"{where}: {found.system_message}", todo=todo)
 
 
 def check_engine(configured: Settings) -> list[Finding]:

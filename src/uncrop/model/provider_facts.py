@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uncrop.model.pictures import ImageFormat, ImageHeader
     from uncrop.model.shapes import Sides
 
-SettingKind: TypeAlias = Literal["secret", "address", "text", "integer", "number"]
+SettingKind: TypeAlias = Literal["secret", "address", "text", "integer", "number", "file"]
 # How a provider is told what to make: pixels to add on each side; a canvas and where the photo lies on it; or a photo
 # drawn on a frame, with a mask that says what is to be made.
 GeometryKind: TypeAlias = Literal["sides", "canvas", "mask"]
@@ -30,6 +30,8 @@ class SettingFacts:
     ----------
     name
         In lower case, for example ``api_key``.
+    kind
+        Of a ``file`` the variable holds the path; it is read once, at the start, and the value is its text.
     default
         The value where the variable is not set.
     required
@@ -38,6 +40,8 @@ class SettingFacts:
         Of an integer or a number.
     choices
         The values that a text may have; any, when empty.
+    check
+        Tells what is wrong with a file's text, in words that follow "UNCROP_...: "; ``None`` where nothing is.
     """
 
     name: str
@@ -48,6 +52,7 @@ class SettingFacts:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    check: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from uncrop.errors import ProviderNotConfigured
 
 if TYPE_CHECKING:
     from uncrop.model import ProviderFacts, Task
-    from uncrop.providers.conversation import Conversation
+    from uncrop.providers.conversation import Conversation, Examination
 
 _SENDABLE = re.compile(r"[!-~]+")
 
@@ -85,6 +85,16 @@ class Provider(ABC):
         UncropError
             Exactly one of ours, whatever the provider answers.
         """
+
+    def examine(self) -> Examination | None:
+        """Look whether the provider's server has all that is needed; ``None`` where it cannot be asked for nothing.
+
+        Raises
+        ------
+        UncropError
+            The server did not tell.
+        """
+        return None
 
     def not_configured(self, reason: str) -> ProviderNotConfigured:
         """Return the error for a setting without which no call can be made."""

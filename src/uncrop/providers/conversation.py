@@ -145,6 +145,8 @@ class Answer:
 Cancelling: TypeAlias = Call | Callable[[], Generator[Call, Answer, None]]
 """How a provider is told to end the work: one call, or several, of which each depends on the last one's answer."""
 Step: TypeAlias = Call | Wait | Extend
+Examination: TypeAlias = Generator[Call, Answer, "tuple[str, ...]"]
+"""Looks whether a provider has all that it needs; returns a line for each thing that is missing."""
 Conversation: TypeAlias = "Generator[Step, object, Fill]"
 """Yields steps; is resumed with ``Answer``, ``None`` or ``Extension``."""
 

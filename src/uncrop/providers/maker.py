@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from uncrop.workers.engine_runner import EngineRunner
 
 T = TypeVar("T")
-CANCEL_S = 5.0
+CANCEL_S, EXAMINE_S = 5.0, 30.0
 # With these a provider refuses a call for want of a valid key, of credits, or of patience, before it makes anything.
 UNBILLED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS})
 TOO_LATE = "The provider did not answer within the deadline"
@@ -110,6 +110,29 @@ class Maker:
         """Raise ``ProviderUnavailable`` while the provider is given a pause, so that no call would be let through."""
         if self.breaker is not None:
             self.breaker.check()
+
+    async def examine(self) -> tuple[str, ...] | None:
+        """Return a line for each thing that the provider's server lacks; ``None`` where it is not asked.
+
+        Raises
+        ------
+        UncropError
+            The provider is not configured, or its server did not tell in time.
+        """
+        examination = self._provider.examine()
+        if examination is None:
+            return None
+        self._provider.check_configured()
+        try:
+            with anyio.fail_after(EXAMINE_S):
+                call = next(examination)
+                while True:
+                    call = examination.send(await self._context.send(call, self._addresses, None))
+        except StopIteration as end:
+            missing: tuple[str, ...] = end.value
+            return missing
+        except TimeoutError as error:
+            raise ProviderTimeout(system_message=TOO_LATE) from error
 
     async def fill(
         self,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from uncrop.providers.transport.breaker import BreakerState
 
 GROUP = "uncrop.providers"
-NAMES = ("bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability")
+NAMES = ("bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sdapi", "stability")
 BUILT_IN = tuple(f"uncrop.providers.{name}.facts:FACTS" for name in NAMES)
 
 

@@ -124,5 +124,9 @@ def _of_setting(setting: SettingFacts) -> Iterator[str]:
         yield f"settings.{setting.name}: a secret has no default"
     if setting.kind in {"integer", "number"} and isinstance(setting.default, str):
         yield f"settings.{setting.name}: its default is no number"
+    if setting.kind == "file" and setting.default is not None:
+        yield f"settings.{setting.name}: a file has no default"
+    if setting.check is not None and setting.kind != "file":
+        yield f"settings.{setting.name}: only a file is checked"
     if setting.choices and (setting.kind != "text" or setting.default not in {None, *setting.choices}):
         yield f"settings.{setting.name}: only a text has choices, and its default is one of them"

@@ -15,6 +15,20 @@ def base_url(default: str, help: str) -> SettingFacts:  # noqa: A002
     return SettingFacts(name="base_url", kind="address", help=help, default=default, required=True)
 
 
+def own_base_url(title: str, example: str) -> SettingFacts:
+    """Return the row of the address of a server that the operator runs.
+
+    It has no default: the provider is configured by naming the address. At a default every installation would list a
+    provider that most do not have, and would send photos to whatever listens on that port.
+    """
+    return SettingFacts(
+        name="base_url",
+        kind="address",
+        help=f"Address of {title}, which is not used without it; on this machine most likely {example}.",
+        required=True,
+    )
+
+
 def rate_limit(title: str) -> SettingFacts:
     """Return the row of a rate limit of the provider's own."""
     return SettingFacts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from uncrop.model import ProviderFacts, SettingFacts
 
+MAX_FILE_CHARACTERS = 1_000_000
 _CARRIED_BY_HEADERS = re.compile(r"[!-~]*")
 
 
@@ -47,6 +49,7 @@ def _type_of(setting: SettingFacts) -> Any:
         "text": Literal[setting.choices] if setting.choices else Annotated[str, Field(min_length=1)],
         "integer": Annotated[int, bounds],
         "number": Annotated[float, bounds],
+        "file": Annotated[str, AfterValidator(_read), AfterValidator(lambda text: _checked(text, setting))],
     }
     kind = kinds[setting.kind]
     return kind if setting.default is not None else kind | None
@@ -62,6 +65,28 @@ def _is_web_address(value: str) -> str:
     if url.query or url.fragment:
         raise ValueError("must be an address without query or fragment")
     return value.rstrip("/")
+
+
+def _read(path: str) -> str:
+    """Read a file of settings; its path begins where the server was started, or at the home folder, ``~``."""
+    try:
+        with Path(path).expanduser().open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_FILE_CHARACTERS + 1)
+    except UnicodeDecodeError as error:
+        raise ValueError("must name a file of text in UTF-8") from error
+    except (OSError, RuntimeError) as error:  # the latter: there is no home folder
+        reason = getattr(error, "strerror", None) or "no such path"
+        raise ValueError(f"names a file that cannot be read: {reason.lower()}") from error
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise ValueError(f"names a file of more than {MAX_FILE_CHARACTERS:,} characters")
+    return text
+
+
+def _checked(text: str, setting: SettingFacts) -> str:
+    wrong = None if setting.check is None else setting.check(text)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return text
 
 
 def _fits_a_header(value: SecretStr) -> SecretStr:

@@ -152,6 +152,11 @@ class Emulator(ABC):
         return f"http://{host!s}:{port}"
 
     @property
+    def submits(self) -> list[ReceivedCall]:
+        """The calls that ask for a picture, and cost money where the provider bills."""
+        return [call for call in self.calls if call.method == "POST"]
+
+    @property
     def url(self) -> str:
         """What a client takes for its base address."""
         return self.origin

@@ -108,11 +108,6 @@ class JobEmulator(Emulator, Generic[J]):
         """Return the servers beside this one."""
         return (self.files,)
 
-    @property
-    def submits(self) -> list[ReceivedCall]:
-        """The calls that cost money."""
-        return [call for call in self.calls if call.method == "POST"]
-
     def keep(self, job: J) -> str:
         """Keep a job, and return its id; of more than 64 the oldest is forgotten."""
         name = secrets.token_hex(16)

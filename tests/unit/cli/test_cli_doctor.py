@@ -13,7 +13,7 @@ import typer
 
 from uncrop import engine, settings
 from uncrop.cli import doctor, trial
-from uncrop.errors import SettingsError
+from uncrop.errors import ProviderError, SettingsError
 from uncrop.model import Sides
 
 if TYPE_CHECKING:
@@ -176,6 +176,35 @@ def test_every_remote_provider_has_its_line(tmp_path: Path) -> None:
     assert (findings["openai"].state, findings["openai"].says) == ("off", "no key")
     assert findings["openai"].todo == "Set UNCROP_OPENAI_API_KEY to use it."
     assert "secret-key" not in str(findings)
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "says", "todo"),
+    [
+        ((), "ok", "; has all that is needed", ""),
+        (
+            ("the node A", "b.safetensors for c of D"),
+            "bad",
+            "; does not have the node A; b.safetensors for c of D",
+            "Install it there, or change the settings.",
+        ),
+        (
+            ProviderError(system_message="No connection came about"),
+            "bad",
+            ": No connection came about",
+            "Start it, or look at UNCROP_OPENAI_BASE_URL.",
+        ),
+    ],
+)
+def test_what_a_provider_lacks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: Any, state: str, says: str, todo: str
+) -> None:
+    monkeypatch.setattr("uncrop.bootstrap.examine_providers", lambda _settings: {"openai": found})
+    configured = settings.load(data_dir=tmp_path, openai_api_key="secret-key", _env_file=None)
+    findings = {finding.what: finding for finding in doctor.check_providers(configured)}
+    finding = findings["openai"]
+    assert (finding.state, finding.todo) == (state, todo)
+    assert finding.says == f"is configured, at https://api.openai.com/v1{says}"
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

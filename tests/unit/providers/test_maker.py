@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ from uncrop.testing.pictures import photo_png
 from uncrop.testing.workbench import make_context, make_registry, make_task
 
 if TYPE_CHECKING:
-    from uncrop.providers.conversation import Conversation
+    from uncrop.providers.conversation import Conversation, Examination
+    from uncrop.providers.transport.addresses import Addresses
 
 TINY = ProviderFacts(
     name="tiny",
@@ -318,6 +319,78 @@ async def test_a_job_that_is_given_up_is_cancelled_at_the_provider(task: Task) -
         await maker_of(Job, send, sleep=Naps(scope.cancel)).fill(task, Commitment())
     assert scope.cancelled_caught
     assert send.calls == [SUBMIT, CANCEL]
+
+
+class Queued(Job):
+    """Is told in several calls that a job is not wanted, and interrupted only where it is said to run."""
+
+    def converse(self, task: Task) -> Conversation:
+        yield SUBMIT
+        yield Wait(seconds=3, on_cancel=self.leave)
+        raise AssertionError("was given up")
+
+    def leave(self) -> Generator[Call, Answer, None]:
+        looked = yield POLL
+        if looked.status == 200:
+            yield CANCEL
+
+
+@pytest.mark.parametrize(
+    ("looked", "calls"),
+    [
+        (answer(200), [SUBMIT, POLL, CANCEL]),
+        (answer(404), [SUBMIT, POLL]),
+        (errors.ProviderError(), [SUBMIT, POLL]),
+    ],
+)
+async def test_giving_up_can_take_several_calls_that_depend_on_one_another(
+    task: Task, looked: Answer | Exception, calls: list[Call]
+) -> None:
+    send = ScriptedSend(answer(202), looked, answer(200))
+    with anyio.CancelScope() as scope:
+        await maker_of(Queued, send, sleep=Naps(scope.cancel)).fill(task, Commitment())
+    assert scope.cancelled_caught
+    assert send.calls == calls
+
+
+class Examined(Job):
+    """Tells the body of the answer to one call as what is missing."""
+
+    def examine(self) -> Examination:
+        looked = yield POLL
+        more = yield POLL
+        return (looked.body.decode(), more.body.decode())
+
+
+async def test_a_provider_can_be_examined(task: Task) -> None:
+    send = ScriptedSend(answer(200, b"a node"), answer(200, b"a model"))
+    assert await maker_of(Examined, send).examine() == ("a node", "a model")
+    assert send.calls == [POLL, POLL]
+
+
+async def test_a_provider_that_cannot_be_examined_is_not_called() -> None:
+    send = ScriptedSend()
+    assert await maker_of(Job, send).examine() is None
+    assert send.calls == []
+
+
+async def test_an_examination_fails_with_the_providers_error() -> None:
+    with pytest.raises(errors.ProviderError):
+        await maker_of(Examined, ScriptedSend(errors.ProviderError())).examine()
+
+
+async def test_an_examination_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uncrop.providers.maker.EXAMINE_S", 0)
+    with pytest.raises(errors.ProviderTimeout):
+        await maker_of(Examined, Hanging()).examine()
+
+
+class Hanging(ScriptedSend):
+    """Never answers."""
+
+    async def __call__(self, call: Call, addresses: Addresses, commitment: Commitment | None) -> Answer:
+        await anyio.sleep_forever()
+        raise AssertionError
 
 
 async def test_a_job_that_runs_out_of_time_is_cancelled_at_the_provider(task: Task) -> None:

@@ -11,7 +11,7 @@ import pytest
 from uncrop.errors import InvalidFieldValue, ProviderError, SettingsError
 from uncrop.model import FieldFacts, GeometryFacts, SettingFacts, UploadFacts
 from uncrop.providers.local.facts import FACTS as LOCAL
-from uncrop.providers.registry import GROUP, load_rows
+from uncrop.providers.registry import GROUP, NAMES, load_rows
 from uncrop.providers.rows import problems
 from uncrop.testing.workbench import make_registry
 
@@ -20,14 +20,14 @@ TARGET = f"{__name__}:MIRROR"
 
 
 def test_the_built_ins_are_named_in_order() -> None:
-    assert make_registry().names() == ("bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability")
+    assert make_registry().names() == ("bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sdapi", "stability")
 
 
 def test_installed_plugins_are_found_by_default() -> None:
-    assert set(load_rows()) >= {"bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability"}
+    assert set(load_rows()) >= {"bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sdapi", "stability"}
 
 
-@pytest.mark.parametrize("name", ["bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability"])
+@pytest.mark.parametrize("name", ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sdapi", "stability"])
 def test_each_is_loaded_once_under_its_own_name(name: str) -> None:
     registry = make_registry()
     provider = registry.get(name)
@@ -40,9 +40,9 @@ def test_an_unknown_name_is_refused_with_those_that_are_allowed() -> None:
         make_registry().get("midjourney")
     assert refused.value.details == {
         "provider": "midjourney",
-        "allowed": ["bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability"],
+        "allowed": ["bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sdapi", "stability"],
     }
-    assert refused.value.message == "Unknown provider; allowed are bfl, bria, clipdrop, local, openai, sdapi, stability"
+    assert refused.value.message == f"Unknown provider; allowed are {', '.join(NAMES)}"
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:
@@ -53,9 +53,9 @@ def test_a_long_name_is_not_repeated_whole() -> None:
 
 def test_a_plugin_takes_the_same_road() -> None:
     rows = load_rows([EntryPoint("mirror", TARGET, GROUP)])
-    assert list(rows) == ["bfl", "bria", "clipdrop", "local", "mirror", "openai", "sdapi", "stability"]
+    assert list(rows) == ["bfl", "bria", "clipdrop", "comfyui", "local", "mirror", "openai", "sdapi", "stability"]
     registry = make_registry(rows=rows)
-    assert registry.names() == ("bfl", "bria", "clipdrop", "local", "mirror", "openai", "sdapi", "stability")
+    assert registry.names() == ("bfl", "bria", "clipdrop", "comfyui", "local", "mirror", "openai", "sdapi", "stability")
     assert registry.get("mirror").facts is MIRROR
     assert [row.name for row in registry.facts()] == list(registry.names())
 
@@ -183,6 +183,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "choices of a number": (
         {"settings": (SettingFacts(name="n", kind="integer", help="", choices=("1", "2")),)},
         "settings.n: only a text has choices, and its default is one of them",
+    ),
+    "file's default": (
+        {"settings": (SettingFacts(name="path", kind="file", help="", default="a"),)},
+        "settings.path: a file has no default",
+    ),
+    "check of a text": (
+        {"settings": (SettingFacts(name="n", kind="text", help="", check=lambda _text: None),)},
+        "settings.n: only a file is checked",
     ),
     "default of choices": (
         {"settings": (SettingFacts(name="mode", kind="text", help="", default="slow", choices=("fast", "high")),)},

@@ -14,7 +14,7 @@ import uncrop.server
 from uncrop import errors
 from uncrop.imaging.mask import MAX_MASK_BYTES
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, UploadFacts
-from uncrop.providers.registry import load_rows
+from uncrop.providers.registry import NAMES, load_rows
 from uncrop.server.fields import FIELDS, FILES, NUMBERS, REQUIRED, SWITCHES
 from uncrop.server.form import BodyLimits
 from uncrop.server.openapi import QUOTE_PATH, UNCROP_PATHS, document
@@ -104,7 +104,7 @@ def test_the_three_kinds_of_credentials_are_alternatives(spec: dict[str, Any]) -
 
 def test_the_document_states_the_providers_own_facts(spec: dict[str, Any]) -> None:
     fields = spec["components"]["schemas"]["UncropForm"]["properties"]
-    assert fields["provider"]["enum"] == ["bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability", "auto"]
+    assert fields["provider"]["enum"] == [*NAMES, "auto"]
     rows = load_rows(())
     size, seed, prompt = (
         rows["openai"].field("size"),

@@ -87,7 +87,7 @@ def test_settings_have_a_key_and_the_defaults() -> None:
 
 def test_a_registry_of_doubles_is_configured() -> None:
     registry = make_registry(urls={"clipdrop": "http://c"})
-    assert registry.names() == ("bfl", "bria", "clipdrop", "local", "openai", "sdapi", "stability")
+    assert registry.names() == ("bfl", "bria", "clipdrop", "comfyui", "local", "openai", "sdapi", "stability")
     for name in registry.names():
         registry.get(name).check_configured()
 

@@ -25,6 +25,7 @@ app.command()(emulate.emulate)
         ("bfl", "/v1/flux-tools/outpainting-v1", 403),
         ("bria", "/v2/image/edit/expand", 401),
         ("clipdrop", "/uncrop/v1", 401),
+        ("comfyui", "/upload/image", 400),
         ("openai", "/images/edits", 401),
         ("sdapi", "/sdapi/v1/img2img", 422),
         ("stability", "/v2beta/stable-image/edit/outpaint", 400),

@@ -1,0 +1,7 @@
+"""The emulator of ComfyUI."""
+
+from __future__ import annotations
+
+from uncrop.testing.comfyui.emulator import ComfyUIEmulator
+
+__all__ = ["ComfyUIEmulator"]
