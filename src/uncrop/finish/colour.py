@@ -53,17 +53,37 @@ def _field(work: Work) -> Field | None:
     canvas, kept = work.canvas, work.canvas.kept
     if min(kept.width, kept.height) < BLOCK:
         return None
-    whole = Rect(x=0, y=0, width=kept.width, height=kept.height)
-    difference = _means(work.original, whole) - _means(work.pixels, kept)
-    weight = 1 / (1 + (np.abs(difference).max(axis=-1, keepdims=True) / TRUST) ** 2)
-    if work.opacity is not None:
-        # A block counts by the share of it that stays.
-        weight = weight * _means((work.opacity == 255)[..., None].view(np.uint8), whole)
+    difference, share = _differences(work)
+    # A block counts by the share of it that stays.
+    weight = share / (1 + (np.abs(difference).max(axis=-1, keepdims=True) / TRUST) ** 2)
     before = (_cells(kept.y), _cells(kept.x))
     after = (_cells(canvas.height - kept.y) - difference.shape[0], _cells(canvas.width - kept.x) - difference.shape[1])
     around = ((before[0], after[0]), (before[1], after[1]), (0, 0))
     filled = _pull_push(np.pad(difference * weight, around), np.pad(weight, around))
     return np.clip(filled, -LIMIT, LIMIT, out=filled)
+
+
+def _differences(work: Work) -> tuple[Field, Field]:
+    """Return original - made, the mean over what stays of each whole block, and how much of the block that is.
+
+    Returns
+    -------
+    tuple
+        (rows of blocks, columns of blocks, channels) and (rows of blocks, columns of blocks, 1).
+    """
+    from uncrop.finish.kernels import kept_differences
+
+    kept = work.canvas.kept
+    if work.opacity is None:
+        whole = Rect(x=0, y=0, width=kept.width, height=kept.height)
+        difference = _means(work.original, whole) - _means(work.pixels, kept)
+        return difference, np.ones((*difference.shape[:2], 1), np.float32)
+    blocks = (kept.height // BLOCK, kept.width // BLOCK)
+    difference, share = np.empty((*blocks, work.pixels.shape[2]), np.float32), np.empty((*blocks, 1), np.float32)
+    kept_differences(
+        work.pixels, (kept.y, kept.x), writeable(work.original), writeable(work.opacity), difference, share
+    )
+    return difference, share
 
 
 def _means(pixels: NDArray[np.uint8], part: Rect) -> Field:

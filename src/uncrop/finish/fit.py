@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uncrop.finish.work import writeable
 from uncrop.imaging import codec
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def fit(work: Work) -> Work:
         if factor > NOTICEABLE:
             warnings += (f"what was made was enlarged {factor:.1f} times to the canvas",)
         pixels = codec.resize(pixels, canvas.width, canvas.height)
-    if not pixels.flags.writeable:
-        pixels = pixels.copy()
-    work = replace(work, pixels=pixels, warnings=warnings)
+    work = replace(work, pixels=writeable(pixels), warnings=warnings)
     return replace(work, repaint_difference=repaint_difference(work))
 
 

@@ -41,6 +41,48 @@ def sample_means(pixels: NDArray[np.uint8], top: int, left: int, means: NDArray[
                 means[row, column, channel] = np.float32(total) / np.float32((BLOCK // SAMPLE) ** 2)
 
 
+@kernel
+def kept_differences(
+    pixels: NDArray[np.uint8],
+    corner: tuple[int, int],
+    original: NDArray[np.uint8],
+    opacity: NDArray[np.uint8],
+    difference: NDArray[np.float32],
+    share: NDArray[np.float32],
+) -> None:
+    """Take the mean of original - made over those pixels of each whole block that stay, from samples.
+
+    Parameters
+    ----------
+    pixels
+        (height, width, channels), the whole picture's.
+    corner
+        The original's first row and column there.
+    original, opacity
+        (height, width, channels) and (height, width), the original's.
+    difference
+        (rows of blocks, columns of blocks, channels), written to; 0 where nothing stays.
+    share
+        (rows of blocks, columns of blocks, 1), written to: how much of the samples stays.
+    """
+    rows, columns, channels = difference.shape
+    for row in range(rows):
+        for column in range(columns):
+            stay = 0
+            for channel in range(channels):
+                difference[row, column, channel] = 0
+            for y in range(row * BLOCK + SAMPLE // 2, (row + 1) * BLOCK, SAMPLE):
+                for x in range(column * BLOCK + SAMPLE // 2, (column + 1) * BLOCK, SAMPLE):
+                    if opacity[y, x] == 255:
+                        stay += 1
+                        for channel in range(channels):
+                            made = np.float32(pixels[corner[0] + y, corner[1] + x, channel])
+                            difference[row, column, channel] += np.float32(original[y, x, channel]) - made
+            for channel in range(channels):
+                difference[row, column, channel] /= np.float32(max(stay, 1))
+            share[row, column, 0] = np.float32(stay) / np.float32((BLOCK // SAMPLE) ** 2)
+
+
 @inlined
 def _widen(
     field: NDArray[np.int16],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from uncrop.finish.align import align
 from uncrop.finish.colour import BLOCK, match_colour
 from uncrop.finish.fit import fit
 from uncrop.finish.paste import paste_original
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from uncrop.model import Fill, Task
 
 Step: TypeAlias = Callable[[Work], Work]
-STEPS: tuple[Step, ...] = (fit, read_as_srgb, match_colour, blend_seam, paste_original)
+STEPS: tuple[Step, ...] = (fit, read_as_srgb, align, match_colour, blend_seam, paste_original)
 
 
 def finish(task: Task, fill: Fill) -> Picture:

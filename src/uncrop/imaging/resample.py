@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Places = NDArray[np.uint64]
     Box = tuple[float, float, float, float]
+    Centres = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +87,36 @@ def resample(
     return _down(made, places, down).reshape(len(down.wanted), len(across.wanted), channels)
 
 
+def resample_at(pixels: Bytes, columns: Centres, rows: Centres) -> Bytes:
+    """Take pixels at any places of a picture, with the same filter and without a change of scale.
+
+    Parameters
+    ----------
+    pixels
+        (height, width, channels); no channel is taken for alpha.
+    columns, rows
+        Where the pixels of the result have their centres: a pixel's own centre is at half a pixel. Beyond the picture
+        its outermost pixels go on.
+
+    Returns
+    -------
+    ndarray
+        (len(rows), len(columns), channels).
+    """
+    from uncrop.imaging.resample_kernels import across, down
+
+    height, width, channels = pixels.shape
+    flat = np.require(pixels, requirements=("C", "W")).reshape(height, -1)
+    firsts, weights = _weights_at(columns, width)
+    some = np.empty((height, len(columns) * channels), np.uint8)
+    room = _room(flat.shape[1], some.shape[1], weights.shape[1] * channels)
+    across(flat, np.arange(height, dtype=np.uint64), channels, firsts, weights, room, some)
+    firsts, weights = _weights_at(rows, height)
+    made = np.empty((len(rows), some.shape[1]), np.uint8)
+    down(some, np.arange(height, dtype=np.uint64), firsts, weights, np.empty(some.shape[1], np.int32), made)
+    return made.reshape(len(rows), len(columns), channels)
+
+
 def halve_known(pixels: Bytes, known: Mask) -> tuple[Bytes, Mask]:
     """Halve a picture of which only some pixels are known: the known ones of every 2 x 2 are averaged.
 
@@ -142,6 +173,20 @@ def _weights(axis: _Axis) -> tuple[Places, NDArray[np.int32]]:
     # A pass costs as much for a weight of zero, and the last ones are mostly zero for all.
     used = int(np.flatnonzero(weights.any(axis=0))[-1]) + 1
     return firsts, np.ascontiguousarray(weights[:, : -(-used // TAPS) * TAPS])
+
+
+def _weights_at(centres: Centres, size: int) -> tuple[Places, NDArray[np.int32]]:
+    """Return the first pixel and the weights from there on, for each place along an axis of ``size`` pixels."""
+    from uncrop.imaging.resample_kernels import BITS, LOBES, TAPS
+
+    taps = -(-int(2 * LOBES) // TAPS) * TAPS
+    inside = np.clip(centres, 0.5, size - 0.5)
+    firsts = np.clip(np.floor(inside - LOBES + 0.5), 0, max(size - 1, 0)).astype(np.int64)
+    places = firsts[:, None] + np.arange(taps)
+    away = places + 0.5 - inside[:, None]
+    exact = np.where((np.abs(away) < LOBES) & (places < size), np.sinc(away) * np.sinc(away / LOBES), 0)
+    shares = np.rint(exact / exact.sum(axis=1, keepdims=True) * (1 << BITS)).astype(np.int32)
+    return firsts.astype(np.uint64), shares
 
 
 def _part(start: float, end: float) -> tuple[float, float]:

@@ -4,13 +4,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uncrop.finish import kernels
+from uncrop.finish import kernels, seam_kernels
 from uncrop.finish.paste import paste_original
 from uncrop.finish.pipeline import finish, warm_up
+from uncrop.finish.seam import REACH
 from uncrop.finish.work import begin, scale_photo
 from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
+from uncrop.imaging import codec, resample_kernels
 from uncrop.model import (
     Fill,
     ImageHeader,
@@ -24,6 +26,7 @@ from uncrop.model import (
     Task,
     UncropRequest,
 )
+from uncrop.placement import kernels as comparing
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
 from uncrop.providers.openai.facts import FACTS as OPENAI
 
@@ -175,7 +178,9 @@ def test_under_the_mask_the_made_pixels_stay_and_elsewhere_the_original() -> Non
     made = np.random.default_rng(2).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     picture = finish(task_of(photo, placement_of_size(96, 96, None), mask, OPENAI), fill_of(made.copy()))
     assert np.array_equal(picture.pixels[:, :64], photo[:, :64])
-    assert np.abs(picture.pixels[:, 64:].astype(int) - made[:, 64:]).max() <= 33
+    change = np.abs(picture.pixels.astype(int) - made)
+    assert change[:, 64 + REACH :].max() <= 33  # the colour alone
+    assert change[:, 64:].max() <= 81  # and the seam
     assert not np.array_equal(picture.pixels[:, 64:], photo[:, 64:])
 
 
@@ -280,7 +285,8 @@ def test_a_ragged_mask_keeps_every_pixel_that_stays() -> None:
 
 # --- the kernels -----------------------------------------------------------------------------------------------------
 
-KERNELS = ("sample_means", "add_field", "lay_over")
+KERNELS = {kernels: ("sample_means", "kept_differences", "add_field", "lay_over"), seam_kernels: ("smooth", "bend")}
+INLINED = {kernels: ("_widen", "_mix"), seam_kernels: ("_carry",)}
 
 
 def every_path() -> list[np.ndarray]:
@@ -299,19 +305,26 @@ def every_path() -> list[np.ndarray]:
     ]
 
 
+def all_kernels() -> list[Any]:
+    told = {**KERNELS, comparing: ("cell_means", "cells_kept"), resample_kernels: ("across", "down")}
+    return [getattr(module, name) for module, names in told.items() for name in names]
+
+
 def test_the_kernels_say_the_same_without_being_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = every_path()
-    for name in (*KERNELS, "_widen", "_mix"):
-        monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
+    for module, names in (*KERNELS.items(), *INLINED.items()):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name).py_func)
     for one, other in zip(every_path(), compiled, strict=True):
         assert np.array_equal(one, other)
 
 
 def test_warming_up_compiles_all_that_is_needed() -> None:
+    codec.warm_up()
     warm_up()
-    before = [list(getattr(kernels, name).signatures) for name in KERNELS]
+    before = [list(compiled.signatures) for compiled in all_kernels()]
     every_path()
-    assert [getattr(kernels, name).signatures for name in KERNELS] == before
+    assert [compiled.signatures for compiled in all_kernels()] == before
 
 
 def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from uncrop.imaging import codec, resample_kernels
-from uncrop.imaging.resample import resample, warm_up
+from uncrop.imaging.resample import resample, resample_at, warm_up
 from uncrop.testing import pictures
 
 KERNELS = ("weigh", "distinct", "across", "down")
@@ -49,6 +49,26 @@ def test_the_bits_are_pillows_for_extents_at_random() -> None:
         pixels = random.integers(0, 256, (height, width, 3), np.uint8)
         pixels[height // 2 :] = pixels[height // 2]  # rows that are alike are summed up once
         assert np.array_equal(resample(pixels, new_width, new_height), pillow(pixels, new_width, new_height))
+
+
+def test_pixels_at_their_own_centres_are_what_they_were() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (23, 31, 3), np.uint8)
+    assert np.array_equal(resample_at(pixels, np.arange(31) + 0.5, np.arange(23) + 0.5), pixels)
+    assert np.array_equal(resample_at(pixels, np.arange(4, 9) + 0.5, np.array([22.5])), pixels[22:, 4:9])
+
+
+def test_pixels_in_between_are_those_of_a_shifted_box() -> None:
+    pixels = pictures.photo(60, 50)
+    moved = codec.resize(pixels, 40, 30, box=(8.3, 9.6, 48.3, 39.6))
+    taken = resample_at(pixels, np.arange(40) + 8.8, np.arange(30) + 10.1)
+    assert np.abs(taken.astype(int) - moved).max() <= 1
+
+
+def test_beyond_a_picture_its_outermost_pixels_go_on() -> None:
+    for height, width in ((9, 12), (1, 1), (2, 7)):
+        pixels = np.random.default_rng(4).integers(0, 256, (height, width, 3), np.uint8)
+        taken = resample_at(pixels, np.array([-9.0, width + 30.0]), np.array([-0.1, height + 5.0]))
+        assert np.array_equal(taken, pixels[np.ix_([0, -1], [0, -1])])
 
 
 def test_wanted_rows_and_columns_are_cut_out_of_the_whole() -> None:
