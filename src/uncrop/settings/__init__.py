@@ -26,10 +26,20 @@ if TYPE_CHECKING:
 
     Settings = CoreSettings
 
-__all__ = ["PIXEL_MEGABYTES", "PREFIX", "CoreSettings", "Settings", "load", "slip_lines", "unknown_variables"]
+__all__ = [
+    "PIXEL_MEGABYTES",
+    "PREFIX",
+    "CoreSettings",
+    "Settings",
+    "client_variables",
+    "load",
+    "slip_lines",
+    "unknown_variables",
+]
 
-# Read by the launcher and the client, not here.
-OTHERS = frozenset({"UNCROP_PYTHON", "UNCROP_URL", "UNCROP_KEY", "UNCROP_ORGANIZATION"})
+# Those of the client, and one that the launcher alone reads.
+CLIENT = ("UNCROP_URL", "UNCROP_KEY", "UNCROP_ORGANIZATION")
+OTHERS = frozenset({"UNCROP_PYTHON", *CLIENT})
 
 
 def load(rows: Mapping[str, ProviderFacts] | None = None, **overrides: object) -> Settings:
@@ -52,6 +62,12 @@ def load(rows: Mapping[str, ProviderFacts] | None = None, **overrides: object) -
         return kind(**overrides)  # type: ignore[arg-type]
     except pydantic.ValidationError as error:
         raise SettingsError([_describe(problem["loc"], problem["msg"]) for problem in error.errors()]) from error
+
+
+def client_variables() -> dict[str, str]:
+    """Return those of the client's variables that are set, in the environment or else in ``.env``, by their names."""
+    written = {**dotenv_values(".env", encoding="utf-8"), **os.environ}
+    return {name: value for name in CLIENT if (value := written.get(name))}
 
 
 def unknown_variables(settings: Settings) -> set[str]:
