@@ -4,7 +4,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from uncrop.client import ApiError, Client
+from uncrop.client import ApiError, Client, Retries
 from uncrop.model import Sides
 
 REFUSAL = {
@@ -28,7 +28,8 @@ def client_of(answer: httpx2.Response, sent: list[httpx2.Request]) -> Client:
         sent.append(request)
         return answer
 
-    return Client("http://server", api_key="k", organization_id="org_a", transport=httpx2.MockTransport(handle))
+    transport, once = httpx2.MockTransport(handle), Retries(attempts=1)
+    return Client("http://server", api_key="k", organization_id="org_a", transport=transport, retries=once)
 
 
 def test_a_call_says_what_was_asked_and_returns_what_came(tmp_path: Path) -> None:

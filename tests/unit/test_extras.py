@@ -47,8 +47,13 @@ ALL = packages("engine") | packages("server") | packages("postgres")
 
 
 def test_the_client_needs_no_extra() -> None:
-    done = run("import uncrop, uncrop.client, uncrop.errors; print(uncrop.client.Client.__name__)", ALL)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Client\n", "")
+    code = (
+        "import os, uncrop, uncrop.errors; from uncrop.client import AsyncClient, Client;"
+        "os.environ.update(UNCROP_URL='http://server', UNCROP_KEY='key', UNCROP_ORGANIZATION='org_a');"
+        "Client().close(); AsyncClient(); print('made')"
+    )
+    done = run(code, ALL)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "made\n", "")
 
 
 @pytest.mark.parametrize("extra", ["engine", "server", "postgres"])

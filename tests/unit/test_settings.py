@@ -390,8 +390,8 @@ def test_the_data_folder_is_needed_for_database_and_pepper_alone() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("local,clipdop", "clipdop is no provider; allowed are bfl, bria, clipdrop, local, openai, sdapi, stability"),
-        ("auto", "auto is no provider; allowed are bfl, bria, clipdrop, local, openai, sdapi, stability"),
+        ("local,clipdop", "clipdop is no provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, sdapi, stability"),
+        ("auto", "auto is no provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, sdapi, stability"),
         ("local, clipdrop ,local", "names a provider twice"),
     ],
 )

@@ -28,9 +28,17 @@ if TYPE_CHECKING:
 
     Settings = CoreSettings
 
-__all__ = ["PIXEL_MEGABYTES", "PREFIX", "CoreSettings", "Settings", "load", "slip_lines", "unknown_variables"]
+__all__ = [
+    "PIXEL_MEGABYTES",
+    "PREFIX",
+    "CoreSettings",
+    "Settings",
+    "load",
+    "slip_lines",
+    "unknown_variables",
+]
 
-# Read by the launcher and the client, not here.
+# Those of the client, and one that the launcher alone reads.
 OTHERS = frozenset({"UNCROP_PYTHON", "UNCROP_URL", "UNCROP_KEY", "UNCROP_ORGANIZATION"})
 
 
