@@ -27,7 +27,7 @@ ACCEPTED = {
     "exif-orientation": 18,
     "gofuzz-gif": 0,
     "gofuzz-jpeg": 38,
-    "gofuzz-png": 70,
+    "gofuzz-png": 71,
     "gofuzz-webp": 52,
     "libpng-testpngs": 117,
     "pngsuite175": 161,

@@ -36,8 +36,12 @@ def test_the_largest_pictures_are_written(image_format: str, size: tuple[int, in
     header = read_header(data)
     assert (header.width, header.height) == size
     back = codec.decode(open_file(data))
-    sample = (slice(None, None, 7), slice(None, None, 7))
-    assert psnr(back[sample], pixels[sample]) > (20 if image_format != "PNG" else 1000)
+    if image_format == "PNG":
+        assert np.array_equal(back[::7, ::7], pixels[::7, ::7])
+    else:
+        # No format keeps the colours of noise, so that only the photo's rows tell.
+        rows = np.flatnonzero(np.arange(size[1]) % len(TILE) >= len(TILE) // 2)[::7]
+        assert psnr(back[rows, ::7], pixels[rows, ::7]) > 30
 
 
 @pytest.mark.slow

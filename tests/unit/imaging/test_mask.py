@@ -85,7 +85,7 @@ def test_too_many_bytes() -> None:
 
 def test_corrupt() -> None:
     expected = {"rule": "format", "expected": "a whole PNG", "actual": "corrupt"}
-    error = refusal(MASK[:-5])
+    error = refusal(MASK[:-30])
     assert (error.message, error.details) == ("The mask is corrupt or incomplete", expected)
     forged = pictures.truncated(MASK, 0.8, forged_end=True)
     open_mask(forged, 40, 30)

@@ -231,6 +231,27 @@ def test_warming_up_compiles_what_reading_needs() -> None:
     assert unfilter.unfilter.signatures == before
 
 
+# --- without an end --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", range(24))
+def test_a_picture_without_its_end_is_whole(kept: int) -> None:
+    whole = png(ihdr(4, 4), IDAT, (b"tEXt", b"a\0b"))
+    start = whole.index(b"tEXt") - 4
+    data = whole[: start + kept]
+    assert decoded(data).shape == (4, 4, 3)
+    assert strip(open_file(data)) == png(ihdr(4, 4), IDAT)
+
+
+def test_a_picture_whose_data_are_cut_is_not() -> None:
+    pieces = [(b"IDAT", BLACK[at : at + 4]) for at in range(0, len(BLACK), 4)]
+    whole = png(ihdr(4, 4), *pieces, end=False)
+    assert decoded(whole).shape == (4, 4, 3)
+    for length in range(len(png(ihdr(4, 4), end=False)), len(whole)):
+        with pytest.raises(InvalidImage):
+            decoded(whole[:length])
+
+
 # --- broken files ----------------------------------------------------------------------------------------------------
 
 
@@ -238,7 +259,6 @@ def test_warming_up_compiles_what_reading_needs() -> None:
     "data",
     [
         SIGNATURE,
-        png(ihdr(4, 4), IDAT, end=False),
         png(ihdr(4, 4)),  # no picture data
         png(ihdr(0, 4), IDAT),
         png(ihdr(4, 0), IDAT),

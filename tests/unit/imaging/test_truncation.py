@@ -38,9 +38,9 @@ def _is_accepted(data: bytes) -> bool:
 def test_no_cut_is_accepted(name: str, forged_end: bool) -> None:
     whole = FILES[name]
     assert _is_accepted(whole)
-    # A forged end puts a missing last byte right, so only an honest cut may be that small. Of a JPEG the end marker
-    # alone may be missing: it is two bytes and holds nothing of the picture.
-    least = 3 if whole.startswith(b"\xff\xd8") else 1
+    # A forged end puts a missing last byte right, so only an honest cut may be that small. What alone may be missing is
+    # what holds nothing of the picture: a JPEG's end marker, two bytes, and a PNG's end chunk, twelve.
+    least = {b"\xff\xd8": 3, b"\x89P": 13}.get(whole[:2], 1)
     cuts = [number / CUTS for number in range(CUTS)] + ([] if forged_end else [1 - least / len(whole)])
     accepted = [cut for cut in cuts if _is_accepted(pictures.truncated(whole, cut, forged_end=forged_end))]
     assert accepted == []

@@ -80,7 +80,8 @@ def _png(data: bytes, layout: PngLayout) -> bytes:
     first = next(number for number, chunk in enumerate(layout.chunks) if chunk.name == b"IDAT")
     chunks = [chunk for number, chunk in enumerate(layout.chunks) if number < first or chunk.name in png.CRITICAL]
     kept = [data[chunk.start - 8 : chunk.end + 4] for chunk in chunks if chunk.name in PNG_KEPT]
-    return b"".join((png.SIGNATURE, *kept))
+    end = [] if chunks[-1].name == b"IEND" else [png.chunk(b"IEND", b"")]
+    return b"".join((png.SIGNATURE, *kept, *end))
 
 
 def _webp(data: bytes, layout: WebpLayout) -> bytes:

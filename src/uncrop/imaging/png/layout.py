@@ -35,7 +35,7 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PngLayout:
-    """What the header says, and all chunks in their order."""
+    """What the header says, and all chunks in their order; the last one, IEND, may be missing in the file."""
 
     chunks: tuple[Chunk, ...]
     width: int
@@ -62,6 +62,9 @@ class PngLayout:
 
 def read_layout(data: bytes) -> PngLayout:
     """Walk through the chunks and check order, lengths and checksums; nothing is inflated.
+
+    A file may end behind its picture data without an end chunk, or within a chunk that follows: whether the data are
+    whole, inflating them tells, since they end with a checksum of their own.
 
     Raises
     ------
@@ -113,6 +116,8 @@ def _chunks(data: bytes) -> tuple[Chunk, ...]:
     chunks: list[Chunk] = []
     at = len(SIGNATURE)
     while not chunks or chunks[-1].name != b"IEND":
+        if _ends(data, at, chunks):
+            break
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 8 + length
         (checksum,) = struct.unpack_from(">I", data, end)
@@ -130,6 +135,16 @@ def _chunks(data: bytes) -> tuple[Chunk, ...]:
             raise InvalidImage(system_message="the PNG has too many chunks")
         at = end + 4
     return tuple(chunks)
+
+
+def _ends(data: bytes, at: int, chunks: list[Chunk]) -> bool:
+    """Tell whether the file ends before the chunk at ``at`` does, though all chunks of picture data are whole."""
+    if all(chunk.name != b"IDAT" for chunk in chunks):
+        return False
+    if at + 8 > len(data):
+        return True
+    length, name = struct.unpack_from(">I4s", data, at)
+    return bool(name != b"IDAT" and at + 12 + length > len(data))
 
 
 def _layout(data: bytes, chunks: tuple[Chunk, ...]) -> PngLayout:
