@@ -9,7 +9,7 @@ from uncrop.errors import SettingsError
 from uncrop.model import SettingFacts
 from uncrop.providers.base import ProviderSettings
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
-from uncrop.providers.registry import load_rows
+from uncrop.providers.registry import NAMES, load_rows
 
 
 @pytest.fixture(autouse=True)
@@ -390,8 +390,8 @@ def test_the_data_folder_is_needed_for_database_and_pepper_alone() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("local,clipdop", "clipdop is no provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, sdapi, stability"),
-        ("auto", "auto is no provider; allowed are bfl, bria, clipdrop, comfyui, local, openai, sdapi, stability"),
+        ("local,clipdop", f"clipdop is no provider; allowed are {', '.join(NAMES)}"),
+        ("auto", f"auto is no provider; allowed are {', '.join(NAMES)}"),
         ("local, clipdrop ,local", "names a provider twice"),
     ],
 )
