@@ -50,9 +50,7 @@ def extend(
     confidence_map: Annotated[
         Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
     ] = None,
-    variations: Annotated[
-        int | None, typer.Option(help="As many pictures, 1 to 4, each of its own seed, in numbered files.")
-    ] = None,
+    variations: Annotated[int | None, typer.Option(help="1 to 4 pictures of seeds of their own, numbered.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make nothing; tell what it would take. --provider all: of everyone.")
     ] = False,

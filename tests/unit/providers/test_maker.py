@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,9 @@ from uncrop.providers.conversation import Answer, Call, Extend, Wait, ask, compu
 from uncrop.providers.maker import Maker, MakerContext
 from uncrop.providers.refusal import refuse
 from uncrop.providers.transport.sender import Sender
-from uncrop.testing import EdgeEngine, ScriptedSend, outcomes
-from uncrop.testing.clipdrop import ClipdropEmulator
+from uncrop.testing import EdgeEngine, ScriptedSend
 from uncrop.testing.pictures import photo_png
-from uncrop.testing.workbench import make_context, make_registry, make_task
+from uncrop.testing.workbench import make_task
 
 if TYPE_CHECKING:
     from uncrop.providers.conversation import Conversation, Examination
@@ -475,31 +474,6 @@ async def test_work_for_the_engine_is_a_step_too(task: Task) -> None:
     assert fill.pixels.shape == (16, 24, 3)
     assert engine.calls == [(2, "fast")]
     assert maker.breaker is None
-
-
-# --- the deadline, over real sockets ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def emulator() -> Iterator[ClipdropEmulator]:
-    with ClipdropEmulator() as running:
-        yield running
-
-
-@pytest.mark.parametrize("outcome", [outcomes.hold(threading.Event()), outcomes.Outcome(drip_s=0.01)])
-async def test_an_answer_that_does_not_come_in_time(emulator: ClipdropEmulator, outcome: outcomes.Outcome) -> None:
-    async with Sender() as send:
-        for timeout_s in (0.3, 2, 8, 32):  # the first that this machine is quick enough for
-            emulator.script(outcome)
-            registry = make_registry(make_context(send=send, timeout_s=timeout_s), urls={"clipdrop": emulator.url})
-            request = UncropRequest(provider="", image=photo_png(20, 16), sides=Sides(left=4))
-            task = make_task(request, registry.get("clipdrop").facts)
-            with pytest.raises(errors.ProviderTimeout):
-                await registry.get("clipdrop").fill(task, Commitment())
-            if emulator.calls:
-                break
-            emulator._script.clear()
-    assert len(emulator.calls) == 1
 
 
 async def test_the_attempts_to_connect_share_the_deadline(task: Task) -> None:
