@@ -7,6 +7,9 @@ took every call.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,11 +30,14 @@ from uncrop.providers.commitment import Commitment
 from uncrop.providers.registry import load_rows
 from uncrop.providers.transport.sender import Sender
 from uncrop.testing import Emulator, emulator_of, outcomes
+from uncrop.testing.clipdrop import ClipdropEmulator
 from uncrop.testing.pictures import photo, photo_png
 from uncrop.testing.workbench import make_context, make_registry
 from uncrop.uncropper import Uncropper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 ROWS = load_rows(())
@@ -200,6 +206,25 @@ async def test_the_second_call_fails(world: World) -> None:
         await world.uncropper.run(request, commitment=commitment)
     assert failed.value.details is not None
     assert failed.value.details["calls_billed"] == commitment.billed_calls == 2
+
+
+def test_the_command_says_how_many_calls_it_takes(data_dir: Path) -> None:
+    (data_dir / "photo.png").write_bytes(photo_png(300, 40))
+    command = [sys.executable, "-m", "uncrop", "extend", "photo.png", "--provider", "clipdrop", "-o", "wide.png"]
+    with ClipdropEmulator(api_key="k") as emulator:
+        named = {"UNCROP_CLIPDROP_API_KEY": "k", "UNCROP_CLIPDROP_BASE_URL": emulator.url}
+        variables = {**os.environ, "UNCROP_DATA_DIR": str(data_dir), **named}
+
+        def run(*more: str) -> subprocess.CompletedProcess[str]:
+            wide = [*command, "--canvas", "2500x40+0+0", *more]
+            return subprocess.run(wide, cwd=data_dir, env=variables, capture_output=True, text=True, check=False)
+
+        refused, made = run(), run("--max-calls", "2")
+    assert refused.returncode == 3
+    assert refused.stderr.endswith("limit: side; value: 2200; max_allowed: 2000; calls_needed: 2\n")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("wide.png: 2500x40, clipdrop, 2 calls, seed ")
+    assert len(emulator.calls) == 2
 
 
 LARGE = (6000, 4000)
