@@ -120,17 +120,14 @@ class CallFitter:
         """Scale a call down as little as brings it within the limits, or up where it is too small."""
         longest = max(call.window.width, call.window.height)
         if too_large(self.on_grid(call), self.sizes_alone) is None:
-            edge, step, breaks = _raised(call, self.geometry), 1, too_small
+            edges, breaks = range(_raised(call, self.geometry), MOST_ENLARGED * longest + 1), too_small
         else:
-            edge, step, breaks = _lowered(call, self.geometry), -1, too_large
+            edges, breaks = range(_lowered(call, self.geometry), 0, -1), too_large
         # Of the exact scale, rounding to whole pixels may leave a few too many, or too few.
-        for _ in range(ROUNDINGS):
-            if not 1 <= edge <= MOST_ENLARGED * longest:
-                break
+        for edge in edges[:ROUNDINGS]:
             found = _scaled_to(call, edge)
             if breaks(self.on_grid(found), self.sizes_alone) is None:
                 return found if self.is_legal(found) else None
-            edge += step
         return None
 
     def of_a_size(self, call: CallPlan) -> CallPlan | None:

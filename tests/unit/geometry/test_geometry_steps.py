@@ -310,6 +310,12 @@ def test_a_canvas_beyond_all_sizes_is_scaled_or_refused() -> None:
     assert plan(square, facts, 8) == Obstacle(quantity="canvas_pixels", value=2_250_000, limit=1536 * 1024)
 
 
+def test_a_size_that_adds_more_to_a_side_than_a_call_may_is_none() -> None:
+    facts = GeometryFacts(speaks="sides", sizes=((1024, 1024),), max_side=100)
+    refused = plan(placement_of_sides(400, 400, Sides(left=50)), facts, 8)
+    assert refused == Obstacle(quantity="canvas_pixels", value=180_000, limit=1024 * 1024)
+
+
 def test_a_size_with_a_grid_holds_the_photo_on_the_grid() -> None:
     facts = GeometryFacts(speaks="canvas", sizes=SIZES, grid=16)
     placement = placement_of_sides(400, 400, Sides(left=50, up=7))

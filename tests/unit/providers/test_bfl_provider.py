@@ -391,17 +391,23 @@ def test_flat_padding_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "sides", "details"),
+    ("size", "sides", "is_scaled"),
     [
-        ((2000, 1500), {"left": 700}, {"limit": "canvas_pixels", "max_allowed": 4_000_000}),
-        ((20, 200), {"left": 8}, {"limit": "canvas_edge", "value": 48, "min_allowed": 64}),
+        ((2000, 1500), {"left": 640}, False),
+        ((2000, 1500), {"left": 700, "right": 700}, True),
+        ((20, 200), {"left": 44}, False),
+        ((20, 200), {"left": 8}, True),
     ],
 )
-def test_the_canvas_has_limits(size: tuple[int, int], sides: dict[str, int], details: dict[str, object]) -> None:
-    with pytest.raises(errors.ImageTooLarge) as refused:
-        task(photo_jpeg(*size), **sides)
-    assert refused.value.message == "Black Forest Labs cannot make this picture in one call"
-    assert (refused.value.details or {}).items() >= details.items()
+def test_a_photo_is_scaled_where_its_canvas_is_beyond_the_limits(
+    size: tuple[int, int], sides: dict[str, int], is_scaled: bool
+) -> None:
+    plan = task(photo_jpeg(*size), **sides).job.plan
+    assert plan is not None
+    assert (len(plan.calls), plan.is_scaled, plan.direct) == (1, is_scaled, not is_scaled)
+    frame = planned_frame(plan.calls[0].asked, FACTS.geometry)
+    assert frame.width * frame.height <= 4_000_000
+    assert min(frame.width, frame.height) >= 64
 
 
 def test_a_canvas_that_no_call_can_make_is_our_own_fault_here() -> None:

@@ -303,15 +303,12 @@ def test_a_poll_that_is_refused_goes_by_its_status(status: int, kind: type[error
 # --- limits and facts ------------------------------------------------------------------------------------------------
 
 
-def test_the_canvas_has_a_limit() -> None:
-    with pytest.raises(errors.ImageTooLarge) as refused:
-        task(photo_jpeg(3100, 3100), left=2000, up=1900)
-    assert (refused.value.details or {}).items() >= {
-        "provider": "bria",
-        "limit": "canvas_pixels",
-        "value": 25_500_000,
-        "max_allowed": 25_000_000,
-    }.items()
+def test_a_photo_is_scaled_where_its_canvas_is_beyond_the_limit() -> None:
+    plan = task(photo_jpeg(3100, 3100), left=2000, up=1900).job.plan
+    assert plan is not None
+    assert (len(plan.calls), plan.is_scaled) == (1, True)
+    asked = plan.calls[0].asked
+    assert 24_900_000 < asked.width * asked.height <= 25_000_000
 
 
 def test_a_canvas_that_no_call_can_make_is_our_own_fault_here() -> None:
