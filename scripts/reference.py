@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_page import python_page
+
 from uncrop import errors, settings
 from uncrop.providers.registry import load_rows
 from uncrop.server import http_errors  # noqa: F401 - its errors are on the page too
 from uncrop.settings.of_providers import settings_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from uncrop.model import ProviderFacts
 
@@ -144,10 +146,11 @@ def _range(unit: str, low: int, high: int | None) -> list[str]:
     return said + ([] if high is None else [f"at most {unit.format(high)}"])
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/providers.md": providers_page,
+    "docs/reference/python.md": lambda: python_page(NOTE),
 }
 
 

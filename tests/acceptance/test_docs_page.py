@@ -92,6 +92,8 @@ def test_everything_in_the_document_is_shown(files: dict[str, httpx2.Response], 
     schemas = document["components"]["schemas"]
     codes = set(shown["codes"])
     assert set(schemas["UncropForm"]["properties"]) <= codes
+    for answered in ("PictureList", "PictureWithMap", "Quote"):
+        assert set(schemas[answered]["properties"]) <= codes, answered
     assert set(schemas["Error"]["properties"]["error"]["properties"]["code"]["enum"]) - {"NOT_FOUND"} <= codes
     assert set(document["components"]["headers"]) - {"Retry-After", "WWW-Authenticate", "Allow"} <= codes
     for path, item in document["paths"].items():
@@ -124,7 +126,7 @@ def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tm
     (tmp_path / "mask.png").write_bytes(mask_png(160, 120))
     commands = [block for block in shown["blocks"] if block.startswith("curl ")]
     providers = {found[1] for command in commands if (found := re.search(r"-F provider=(\w+)", command))}
-    assert providers == set(house.server.service.registry.names())
+    assert providers == {*house.server.service.registry.names(), "all"}
     for command in commands:
         done = subprocess.run(
             ["sh", "-c", f"{command} --silent --show-error --write-out ' %{{http_code}}'"],
@@ -138,5 +140,5 @@ def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tm
         # Whether the engine is compiled on this machine is not what is tested.
         expected = {"200", "503"} if "/readyz" in command else {"200"}
         assert done.stdout.split()[-1] in expected, (command, done.stdout)
-        if "-F provider=" in command:
+        if "-o wide" in command:
             assert read_header((tmp_path / "wide").read_bytes()).width >= 64

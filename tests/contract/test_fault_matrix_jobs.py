@@ -34,7 +34,7 @@ from fixtures_plugin import sketch_row
 from uncrop import errors
 from uncrop.model import Sides, Task, UncropRequest
 from uncrop.providers.commitment import Commitment
-from uncrop.providers.maker import Maker
+from uncrop.providers.maker import UNBILLED, Maker
 from uncrop.providers.registry import load_rows
 from uncrop.providers.transport.sender import Sender
 from uncrop.testing import Emulator, Outcome, emulator_of, outcomes
@@ -158,12 +158,14 @@ def task(name: str) -> Task:
 
 async def fails(maker: Maker, task: Task, emulator: Any, kind: type[errors.UncropError]) -> errors.UncropError:
     """Make a picture that must fail, after exactly one submit; the next one must not."""
-    before, commitment = submits(emulator), Commitment()
+    before, calls, commitment = submits(emulator), len(emulator.calls), Commitment()
     with pytest.raises(errors.UncropError) as failed:
         await maker.fill(task, commitment)
     check(failed.value, maker.facts.name, kind, emulator.origin, emulator.files.origin)
     assert submits(emulator) == before + 1
-    assert commitment.billed_calls == int(maker.facts.bills)
+    # A submit that is refused before any work is not billed; a poll that is refused changes nothing.
+    refused = len(emulator.calls) == calls + 1 and (failed.value.details or {}).get("provider_status") in UNBILLED
+    assert commitment.billed_calls == int(maker.facts.bills and not refused)
     assert not emulator._script
     assert not emulator.files._script
     await succeeds(maker, task, emulator)

@@ -1,6 +1,7 @@
 """The documents say what the program does: links lead somewhere, names exist, tables are complete."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,14 @@ def test_every_command_is_on_its_page() -> None:
     commands = typer_main.get_command(app).commands
     page = (ROOT / "docs/reference/cli.md").read_text()
     assert [name for name in commands if f"`uncrop {name}" not in page] == []
+
+
+@pytest.mark.parametrize("module", ["uncrop", "uncrop.client"])
+def test_every_public_name_is_on_its_page(module: str) -> None:
+    page = (ROOT / "docs/reference/python.md").read_text()
+    public = [name for name in import_module(module).__all__ if not name.startswith("_")]
+    assert [name for name in public if f"### `{name}`" not in page] == []
+    assert "0x7" not in page
 
 
 def test_every_error_of_the_contract_exists_with_its_status() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
 from uncrop.server.openapi_errors import error_components, error_responses, error_schemas
-from uncrop.server.openapi_form import form_examples, form_schema, image_media_types
+from uncrop.server.openapi_form import PHOTO_EXAMPLE, form_examples, form_schema, image_media_types
 from uncrop.server.openapi_headers import header_components
 from uncrop.server.openapi_picture import picture_responses, picture_schemas
 from uncrop.server.openapi_providers import provider_schemas
@@ -100,7 +100,7 @@ def _uncrop(path: str, limits: BodyLimits, providers: Sequence[ProviderFacts]) -
 
 
 def _quote(limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
-    example = {"provider": ALL, "organization_id": "org_123abc", "image_width": 1200, "image_height": 800}
+    example = {"provider": ALL, **PHOTO_EXAMPLE, "aspect_ratio": "16:9"}
     return {
         "tags": ["images"],
         "operationId": "quoteUncrop",
@@ -110,7 +110,7 @@ def _quote(limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
         "what price, in what time. It counts towards the limits on requests, but not as a picture.",
         "security": [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}],
         "parameters": [_request_id_parameter()],
-        "requestBody": _form("QuoteForm", limits, providers, {"all": {"value": {**example, "aspect_ratio": "16:9"}}}),
+        "requestBody": _form("QuoteForm", limits, providers, {ALL: {"value": example}}),
         "responses": {**quote_responses(), **error_responses()},
     }
 

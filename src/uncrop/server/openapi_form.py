@@ -22,7 +22,7 @@ _FORMAT_NAMES: dict[ImageFormat, str] = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "
 # What holds for a field whoever takes it.
 _REMARKS = {"seed": "Without it one is drawn, and returned as `X-Seed`."}
 # The request of an example: the photo, and of these what the provider takes.
-_PHOTO = {"organization_id": "org_123abc", "image_file": "(the bytes of photo.jpg)"}
+PHOTO_EXAMPLE = {"organization_id": "org_123abc", "image_file": "(the bytes of photo.jpg)"}
 _WITH_SIDES = {"extend_left": 200, "extend_right": 200}
 _WITH_MASK = {"mask_file": "(the bytes of mask.png)", "prompt": "A wide beach"}
 _SEED = 42
@@ -241,4 +241,4 @@ def _example(row: ProviderFacts) -> Json:
     else:
         geometry = {name: min(value, row.geometry.max_side or value) for name, value in _WITH_SIDES.items()}
     seed = {"seed": _SEED} if row.takes("seed") else {}
-    return {"provider": row.name, **_PHOTO, **geometry, **seed}
+    return {"provider": row.name, **PHOTO_EXAMPLE, **geometry, **seed}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
+_OF_PROVIDERS = frozenset({"enum", "minimum", "maximum", "maxLength"})
 _COUNT: Json = {"type": "integer", "minimum": 0}
 
 
@@ -23,6 +24,9 @@ def quote_form_schema(rows: Sequence[ProviderFacts]) -> Json:
     """Return the schema of the form: the picture's own, with an extent that may stand in place of the image."""
     form = form_schema(rows)
     fields = dict(form["properties"])
+    for name in {field.name for row in rows for field in row.fields}:
+        # What no provider takes is no wrong form here: each quote says so.
+        fields[name] = {keyword: value for keyword, value in fields[name].items() if keyword not in _OF_PROVIDERS}
     fields["provider"] = {
         **fields["provider"],
         "enum": [*fields["provider"]["enum"], ALL],

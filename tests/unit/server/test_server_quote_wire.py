@@ -79,4 +79,7 @@ def test_the_documents_form_has_every_field_and_needs_no_image() -> None:
     form = quote_form_schema(list(load_rows(()).values()))
     assert set(form["properties"]) == {*FIELDS, "image_width", "image_height"}
     assert form["required"] == ["provider", "organization_id"]
+    # A quote tells of each provider whether it takes the value.
+    assert form["properties"]["size"].keys() == form["properties"]["seed"].keys() == {"type", "description"}
+    assert form["properties"]["zoom_out"]["maximum"] == 90
     assert form["properties"]["provider"]["enum"][-2:] == ["auto", "all"]

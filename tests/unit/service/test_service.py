@@ -16,17 +16,21 @@ from uncrop.capacity.slots import Slots
 from uncrop.errors import (
     AuthenticationRequired,
     InvalidApiKey,
+    InvalidFieldValue,
+    OrganizationAccessDenied,
     ProviderError,
     RateLimitExceeded,
     ServerBusy,
     UncropError,
 )
-from uncrop.model import UncropRequest, UncropResult
+from uncrop.model import Sides, UncropRequest, UncropResult
 from uncrop.providers.commitment import Commitment
+from uncrop.service.quote import QuoteRequest
 from uncrop.service.readiness import Readiness
 from uncrop.service.report import RunReport
 from uncrop.service.service import Service
 from uncrop.service.tasks import CallerLeft
+from uncrop.testing.pictures import photo_jpeg
 from uncrop.testing.workbench import make_registry
 
 if TYPE_CHECKING:
@@ -227,3 +231,42 @@ async def test_readiness_is_the_databases_and_the_engines(tmp_path: Path, monkey
     assert await service.readiness() == Readiness(database=True, engine=False)
     runner.warming = False
     assert (await service.readiness()).checks() == {"database": True, "engine": True}
+
+
+# --- quotes, and the search for a provider ---------------------------------------------------------------------------
+
+
+async def quoted(service: Service, wanted: QuoteRequest, report: RunReport) -> list[str]:
+    async def read() -> QuoteRequest:
+        return wanted
+
+    return [told.facts.name for told in await service.quote([KEY], read, report=report)]
+
+
+def by_size(provider: str, organization_id: str = ORGANIZATION) -> QuoteRequest:
+    request = UncropRequest(provider=provider, image=b"", organization_id=organization_id, sides=Sides(left=8))
+    return QuoteRequest(request=request, extent=(64, 48))
+
+
+async def test_quotes_are_told_to_those_with_a_key_and_counted_as_requests(tmp_path: Path) -> None:
+    uncropper, report = FakeUncropper(), RunReport()
+    service = fake_service(tmp_path, registry=make_registry(), uncropper=uncropper, rate_limit=3)
+    assert await quoted(service, by_size("all"), report) == list(service.registry.names())
+    assert report.provider == "all"
+    assert report.rate is not None
+    assert report.rate.remaining == 2
+    assert await quoted(service, by_size("auto"), report) == ["local"]
+    with pytest.raises(OrganizationAccessDenied):
+        await quoted(service, by_size("local", "org_other"), report)
+    with pytest.raises(RateLimitExceeded):
+        await quoted(service, by_size("local"), report)
+    assert uncropper.requests == []
+
+
+async def test_a_search_in_which_nobody_could_be_asked_is_told_once(tmp_path: Path) -> None:
+    photo = UncropRequest(provider="auto", image=photo_jpeg(64, 48), sides=Sides(left=8), prompt="a beach")
+    asking = front(tmp_path, request=photo, registry=make_registry())
+    with pytest.raises(InvalidFieldValue):
+        await asking.extend(KEY)
+    assert (asking.outcomes, asking.report.provider) == (["INVALID_FIELD_VALUE"], "auto")
+    assert [attempt["provider"] for attempt in asking.report.tried] == ["local"]

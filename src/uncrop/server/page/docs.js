@@ -79,7 +79,7 @@ function curl(method, path, operation, form) {
     const file = kind(follow(schema)) === "file" ? `@${/\((?:the bytes of )?(.*)\)/.exec(value)?.[1] ?? value}` : value;
     parts.push(`-F ${quoted(`${name}=${file}`)}`);
   }
-  if (form) parts.push(`-o ${form.output}`);
+  if (form?.output) parts.push(`-o ${form.output}`);
   return parts.join(" \\\n  ");
 }
 
@@ -106,12 +106,14 @@ function request(operation) {
 function examples(method, path, operation) {
   const found = [make("h4", null, "Example")];
   const contents = Object.values(follow(operation.requestBody).content ?? {});
+  // A picture goes to a file, anything else to the screen.
+  const output = Object.keys(follow(operation.responses?.["200"]).content ?? {}).some((type) => type.startsWith("image/")) ? "wide" : undefined;
   if (!contents.length) return [...found, block(curl(method, path, operation))];
   for (const content of contents) {
     const schema = follow(content.schema);
     for (const [name, example] of Object.entries(content.examples ?? {})) {
       const { value, summary } = follow(example);
-      found.push(make("p", null, words(summary ?? `\`${name}\``)), block(curl(method, path, operation, { value, schema, output: "wide" })));
+      found.push(make("p", null, words(summary ?? `\`${name}\``)), block(curl(method, path, operation, { value, schema, output })));
     }
   }
   return found;
@@ -131,7 +133,8 @@ function success(status, response) {
   const types = Object.entries(response.content ?? {});
   if (types.length) found.push(make("p", null, types.flatMap(([type], index) => [index ? ", " : "", code(type)])));
   for (const [type, content] of types) {
-    const rows = fieldRows(follow(content.schema));
+    const schema = follow(content.schema);
+    const rows = (schema.anyOf ?? [schema]).flatMap((each) => fieldRows(follow(each)));
     if (rows.length) found.push(make("details", null, make("summary", null, "Fields of ", code(type)), table(["field", "type", "meaning"], rows)));
   }
   return [...found, ...headerTable(response)];
