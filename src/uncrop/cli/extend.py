@@ -17,6 +17,8 @@ from uncrop.cli.exits import explained, stop
 from uncrop.cli.progress import progress_on
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from uncrop.model import UncropResult
     from uncrop.settings import Settings
 
@@ -42,6 +44,7 @@ def extend(
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
     mask: Annotated[Path | None, typer.Option(help="PNG, transparent where pixels go. {takes:mask_file}.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What to continue with. {takes:prompt}.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What not to show. {takes:negative_prompt}.")] = None,
     size: Annotated[str | None, typer.Option(help="Of the result, with a mask. {takes:size}.")] = None,
     confidence_map: Annotated[
         Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
@@ -66,6 +69,7 @@ def extend(
             quality=quality,
             mask=None if mask is None else files.read_file(mask),
             prompt=prompt,
+            negative_prompt=negative_prompt,
             size=size,
             confidence_map=confidence_map is not None,
             aspect_ratio=aspect,
@@ -79,10 +83,15 @@ def extend(
         _compile_for(provider, configured)
         with progress_on(sys.stderr) as progress:
             result = extend_once(request, configured, progress=progress)
-    for put, content in ((write, result.image), (write_map, result.confidence_map)):
-        if put is not None and content is not None:
-            put(content)
+    _write_out((write, result.image), (write_map, result.confidence_map))
     _report(result, output, time.perf_counter() - started)
+
+
+def _write_out(*files_to_write: tuple[Callable[[bytes], None] | None, bytes | None]) -> None:
+    """Write each file that was asked for and made."""
+    for write, content in files_to_write:
+        if write is not None and content is not None:
+            write(content)
 
 
 def _compile_for(provider: str, configured: Settings) -> None:

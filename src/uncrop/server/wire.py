@@ -109,6 +109,7 @@ def _request(texts: Mapping[str, str], files: Mapping[str, bytes]) -> UncropRequ
         sides=Sides(**{side: numbers.get(name, 0) for side, name in SIDES.items()}),
         seed=numbers.get("seed"),
         prompt=texts.get("prompt"),
+        negative_prompt=texts.get("negative_prompt"),
         size=texts.get("size"),
         quality=texts.get("quality"),
         answer_format=_format(texts.get("output_format")),
