@@ -46,14 +46,13 @@ def extend(
     quality: Annotated[str | None, typer.Option(help="How much time to take. {takes:quality}.")] = None,
     mask: Annotated[Path | None, typer.Option(help="PNG, transparent where pixels go. {takes:mask_file}.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What to continue with. {takes:prompt}.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What not to show. {takes:negative_prompt}.")] = None,
     size: Annotated[str | None, typer.Option(help="Of the result, with a mask. {takes:size}.")] = None,
     confidence_map: Annotated[
         Path | None, typer.Option(help="Where to write a grey PNG, the lighter the surer. {takes:confidence_map}.")
     ] = None,
     variations: Annotated[int | None, typer.Option(help="1 to 4 pictures of seeds of their own, numbered.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Make nothing; tell what it would take. --provider all: of everyone.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Make nothing; tell what it would take.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Extend one photo beyond its borders."""
@@ -67,6 +66,7 @@ def extend(
         quality=quality,
         mask=None if mask is None else files.read_file(mask),
         prompt=prompt,
+        negative_prompt=negative_prompt,
         size=size,
         confidence_map=confidence_map is not None,
         aspect_ratio=aspect,

@@ -37,7 +37,8 @@ def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
     _check_geometry(request, facts)
     _check_max_calls(request.max_calls)
     _check_seed(request.seed, facts)
-    _check_prompt(request.prompt, facts)
+    _check_length("prompt", request.prompt, facts)
+    _check_length("negative_prompt", request.negative_prompt, facts)
     _check_choice("size", request.size, facts)
     _check_choice("quality", request.quality, facts)
 
@@ -86,6 +87,7 @@ def _check_taken(request: UncropRequest, facts: ProviderFacts) -> None:
         "seed": request.seed is not None,
         "mask_file": request.mask is not None,
         "prompt": request.prompt is not None,
+        "negative_prompt": request.negative_prompt is not None,
         "size": request.size is not None,
         "quality": request.quality is not None,
         "confidence_map": request.confidence_map,
@@ -137,16 +139,16 @@ def _check_seed(seed: int | None, facts: ProviderFacts) -> None:
         )
 
 
-def _check_prompt(prompt: str | None, facts: ProviderFacts) -> None:
-    row = facts.field("prompt")
-    if prompt is None or row is None or row.max_characters is None or len(prompt) <= row.max_characters:
+def _check_length(name: str, text: str | None, facts: ProviderFacts) -> None:
+    row = facts.field(name)
+    if text is None or row is None or row.max_characters is None or len(text) <= row.max_characters:
         return
     raise InvalidFieldValue(
-        f"prompt must have at most {row.max_characters} characters",
+        f"{name} must have at most {row.max_characters} characters",
         details={
-            "field": "prompt",
+            "field": name,
             "provider": facts.name,
-            "length": len(prompt),
+            "length": len(text),
             "max_allowed": row.max_characters,
         },
     )

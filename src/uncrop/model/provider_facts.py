@@ -62,7 +62,7 @@ class FieldFacts:
     Attributes
     ----------
     name
-        ``seed``, ``mask_file``, ``prompt``, ``size``, ``quality`` or ``confidence_map``.
+        ``seed``, ``mask_file``, ``prompt``, ``negative_prompt``, ``size``, ``quality`` or ``confidence_map``.
     minimum, maximum
         Of a number.
     choices

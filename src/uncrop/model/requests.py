@@ -27,6 +27,7 @@ class UncropRequest:
     seed: int | None = None
     mask: bytes | None = field(default=None, repr=False)
     prompt: str | None = field(default=None, repr=False)
+    negative_prompt: str | None = field(default=None, repr=False)
     size: str | None = None
     quality: str | None = None
     confidence_map: bool = False
@@ -54,9 +55,10 @@ class Caller:
 class Options(TypedDict, total=False):
     """What may be asked beside the photo and its sides; what is absent, or ``None``, is as if not sent.
 
-    seed, quality, prompt, size, confidence_map
+    seed, quality, prompt, negative_prompt, size, confidence_map
         Where the provider takes them: the same seed gives the same picture; ``fast``, ``standard`` or ``best``; what to
-        continue with; with a mask, the output size; whether the result has a grey PNG, the lighter the surer.
+        continue with, and what must not be there; with a mask, the output size; whether the result has a grey PNG, the
+        lighter the surer.
     aspect_ratio, canvas, position, zoom_out, anchor
         In place of sides: a ratio such as ``"16:9"``; the canvas's width and height, and where the photo's top left
         corner lies on it; per cent to zoom out, 1..90; where the photo lies, such as ``"left"`` or ``"top-right"``.
@@ -70,6 +72,7 @@ class Options(TypedDict, total=False):
     seed: int | None
     quality: str | None
     prompt: str | None
+    negative_prompt: str | None
     size: str | None
     confidence_map: bool
     aspect_ratio: str | None

@@ -18,7 +18,7 @@ TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 HOST = re.compile(r"(\*\.)?([a-z0-9-]+\.)+[a-z]{2,}")
 # What a form may hold beside the photo and its geometry.
 NUMBERS = frozenset({"seed"})
-TEXTS = frozenset({"prompt", "size", "quality"})
+TEXTS = frozenset({"prompt", "negative_prompt", "size", "quality"})
 FIELDS = NUMBERS | TEXTS | {"mask_file", "confidence_map"}
 
 

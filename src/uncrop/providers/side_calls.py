@@ -27,7 +27,7 @@ async def send_watched(answer_to: Callable[[], Awaitable[Answer]], watch: Callab
     watch
         Runs until the answer is there. What it raises ends the call, and is raised.
     """
-    answer, raised = None, []
+    raised: list[Exception] = []
 
     async def watch_until_it_fails() -> None:
         try:
@@ -42,10 +42,11 @@ async def send_watched(answer_to: Callable[[], Awaitable[Answer]], watch: Callab
             answer = await answer_to()
         except Exception as error:  # noqa: BLE001 - the same
             raised.append(error)
-        tasks.cancel_scope.cancel()
-    if answer is None:
-        raise raised[0]
-    return answer
+            tasks.cancel_scope.cancel()
+        else:
+            tasks.cancel_scope.cancel()
+            return answer
+    raise raised[0]
 
 
 async def report(poll: ProgressPoll, ask: Ask, sleep: Callable[[float], Awaitable[None]], progress: Progress) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("provider", "organization_id", "image_file")
 TEXTS = (
-    *("provider", "organization_id", "prompt", "size", "quality"),
+    *("provider", "organization_id", "prompt", "negative_prompt", "size", "quality"),
     *("aspect_ratio", "anchor", "output_size", "output_format"),
 )
 SIDES = {"left": "extend_left", "right": "extend_right", "up": "extend_up", "down": "extend_down"}

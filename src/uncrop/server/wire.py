@@ -136,6 +136,7 @@ def make_request(fields: Fields) -> UncropRequest:
         sides=Sides(**{side: numbers.get(name, 0) for side, name in SIDES.items()}),
         seed=numbers.get("seed"),
         prompt=texts.get("prompt"),
+        negative_prompt=texts.get("negative_prompt"),
         size=texts.get("size"),
         quality=texts.get("quality"),
         answer_format=_format(texts.get("output_format")),

@@ -23,7 +23,7 @@ from uncrop.geometry.sizes import placement_of_size
 from uncrop.geometry.steps import plan
 from uncrop.imaging.header import open_file
 from uncrop.intake.parse import parse
-from uncrop.model import Job, ProviderFacts, Sides, UncropRequest
+from uncrop.model import FieldFacts, Job, ProviderFacts, Sides, UncropRequest
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
 from uncrop.providers.local.facts import FACTS as LOCAL
 from uncrop.providers.openai.facts import FACTS as OPENAI
@@ -145,6 +145,7 @@ def test_a_lying_photo_is_measured_upright() -> None:
         (SIDES, {"mask": MASK}, "mask_file"),
         (SIDES, {"mask": b""}, "mask_file"),
         (SIDES, {"prompt": "a beach"}, "prompt"),
+        (SIDES, {"negative_prompt": "people"}, "negative_prompt"),
         (SIDES, {"size": "1024x1024"}, "size"),
         (SIDES, {"quality": "best"}, "quality"),
         (SIDES, {"confidence_map": True}, "confidence_map"),
@@ -307,6 +308,16 @@ def test_prompts() -> None:
     assert refused(InvalidFieldValue, MASKS, prompt="ü" * 32_001) == (
         "prompt must have at most 32000 characters",
         {"field": "prompt", "provider": "openai", "length": 32_001, "max_allowed": 32_000},
+    )
+
+
+def test_negative_prompts() -> None:
+    taken = FieldFacts(name="negative_prompt", help="", max_characters=10)
+    facts = replace(MASKS, fields=(*MASKS.fields, taken))
+    assert parsed(asked(facts, negative_prompt="ü" * 10), facts).request.negative_prompt == "ü" * 10
+    assert refused(InvalidFieldValue, facts, negative_prompt="ü" * 11) == (
+        "negative_prompt must have at most 10 characters",
+        {"field": "negative_prompt", "provider": "openai", "length": 11, "max_allowed": 10},
     )
 
 

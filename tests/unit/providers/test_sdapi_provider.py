@@ -130,6 +130,18 @@ def test_what_the_operator_sets_is_sent() -> None:
     assert body.items() >= expected.items()
 
 
+@pytest.mark.parametrize(
+    ("set_to", "asked", "sent"),
+    [(None, None, ""), ("frames", None, "frames"), (None, "people", "people"), ("frames", "people", "frames, people")],
+)
+def test_what_must_not_be_there_is_the_operators_and_the_callers(
+    set_to: str | None, asked: str | None, sent: str
+) -> None:
+    provider = web_ui(negative_prompt=set_to)
+    task = task_of(provider, sides=Sides(left=200), negative_prompt=asked)
+    assert body_of(first_call(provider, task))["negative_prompt"] == sent
+
+
 @pytest.mark.parametrize(("name", "number"), [("fill", 0), ("original", 1), ("noise", 2), ("nothing", 3)])
 def test_what_lies_under_the_mask_is_a_number(name: str, number: int) -> None:
     provider = web_ui(inpainting_fill=name)
@@ -471,7 +483,7 @@ def test_the_limits_that_are_set_are_facts() -> None:
 
 def test_the_row_of_facts() -> None:
     facts = FACTS
-    assert [field.name for field in facts.fields] == ["mask_file", "seed", "prompt"]
+    assert [field.name for field in facts.fields] == ["mask_file", "seed", "prompt", "negative_prompt"]
     assert (facts.geometry.speaks, facts.geometry.grid, facts.geometry.scales) == ("mask", 8, True)
     assert (facts.bills, facts.price, facts.answer_format) == (False, None, "PNG")
     assert [setting.name for setting in facts.settings if setting.kind == "secret"] == ["api_auth"]

@@ -77,6 +77,7 @@ def test_every_field_becomes_what_it_means() -> None:
             ("max_calls", "3"),
             ("mask_file", b"mask"),
             ("prompt", " a beach\n"),
+            ("negative_prompt", "people"),
             ("size", "1024x1024"),
             ("quality", "best"),
             ("confidence_map", "true"),
@@ -91,6 +92,7 @@ def test_every_field_becomes_what_it_means() -> None:
         max_calls=3,
         mask=b"mask",
         prompt=" a beach\n",
+        negative_prompt="people",
         size="1024x1024",
         quality="best",
         confidence_map=True,
@@ -99,7 +101,17 @@ def test_every_field_becomes_what_it_means() -> None:
 
 def test_empty_texts_and_unknown_fields_are_as_if_absent() -> None:
     empty: list[tuple[str, str | bytes]] = [
-        (name, "") for name in ("extend_left", "seed", "prompt", "size", "quality", "confidence_map", "mask_file")
+        (name, "")
+        for name in (
+            "extend_left",
+            "seed",
+            "prompt",
+            "negative_prompt",
+            "size",
+            "quality",
+            "confidence_map",
+            "mask_file",
+        )
     ]
     unknown: list[tuple[str, str | bytes]] = [("foo", "1"), ("foo", b"2"), ("extend_left[]", "x")]
     assert wire.to_request([*LEGAL, *empty, *unknown]) == wire.to_request(LEGAL)

@@ -38,6 +38,7 @@ FACTS = ProviderFacts(
         ),
         FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2**32 - 1),
         FieldFacts(name="prompt", help="What to continue with, in the web UI's own notation."),
+        FieldFacts(name="negative_prompt", help="What must not be there, in the same notation."),
     ),
     # The photo is drawn anew at the size that the model works at: its file may be as long as the local engine's.
     upload=UploadFacts(formats=frozenset({"JPEG", "PNG", "WEBP"}), max_bytes=30_000_000),
@@ -59,7 +60,9 @@ FACTS = ProviderFacts(
             help="Title of the checkpoint to use, as the web UI shows it; an inpainting model is best. By default the "
             "one that is loaded.",
         ),
-        SettingFacts(name="negative_prompt", kind="text", help="What pictures must not show."),
+        SettingFacts(
+            name="negative_prompt", kind="text", help="What no picture may show; what a caller adds comes after it."
+        ),
         SettingFacts(name="sampler", kind="text", help="Name of the sampler; by default the web UI's."),
         SettingFacts(name="scheduler", kind="text", help="Name of the scheduler; by default the web UI's."),
         SettingFacts(name="steps", kind="integer", help="Sampling steps.", default=30, minimum=1, maximum=150),

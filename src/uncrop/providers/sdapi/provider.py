@@ -135,7 +135,7 @@ class StableDiffusion(Provider):
             "width": frame.width,
             "height": frame.height,
             "prompt": task.job.request.prompt or "",
-            "negative_prompt": text("negative_prompt"),
+            "negative_prompt": ", ".join(filter(None, (text("negative_prompt"), task.job.request.negative_prompt))),
             "seed": -1 if task.job.seed is None else task.job.seed,
             "steps": values["steps"],
             "cfg_scale": values["cfg_scale"],
