@@ -11,6 +11,7 @@ import anyio
 from anyio import to_thread
 
 from uncrop.errors import ProviderTimeout, UncropError
+from uncrop.placement.likeness import check_belongs
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
@@ -152,6 +153,7 @@ class _Run:
             while True:
                 step = await self._in_thread(_resume, conversation, reply)
                 if not isinstance(step, Call | Wait | Extend):
+                    await self._in_thread(check_belongs, task, step)
                     return step
                 reply = await self._do(step)
         except UncropError:
