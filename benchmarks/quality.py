@@ -42,6 +42,7 @@ from peers import QUALITIES, Maker, Picture, peers, uncrop
 from PIL import Image
 
 from uncrop.engine import use_cache, warm_up
+from uncrop.finish.visibility import seam_visibility
 from uncrop.model import Sides
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,6 @@ PHOTOGRAPHS = (
 )  # fmt: skip
 EIGHT = 8  # both sides of a photograph are a multiple of it
 RIDGE = 1e-3  # added to the variances, so that no covariance is singular
-SEAM_LINES = range(8, 64, 2)  # from the border inward: where the seam's measure is taken for comparison
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,34 +150,16 @@ def compare_features(made: list[Features], truth: list[Features], hole: NDArray[
     return [float(np.mean(distances)), float(np.mean(kinds)) if kinds else float("nan")]
 
 
-def seam(made: Picture, task: Task, cv2: Any) -> float:
+def seam(made: Picture, task: Task) -> float:
     """Return the visibility of the border, mean over the sides that were extended."""
-    light = cv2.cvtColor(made, cv2.COLOR_RGB2LAB)[..., 0].astype(np.float64)
-    rows, cols = task.inside
-    height, width = light.shape
-
-    def jump(lines: NDArray[np.float64], at: int) -> float:
-        """Return the mean jump between the lines ``at`` - 1 and ``at`` in excess of the slopes on both sides of it."""
-        before, across, behind = np.abs(np.diff(lines[at - 2 : at + 2], axis=0))
-        return float(np.maximum(0, across - (before + behind) / 2).mean())
-
-    found = []
-    for lines, at in (
-        (light[:, cols], rows.start),
-        (light[::-1, cols], height - rows.stop),
-        (light.T[:, rows], cols.start),
-        (light.T[::-1, rows], width - cols.stop),
-    ):
-        if at >= 2:
-            usual = [jump(lines, at + inward) for inward in SEAM_LINES]
-            found.append((jump(lines, at) - np.mean(usual)) / (np.std(usual) + 1e-3))
-    return float(np.mean(found))
+    found = seam_visibility(made, task.hole)
+    return float("nan") if found is None else found
 
 
 def score(made: Picture, task: Task, network: Network, truth: list[Features], cv2: Any) -> list[float]:
     """Return lp, fd, seam and kept."""
     kept = float(np.array_equal(made[task.inside], task.truth[task.inside]))
-    return [*compare_features(network.features(made), truth, task.hole, cv2), seam(made, task, cv2), kept]
+    return [*compare_features(network.features(made), truth, task.hole, cv2), seam(made, task), kept]
 
 
 def arguments() -> argparse.Namespace:

@@ -110,6 +110,7 @@ ALL: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "no gzip": (says(200, CANARY.encode(), Content_Encoding="gzip"), Invalid),
     "half a picture": (outcomes.corrupt_picture(), Invalid),
     "a picture of another shape": (outcomes.wrong_size(256, 1024), Invalid),
+    "somebody else's picture": (outcomes.another_picture(), Invalid),
 }
 CLIPDROP: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "422": (says(422), errors.ContentRejected),

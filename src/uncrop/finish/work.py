@@ -9,6 +9,7 @@ import numpy as np
 
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.answer import rgb_space
+from uncrop.placement.frames import kept_opacity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,7 @@ def begin(task: Task, fill: Fill) -> Work:
     """Bring photo, mask and fill to one form: RGB, 8 bit, the canvas's scale."""
     canvas, plan = task.job.placement, task.job.plan
     photo = task.photo[_index(canvas.source)]
-    opacity = _opacity(task, photo)
+    opacity = kept_opacity(task)
     scaled = scale_photo(task.photo, canvas) if task.scaled is None else task.scaled
     if scaled is not None and opacity is not None:
         opacity = codec.resize(opacity[..., None], canvas.kept.width, canvas.kept.height)[..., 0]
@@ -100,15 +101,6 @@ def begin(task: Task, fill: Fill) -> Work:
         exact_size=task.job.provider.geometry.speaks != "mask" and (plan is None or not plan.is_scaled),
         icc=rgb_space(task.job.header),
     )
-
-
-def _opacity(task: Task, photo: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8] | None:
-    alpha = arrays.alpha8(photo)
-    if task.mask is None:
-        return None if alpha is None or bool((alpha == 255).all()) else alpha
-    # 1 less than a byte of 0 is 255: True, which is to be made, becomes 0, and False 255.
-    keep = np.subtract(task.mask[_index(task.job.placement.source)].view(np.uint8), np.uint8(1))
-    return keep if alpha is None else np.minimum(keep, alpha)
 
 
 def _index(rect: Rect) -> tuple[slice, slice]:

@@ -29,6 +29,20 @@ def visible_part(task: Task) -> Mask | None:
     return visible
 
 
+def kept_opacity(task: Task) -> NDArray[np.uint8] | None:
+    """Return how much stays of each pixel of the part of the photo that is used, 0 to 255; ``None`` where all does.
+
+    0 where the mask asks for new pixels and where the photo is transparent.
+    """
+    part = _index(task.job.placement.source)
+    alpha = arrays.alpha8(task.photo[part])
+    if task.mask is None:
+        return None if alpha is None or bool((alpha == 255).all()) else alpha
+    # 1 less than a byte of 0 is 255: True, which is to be made, becomes 0, and False 255.
+    keep = np.subtract(task.mask[part].view(np.uint8), np.uint8(1))
+    return keep if alpha is None else np.minimum(keep, alpha)
+
+
 def draw_photo(task: Task, frame: Frame, visible: Mask | None) -> NDArray[np.uint8]:
     """Draw the photo at its place in the frame and continue its colours under all that is empty.
 

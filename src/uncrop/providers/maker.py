@@ -11,6 +11,7 @@ import anyio
 from anyio import to_thread
 
 from uncrop.errors import InternalError, ProviderTimeout, UncropError
+from uncrop.placement.likeness import check_belongs
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
 from uncrop.providers.side_calls import cancel, report, send_watched
 from uncrop.providers.steps import Steps
@@ -232,6 +233,7 @@ class _Run:
             while True:
                 step = await self._in_thread(_resume, conversation, reply)
                 if not isinstance(step, Call | Wait | Extend):
+                    await self._in_thread(check_belongs, task, step)
                     return step
                 reply = await self._do(step)
         except UncropError:

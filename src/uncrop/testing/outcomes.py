@@ -24,6 +24,8 @@ class Outcome:
         Send these bytes in place of an HTTP answer, and hang up.
     size
         Make a picture of this width and height in place of the right ones.
+    another
+        Make another picture than the one that was asked for, as a server does that mixes up its callers.
     corrupt
         Cut the picture's file off in its middle.
     wait_for
@@ -41,6 +43,7 @@ class Outcome:
     headers: Mapping[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     size: tuple[int, int] | None = None
+    another: bool = False
     corrupt: bool = False
     wait_for: threading.Event | None = None
     cut_after: int | None = None
@@ -116,3 +119,8 @@ def wrong_size(width: int, height: int) -> Outcome:
 def corrupt_picture() -> Outcome:
     """Answer with half a picture."""
     return Outcome(corrupt=True)
+
+
+def another_picture() -> Outcome:
+    """Answer with a picture of the right size that belongs to somebody else."""
+    return Outcome(another=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.imaging import arrays, codec
+from uncrop.testing.pictures import photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     from uncrop.model import ImageFormat
     from uncrop.testing.outcomes import Outcome
 
+ANOTHER = 4711  # the seed of the picture that belongs to somebody else
 
-def paint_canvas(photo: NDArray[np.uint8], width: int, height: int, *, x: int, y: int, level: int) -> NDArray[np.uint8]:
+
+def paint_canvas(given: NDArray[np.uint8], width: int, height: int, *, x: int, y: int, level: int) -> NDArray[np.uint8]:
     """Mirror a photo over a canvas and make all of it a little lighter.
 
     Parameters
     ----------
-    photo
+    given
         (height, width, 3).
     width, height
         Of the canvas.
@@ -34,16 +37,25 @@ def paint_canvas(photo: NDArray[np.uint8], width: int, height: int, *, x: int, y
     NDArray
         (height, width, 3).
     """
-    rows, columns = _mirrored(height, y, photo.shape[0]), _mirrored(width, x, photo.shape[1])
-    canvas = photo[np.ix_(rows, columns)]
+    rows, columns = _mirrored(height, y, given.shape[0]), _mirrored(width, x, given.shape[1])
+    canvas = given[np.ix_(rows, columns)]
     return np.minimum(canvas, 255 - level) + np.uint8(level)
 
 
 def picture_file(pixels: NDArray[np.uint8], picture_format: ImageFormat, outcome: Outcome) -> bytes:
-    """Return a picture's file, at another size or cut off where ``outcome`` wants that."""
+    """Return a picture's file; another one, at another size or cut off where ``outcome`` wants that."""
+    pixels = another_of(pixels) if outcome.another else pixels
     if outcome.size is not None:
         pixels = arrays.to_8bit(codec.resize(pixels, *outcome.size))
     return outcome.spoil(codec.encode(pixels, picture_format))
+
+
+def another_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture of the same extent, (height, width, 3), that nobody sent.
+
+    It stands upside down, for all sample pictures have their horizon at the same height.
+    """
+    return arrays.to_8bit(photo(pixels.shape[1], pixels.shape[0], seed=ANOTHER))[::-1]
 
 
 def _mirrored(extent: int, start: int, length: int) -> NDArray[np.int64]:

@@ -180,8 +180,8 @@ def test_a_step_at_the_border_is_seen_and_a_slope_is_not() -> None:
     task = task_of(slope)
     stepped = slope + grain
     stepped[task.hole] += 20
-    assert abs(seam(slope + grain, task, Plain)) < 1
-    assert seam(stepped, task, Plain) > 10
+    assert abs(seam(slope + grain, task)) < 1
+    assert seam(stepped, task) > 10
 
 
 def test_a_photo_that_came_back_changed_is_not_kept() -> None:

@@ -17,6 +17,7 @@ from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
 from uncrop.testing.openai.rules import check_fields, check_image, check_mask
+from uncrop.testing.repaint import another_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +69,7 @@ class OpenAIEmulator(Emulator):
         size = fields.get("size", "auto")
         width, height = outcome.size or (_nearest(header) if size == "auto" else parse_size(size))
         picture_format = fields.get("output_format", "png")
-        picture = self._picture(image.data, (width, height), FORMATS[picture_format])
+        picture = self._picture(image.data, (width, height), FORMATS[picture_format], another=outcome.another)
         text = base64.b64encode(outcome.spoil(picture)).decode()
         body = {
             "created": 1_760_000_000,
@@ -106,9 +107,11 @@ class OpenAIEmulator(Emulator):
         if call.malformed is not None:
             raise Refusal(400, "Could not parse multipart form.", code="invalid_multipart")
 
-    def _picture(self, data: bytes, size: tuple[int, int], picture_format: ImageFormat) -> bytes:
+    def _picture(
+        self, data: bytes, size: tuple[int, int], picture_format: ImageFormat, *, another: bool = False
+    ) -> bytes:
         """Make the picture, or take it from the last few made: a benchmark asks for the same one again and again."""
-        name = hashlib.sha256(data + repr((size, picture_format)).encode()).hexdigest()
+        name = hashlib.sha256(data + repr((size, picture_format, another)).encode()).hexdigest()
         with self._lock:
             known = self._made.get(name)
         if known is not None:
@@ -118,7 +121,8 @@ class OpenAIEmulator(Emulator):
         except InvalidRequest:
             message = "Invalid image file or mode for image 1, please check your image file."
             raise Refusal(400, message, code="image_generation_user_error", param="image") from None
-        made = codec.encode(_redraw(arrays.to_rgb8(photo), size), picture_format)
+        pixels = _redraw(arrays.to_rgb8(photo), size)
+        made = codec.encode(another_of(pixels) if another else pixels, picture_format)
         with self._lock:
             self._made[name] = made
             if len(self._made) > KEPT_PICTURES:
