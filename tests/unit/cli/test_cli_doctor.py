@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     (folder,) = doctor.check_settings(configured)
-    assert (folder.state, folder.says) == ("bad", f"{configured.data_dir} cannot be written to")
+    assert (folder.state, folder.says) == ("bad", f"data folder {configured.data_dir} cannot be written to")
     assert "UNCROP_DATA_DIR" in folder.todo
 
 
