@@ -81,6 +81,25 @@ def test_a_missing_table_is_one_line(environment: dict[str, str], tmp_path: Path
     assert line == "UNCROP_DATA_DIR: the database cannot be opened (no such table: usage)"
 
 
+@pytest.mark.parametrize("arguments", ["usage", "keys list", "keys create --organization org_a", "providers", "--help"])
+def test_output_on_a_full_disk_is_one_line(environment: dict[str, str], tmp_path: Path, arguments: str) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("wb") as output:
+        done = subprocess.run(
+            [*COMMAND, *arguments.split()],
+            check=False,
+            env=environment,
+            cwd=tmp_path,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            timeout=240,
+        )
+    told = "uncrop: the output cannot be written (no space left on device)\n"
+    assert (done.returncode, done.stderr.decode()) == (2, told)
+
+
 def test_kernels_in_a_read_only_folder_are_used(environment: dict[str, str], small: Path, tmp_path: Path) -> None:
     kept = Path(environment["UNCROP_DATA_DIR"]) / "kernels"
     command = [*COMMAND, "extend", str(small), "--left", "8", "--quality", "fast", "-o", "wide.png"]

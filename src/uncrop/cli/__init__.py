@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+
 import typer
 
 from uncrop.cli import doctor, emulate, extend, keys, providers, serve, usage, warm_up
+from uncrop.cli.exits import WRONG_USE
 from uncrop.cli.rows_help import RowsCommand
+
+# No other failure of a disk comes this far: commands tell those of their files by the file's name.
+NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 app = typer.Typer(
     name="uncrop",
@@ -35,5 +43,13 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; where its output has no place, as on a full disk, say so in one line."""
+    try:
+        app()
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        # What is left in the buffer would be tried once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"uncrop: the output cannot be written ({os.strerror(error.errno).lower()})", err=True)
+        sys.exit(WRONG_USE)

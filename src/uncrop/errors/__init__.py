@@ -28,6 +28,7 @@
     ├── OperatorError                  whoever runs this server must act
     │   ├── InternalError              500 INTERNAL_ERROR
     │   ├── ProviderAuthenticationFailed   502 PROVIDER_AUTHENTICATION_FAILED
+    │   ├── ProviderCountryUnsupported 502 PROVIDER_COUNTRY_UNSUPPORTED
     │   ├── ProviderNotConfigured      503 PROVIDER_NOT_CONFIGURED
     │   ├── ProviderQuotaExhausted     503 PROVIDER_QUOTA_EXHAUSTED
     │   ├── ServerBusy                 503 SERVER_BUSY
@@ -79,6 +80,7 @@ from uncrop.errors.caller import (
 from uncrop.errors.operator import (
     InternalError,
     ProviderAuthenticationFailed,
+    ProviderCountryUnsupported,
     ProviderNotConfigured,
     ProviderQuotaExhausted,
     ServerBusy,
@@ -112,6 +114,7 @@ __all__ = [
     "OperatorError",
     "OrganizationAccessDenied",
     "ProviderAuthenticationFailed",
+    "ProviderCountryUnsupported",
     "ProviderError",
     "ProviderFault",
     "ProviderInvalidResponse",

@@ -17,6 +17,14 @@ class ProviderAuthenticationFailed(OperatorError):
     default_message = "The provider refused this server's credentials"
 
 
+class ProviderCountryUnsupported(OperatorError):
+    """The provider does not serve the country or region that this server calls from."""
+
+    status = 502
+    code = "PROVIDER_COUNTRY_UNSUPPORTED"
+    default_message = "The provider does not serve the country of this server"
+
+
 class ProviderNotConfigured(OperatorError):
     """No key for this provider is set."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
-from uncrop.errors import InternalError, ProviderTimeout, UncropError
+from uncrop.errors import InternalError, ProviderFault, ProviderTimeout, UncropError
 from uncrop.placement.likeness import check_belongs
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
 from uncrop.providers.side_calls import cancel, report, send_watched
@@ -236,13 +236,18 @@ class _Run:
                     await self._in_thread(check_belongs, task, step)
                     return step
                 reply = await self._do(step)
-        except UncropError:
+        except UncropError as error:
             # The provider is well; the request, the key or the account is not.
-            if watch is not None and HTTPStatus.BAD_REQUEST <= self._last_status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if watch is not None and self._is_refusal(error):
                 watch.excuse()
             raise
         finally:
             conversation.close()
+
+    def _is_refusal(self, error: UncropError) -> bool:
+        """Tell whether the last answer refused, by its status, or by what it said with any other."""
+        told_by_status = HTTPStatus.BAD_REQUEST <= self._last_status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return told_by_status or (self._last_status > 0 and not isinstance(error, ProviderFault))
 
     async def _do(self, step: Step) -> object:
         if isinstance(step, Extend):

@@ -55,7 +55,7 @@ def refuse(
     hint
         What the operator can do about it, in our own words; goes into the technical text.
     """
-    kind = error or BY_STATUS.get(answer.status) or _by_class(answer.status)
+    kind = error or kind_of_status(answer.status)
     details: dict[str, int | str] = {"provider_status": answer.status}
     text = f"The provider answered with status {answer.status}"
     if code is not None:
@@ -84,7 +84,10 @@ def refuse_file(answer: Answer) -> UncropError:
     return refuse(answer, error=ProviderError if answer.status >= 400 else ProviderInvalidResponse)
 
 
-def _by_class(status: int) -> type[UncropError]:
+def kind_of_status(status: int) -> type[UncropError]:
+    """Return what a status that is not 200 means where nothing else is known."""
+    if status in BY_STATUS:
+        return BY_STATUS[status]
     if status >= 500:
         return ProviderError
     return ProviderRejectedRequest if status >= 400 else ProviderInvalidResponse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PEPPER_BYTES = 32
+# What file systems without hard links answer, as on memory cards and in some network folders.
+NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 def load_pepper(data_dir: Path) -> bytes:
@@ -60,9 +63,33 @@ def _create(path: Path) -> None:
             file.write(secrets.token_bytes(PEPPER_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
+        _link(draft, path)
     finally:
         draft.unlink()
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _copy(draft, path)
+
+
+def _copy(draft: Path, path: Path) -> None:
+    """Do what a link does, where the file system has none; who starts in the same moment may be told to try again."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(draft.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise

@@ -285,7 +285,8 @@ def test_a_url_that_carries_its_data_is_read() -> None:
         (b'{"data": [{"b64_json": 7}]}', "The provider's answer holds no picture"),
         (b'{"data": [{"b64_json": "c2VjcmV0"}]}', "The provider's answer is not a whole picture"),
         (b'{"data": [{"b64_json": "sec ret!"}]}', "The provider's answer holds a picture that is not base64"),
-        (b'{"data": [{"b64_json": "c2VjcmV"}]}', "The provider's answer holds a picture that is not base64"),
+        (b'{"data": [{"b64_json": "c2VjcmV"}]}', "The provider's answer is not a whole picture"),
+        (b'{"data": [{"b64_json": "c2Vjc"}]}', "The provider's answer holds a picture that is not base64"),
         ('{"data": [{"b64_json": "grün"}]}'.encode(), "The provider's answer holds a picture that is not base64"),
         (
             b'{"data": [{"url": "http://169.254.169.254/secret"}]}',

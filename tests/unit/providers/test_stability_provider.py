@@ -178,7 +178,7 @@ def test_what_is_no_whole_picture_of_the_shape_is_no_answer(stability: Stability
         (413, "payload_too_large", errors.ProviderRejectedRequest),
         (422, "invalid_language", errors.ProviderRejectedRequest),
         (422, "public_figure", errors.ContentRejected),
-        (422, ["content_moderation"], errors.ProviderRejectedRequest),
+        (422, {"content_moderation": 1}, errors.ProviderRejectedRequest),
         (429, "rate_limit_exceeded", errors.ProviderRateLimited),
         (500, "internal_error", errors.ProviderError),
         (503, None, errors.ProviderError),
@@ -193,7 +193,15 @@ def test_refusals_go_by_their_name_and_status(
         talk(stability, task(), Answer(status=status, body=body))
     error = refused.value
     assert type(error) is kind
-    known = {"bad_request", "content_moderation", "payload_too_large", "invalid_language", "public_figure"}
+    known = {
+        "bad_request",
+        "content_moderation",
+        "unauthorized",
+        "payment_required",
+        "payload_too_large",
+        "invalid_language",
+        "public_figure",
+    }
     known |= {"rate_limit_exceeded", "internal_error"}
     code = {"provider_code": name} if isinstance(name, str) and name in known else {}
     assert error.details == {"provider_status": status, **code}

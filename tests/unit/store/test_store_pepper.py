@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,48 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(SettingsError) as caught:
         load_pepper(tmp_path)
     assert caught.value.problems == ["UNCROP_DATA_DIR: the file pepper cannot be used: Permission denied"]
+
+
+@pytest.fixture(params=["EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EMLINK"])
+def without_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_from: object, _to: object) -> None:
+        raise OSError(getattr(errno, request.param), "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("without_links")
+def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = load_pepper(tmp_path)
+    assert len(made) == 32
+    assert load_pepper(tmp_path) == made
+    assert stat.S_IMODE((tmp_path / "pepper").stat().st_mode) == 0o600
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # as it was a moment before
+    assert load_pepper(tmp_path) == made
+    assert [path.name for path in tmp_path.iterdir()] == ["pepper"]
+
+
+@pytest.mark.usefixtures("without_links")
+def test_a_disk_that_fills_up_there_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(SettingsError) as caught:
+        load_pepper(tmp_path)
+    assert caught.value.problems == ["UNCROP_DATA_DIR: the file pepper cannot be used: No space left on device"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_failure_of_a_link_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_from: object, _to: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(SettingsError) as caught:
+        load_pepper(tmp_path)
+    assert caught.value.problems == ["UNCROP_DATA_DIR: the file pepper cannot be used: Input/output error"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,18 +8,18 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import ProviderInvalidResponse
+from uncrop.errors import ProviderError, ProviderInvalidResponse, ProviderRejectedRequest, UncropError
 from uncrop.model import Fill, PictureFacts
 from uncrop.placement.frames import cut_canvas
-from uncrop.providers.answers import read_credits, read_object, read_text, unusable
+from uncrop.providers.answers import read_credits, read_object, unusable
 from uncrop.providers.base import Provider
-from uncrop.providers.bfl.errors import BY_TASK_STATUS, refuse_call, refuse_task
 from uncrop.providers.bfl.facts import PRICES
 from uncrop.providers.bfl.padding import is_padded
+from uncrop.providers.bfl.vocabulary import ENDS, FAILED, VOCABULARY
 from uncrop.providers.conversation import Call, Wait, ask, json_body
-from uncrop.providers.jobs import fetch_file, planned_frame, read_submitted
+from uncrop.providers.error_reader import error_in, refused, refused_job, refused_poll, submitted_in, text_in
+from uncrop.providers.jobs import fetch_file, planned_frame
 from uncrop.providers.picture import opaque_file, read_picture
-from uncrop.providers.refusal import refuse_poll
 
 if TYPE_CHECKING:
     from uncrop.model import Frame, ImageHeader, ProviderFacts, Task
@@ -54,11 +54,13 @@ class Bfl(Provider):
         frame = planned_frame(task.job.placement, self.facts.geometry)
         answer = yield from ask(self.submit(task, frame))
         if answer.status != HTTPStatus.OK:
-            raise refuse_call(answer)
-        submitted = read_submitted(answer, name="id", address="polling_url")
+            raise refused(answer, VOCABULARY)
+        submitted = submitted_in(answer, VOCABULARY, name="id", address="polling_url")
         done = yield from self._await_end(submitted)
-        file = yield from fetch_file(read_text(done, "result", "sample", missing="names no picture"))
-        costs = [read_credits(body.get("cost")) for body in (submitted.body, done)]  # some tell only in the end
+        address = text_in(done, VOCABULARY, "result", "sample", missing="names no picture")
+        file = yield from fetch_file(address)
+        bodies = (submitted.body, read_object(done.body) or {})
+        costs = [read_credits(body.get("cost")) for body in bodies]  # some tell only in the end
         facts = PictureFacts(
             provider=self.facts.name,
             request_id=submitted.request_id,
@@ -88,8 +90,8 @@ class Bfl(Provider):
             holds_picture=False,
         )
 
-    def _await_end(self, submitted: Submitted) -> Generator[Step, object, Mapping[str, object]]:
-        """Ask for the task until it is ready, and return its body."""
+    def _await_end(self, submitted: Submitted) -> Generator[Step, object, Answer]:
+        """Ask for the task until it is ready, and return the answer that says so."""
         poll = Call(method="GET", url=submitted.address, headers=self._headers(), kind="repeat", holds_picture=False)
         wait_s, fraction, step = FIRST_WAIT_S, None, "submitted"
         while True:
@@ -98,11 +100,11 @@ class Bfl(Provider):
             answer = yield from ask(poll)
             body, status = read_task(answer)
             if status == READY:
-                return body
-            if status in BY_TASK_STATUS:
-                raise refuse_task(answer, status)
+                return answer
+            if status in ENDS:
+                raise ended(answer, status)
             if status not in ON_THE_WAY:
-                raise unusable("tells a status that is not known")
+                raise error_in(answer, VOCABULARY) or unusable("tells a status that is not known")
             fraction, step = _progress(body), "waiting for Black Forest Labs"
 
     def read(self, file: bytes, frame: Frame, facts: PictureFacts, photo: ImageHeader) -> Fill:
@@ -130,8 +132,14 @@ def read_task(answer: Answer) -> tuple[Mapping[str, object], str]:
     if may_hold_task and isinstance(status, str):
         return body, status
     if answer.status != HTTPStatus.OK:
-        raise refuse_poll(answer)
-    raise unusable("tells no status")
+        raise refused_poll(answer, VOCABULARY)
+    raise error_in(answer, VOCABULARY) or unusable("tells no status")
+
+
+def ended(answer: Answer, status: str) -> UncropError:
+    """Return the error of a task that ended without a picture; one that failed with a 422 was asked something wrong."""
+    wrong = status == FAILED and answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    return refused_job(answer, VOCABULARY, status, otherwise=ProviderRejectedRequest if wrong else ProviderError)
 
 
 def _progress(body: Mapping[str, object]) -> float | None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uncrop.model import Fill, PictureFacts
-from uncrop.providers.answers import read_object, read_text, unusable
+from uncrop.providers.answers import read_object, unusable
 from uncrop.providers.base import Provider
-from uncrop.providers.bria.errors import ENDS, refuse_call, refuse_job
+from uncrop.providers.bria.vocabulary import ENDS, VOCABULARY
 from uncrop.providers.conversation import Call, Wait, ask, json_body
-from uncrop.providers.jobs import fetch_file, planned_frame, read_submitted
+from uncrop.providers.error_reader import error_in, refused, refused_job, refused_poll, submitted_in, text_in
+from uncrop.providers.jobs import fetch_file, planned_frame
 from uncrop.providers.picture import opaque_file, read_picture
-from uncrop.providers.refusal import refuse_poll
 
 if TYPE_CHECKING:
     from uncrop.model import Frame, Task
-    from uncrop.providers.conversation import Conversation, Step
+    from uncrop.providers.conversation import Answer, Conversation, Step
     from uncrop.providers.jobs import Submitted
 
 DONE, ON_THE_WAY = "COMPLETED", "IN_PROGRESS"
@@ -45,10 +45,11 @@ class Bria(Provider):
         frame = planned_frame(task.job.placement, self.facts.geometry)
         answer = yield from ask(self.submit(task, frame))
         if answer.status != HTTPStatus.ACCEPTED:
-            raise refuse_call(answer)
-        submitted = read_submitted(answer, name="request_id", address="status_url")
+            raise refused(answer, VOCABULARY)
+        submitted = submitted_in(answer, VOCABULARY, name="request_id", address="status_url")
         done = yield from self._await_end(submitted)
-        file = yield from fetch_file(read_text(done, "result", "image_url", missing="names no picture"))
+        address = text_in(done, VOCABULARY, "result", "image_url", missing="names no picture")
+        file = yield from fetch_file(address)
         pixels = read_picture(file, frame.width, frame.height, task.job.header)
         return Fill(pixels=pixels, facts=PictureFacts(provider=self.facts.name, request_id=submitted.request_id))
 
@@ -77,8 +78,8 @@ class Bria(Provider):
             holds_picture=False,
         )
 
-    def _await_end(self, submitted: Submitted) -> Generator[Step, object, Mapping[str, object]]:
-        """Ask for the job until it is done, and return the body that says so."""
+    def _await_end(self, submitted: Submitted) -> Generator[Step, object, Answer]:
+        """Ask for the job until it is done, and return the answer that says so."""
         poll = Call(method="GET", url=submitted.address, headers=self._headers(), kind="repeat", holds_picture=False)
         wait_s = FIRST_WAIT_S
         while True:
@@ -86,16 +87,15 @@ class Bria(Provider):
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
             answer = yield from ask(poll)
             if answer.status != HTTPStatus.OK:
-                raise refuse_poll(answer)
+                raise refused_poll(answer, VOCABULARY)
             # The id in here is the poll's own, another one each time.
-            body = read_object(answer.body) or {}
-            status = body.get("status")
+            status = (read_object(answer.body) or {}).get("status")
             if status == DONE:
-                return body
+                return answer
             if isinstance(status, str) and status in ENDS:
-                raise refuse_job(answer, body, status)
+                raise refused_job(answer, VOCABULARY, status)
             if status != ON_THE_WAY:
-                raise unusable("tells no known status")
+                raise error_in(answer, VOCABULARY) or unusable("tells no known status")
 
     def _headers(self) -> dict[str, str]:
         return {"api_token": self.key}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import ContentRejected
 from uncrop.model import Fill, PictureFacts
 from uncrop.providers.answers import read_credits, request_id
 from uncrop.providers.base import Provider
+from uncrop.providers.clipdrop.vocabulary import VOCABULARY
 from uncrop.providers.conversation import Call, Part, ask
-from uncrop.providers.picture import photo_part, read_picture
-from uncrop.providers.refusal import refuse
+from uncrop.providers.error_reader import picture_in, refused
+from uncrop.providers.picture import photo_part
 
 if TYPE_CHECKING:
     from uncrop.model import Task
@@ -27,14 +27,13 @@ class Clipdrop(Provider):
         Raises
         ------
         ProviderInvalidResponse
-            The answer is not a picture of the canvas's shape.
+            The answer is not a picture of the canvas's shape, and tells no error that is known.
         UncropError
-            As the status says: the texts of the bodies are not documented.
+            As the error's words say where they are known, else as the status says.
         """
         answer = yield from ask(self.submit(task))
         if answer.status != HTTPStatus.OK:
-            refused = answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
-            raise refuse(answer, error=ContentRejected if refused else None)
+            raise refused(answer, VOCABULARY)
         return self.read(answer, task)
 
     def submit(self, task: Task) -> Call:
@@ -65,5 +64,5 @@ class Clipdrop(Provider):
             credits_consumed=read_credits(answer.headers.get("x-credits-consumed")),
             credits_remaining=read_credits(answer.headers.get("x-remaining-credits")),
         )
-        pixels = read_picture(answer.body, placement.width, placement.height, task.job.header)
+        pixels = picture_in(answer, VOCABULARY, placement, task.job.header)
         return Fill(pixels=pixels, facts=facts)

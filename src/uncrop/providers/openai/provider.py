@@ -6,6 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from uncrop.errors import ProviderInvalidResponse
 from uncrop.geometry.planner import choose_frame, frame_of_size
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging.mask import encode_mask
@@ -15,10 +16,10 @@ from uncrop.placement.frames import cut_canvas, draw_mask
 from uncrop.providers.answers import read_object, request_id, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
-from uncrop.providers.openai.errors import meaning_of
+from uncrop.providers.error_reader import error_in, refused
 from uncrop.providers.openai.models import facts_of
+from uncrop.providers.openai.vocabulary import VOCABULARY
 from uncrop.providers.picture import framed_part, picture_part, read_picture
-from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,15 +49,14 @@ class OpenAI(Provider):
         Raises
         ------
         ProviderInvalidResponse
-            The answer holds no picture of the frame's shape.
+            The answer holds no picture of the frame's shape, and tells no error that is known.
         UncropError
-            As the error's code says where it is known, else as the status says.
+            As the error's code or words say, else as the status says.
         """
         frame = self.frame(task.job)
         answer = yield from ask(self.submit(task, frame))
         if answer.status != HTTPStatus.OK:
-            error, code = meaning_of(answer)
-            raise refuse(answer, error=error, code=code)
+            raise refused(answer, VOCABULARY)
         return self.read(answer, frame, task.job.header)
 
     def frame(self, job: Job) -> Frame:
@@ -86,9 +86,11 @@ class OpenAI(Provider):
     def read(self, answer: Answer, frame: Frame, photo: ImageHeader) -> Fill:
         """Decode the first picture, in the photo's colours, and cut it to the canvas."""
         body = read_object(answer.body)
-        if body is None:
-            raise unusable("is not a JSON object")
-        pixels = read_picture(_first_picture(body), frame.width, frame.height, photo)
+        try:
+            picture = _first_picture(body)
+        except ProviderInvalidResponse as error:
+            raise error_in(answer, VOCABULARY) or error from None
+        pixels = read_picture(picture, frame.width, frame.height, photo)
         facts = PictureFacts(
             provider=self.facts.name,
             request_id=request_id(answer.headers),
@@ -98,8 +100,10 @@ class OpenAI(Provider):
         return Fill(pixels=cut_canvas(pixels, frame), facts=facts)
 
 
-def _first_picture(body: Mapping[str, object]) -> bytes:
+def _first_picture(body: Mapping[str, object] | None) -> bytes:
     """Decode ``data[0].b64_json``, or a ``url`` that carries its data; no other address is ever fetched."""
+    if body is None:
+        raise unusable("is not a JSON object")
     data = body.get("data")
     item = data[0] if isinstance(data, list) and data else None
     if not isinstance(item, dict):
@@ -107,16 +111,14 @@ def _first_picture(body: Mapping[str, object]) -> bytes:
     text = item.get("b64_json") or item.get("url")
     if not isinstance(text, str):
         raise unusable("holds no picture")
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
     picture = decode_base64(text)
     if picture is None:
         raise unusable("holds a picture that is not base64")
     return picture
 
 
-def _usage(body: Mapping[str, object]) -> TokenUsage | None:
-    usage = body.get("usage")
+def _usage(body: Mapping[str, object] | None) -> TokenUsage | None:
+    usage = (body or {}).get("usage")
     if not isinstance(usage, dict):
         return None
     counts = {name: usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")}

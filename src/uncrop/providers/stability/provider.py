@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import (
-    ContentRejected,
-    ProviderError,
-    ProviderRateLimited,
-    ProviderRejectedRequest,
-    UncropError,
-)
+from uncrop.errors import ContentRejected
 from uncrop.model import Fill, PictureFacts
-from uncrop.providers.answers import read_object, request_id, unusable
+from uncrop.providers.answers import request_id, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
-from uncrop.providers.picture import opaque_file, picture_part, read_picture
+from uncrop.providers.error_reader import error_in, picture_in, refused
+from uncrop.providers.picture import opaque_file, picture_part
 from uncrop.providers.refusal import refuse
+from uncrop.providers.stability.vocabulary import VOCABULARY
 
 if TYPE_CHECKING:
     from uncrop.model import Task
     from uncrop.providers.conversation import Answer, Conversation
 
-# What the field ``name`` of an error says more exactly than the status. A 403 is moderation only under that name.
-BY_NAME: Mapping[str, type[UncropError]] = {
-    "bad_request": ProviderRejectedRequest,
-    "content_moderation": ContentRejected,
-    "internal_error": ProviderError,
-    "invalid_language": ProviderRejectedRequest,
-    "payload_too_large": ProviderRejectedRequest,
-    "public_figure": ContentRejected,
-    "rate_limit_exceeded": ProviderRateLimited,
-}
 FILTERED = "CONTENT_FILTERED"
 MADE = "SUCCESS"
 
@@ -49,15 +34,14 @@ class Stability(Provider):
         ContentRejected
             The photo, the prompt or what was made of them was refused. The last is billed all the same.
         ProviderInvalidResponse
-            The answer is not a picture of the canvas's shape, or does not say that it is whole.
+            The answer is not a picture of the canvas's shape, or does not say that it is whole; and it tells no error
+            that is known.
         UncropError
-            As the error's name says where it is known, else as the status says.
+            As the error's name or words say where they are known, else as the status says.
         """
         answer = yield from ask(self.submit(task))
         if answer.status != HTTPStatus.OK:
-            name = (read_object(answer.body) or {}).get("name")
-            code = name if isinstance(name, str) and name in BY_NAME else None
-            raise refuse(answer, error=None if code is None else BY_NAME[code], code=code)
+            raise refused(answer, VOCABULARY)
         return self.read(answer, task)
 
     def submit(self, task: Task) -> Call:
@@ -89,8 +73,8 @@ class Stability(Provider):
         if reason == FILTERED:
             raise refuse(answer, error=ContentRejected, code=FILTERED)
         if reason != MADE:
-            raise unusable("does not say that the picture is whole")
+            raise error_in(answer, VOCABULARY) or unusable("does not say that the picture is whole")
         placement = task.job.placement
         facts = PictureFacts(provider=self.facts.name, request_id=request_id(answer.headers))
-        pixels = read_picture(answer.body, placement.width, placement.height, task.job.header)
+        pixels = picture_in(answer, VOCABULARY, placement, task.job.header)
         return Fill(pixels=pixels, facts=facts)
