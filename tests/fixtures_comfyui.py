@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CANARY = "canary-7f3a"
 REFUSED = "ComfyUI refuses the graph"
-PAGE = ", with a web page: the address may not be that of ComfyUI's server"
+PAGE = "a web page: the address may not be that of ComfyUI's server"
 BASE = "http://comfy.test:8188"
 RUN = "0f0e0d0c-0b0a-4908-8706-050403020100"
 OWN = json.dumps(

@@ -180,16 +180,11 @@ async def test_the_same_seed_gives_the_same_pixels(provider: Maker) -> None:
     assert (first == second).all()
 
 
-@pytest.mark.parametrize("name", REMOTE)
-async def test_without_a_setting_that_it_needs_a_remote_provider_is_not_configured_and_says_so(name: str) -> None:
-    row = ROWS[name]
-    needed = [setting.name for setting in row.settings if setting.required and setting.default is None]
-    assert needed, "a provider that is configured by itself would be asked by everybody"
-    for missing in needed:
-        await lacks(name, missing)
-
-
-async def lacks(name: str, setting: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [(name, setting.name) for name in REMOTE for setting in ROWS[name].settings if setting.required],
+)
+async def test_without_what_it_needs_a_remote_provider_is_not_configured_and_says_so(name: str, setting: str) -> None:
     provider = make_registry(rows=ROWS, settings={name: make_settings(ROWS[name], **{setting: None})}).get(name)
     with pytest.raises(ProviderNotConfigured) as refused:
         provider.check_configured()

@@ -71,5 +71,17 @@ def _details(error: errors.UncropError) -> str:
     """Name options as they are typed, and the variable that is missing."""
     details = dict(error.details or {})
     if isinstance(error, errors.ProviderNotConfigured):
-        return f"; set UNCROP_{str(details.get('provider')).upper()}_API_KEY"
+        # A server that answered is configured, but has not all that it needs.
+        variables = () if "provider_status" in details else _variables(str(details.get("provider")))
+        return f"; set {' and '.join(variables)}" if variables else f"; {error.system_message}"
     return "".join(f"; {name.replace('extend_', '--')}: {value}" for name, value in details.items())
+
+
+def _variables(provider: str) -> tuple[str, ...]:
+    """Return the variables without which a provider is not configured."""
+    from uncrop.providers.registry import load_rows
+
+    row = load_rows().get(provider)
+    if row is None:
+        return ()
+    return tuple(row.variable(each) for each in row.settings if each.required and each.default is None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -230,8 +231,9 @@ class _Run:
         conversation = self._provider.converse(task)
         try:
             reply: object = None
+            step: Step | Fill | None = None
             while True:
-                step = await self._in_thread(_resume, conversation, reply)
+                step = await self._next(conversation, reply, step)
                 if not isinstance(step, Call | Wait | Extend):
                     await self._in_thread(check_belongs, task, step)
                     return step
@@ -242,7 +244,18 @@ class _Run:
                 watch.excuse()
             raise
         finally:
-            conversation.close()
+            # Work that is ended while the provider thinks does not wait for it; its thread lets go of it later.
+            if getgeneratorstate(conversation) != GEN_RUNNING:
+                conversation.close()
+
+    async def _next(self, conversation: Conversation, reply: object, last: Step | Fill | None) -> Step | Fill:
+        """Let the provider go on from its last step; work that is ended meanwhile is ended there as well."""
+        try:
+            return await self._in_thread(_resume, conversation, reply)
+        except anyio.get_cancelled_exc_class():
+            if isinstance(last, Call | Wait):
+                await self._cancel(last)
+            raise
 
     def _is_refusal(self, error: UncropError) -> bool:
         """Tell whether the last answer refused, by its status, or by what it said with any other."""

@@ -107,6 +107,23 @@ def test_options_and_variables_are_named_as_they_are_typed(capsys: pytest.Captur
     )
 
 
+@pytest.mark.parametrize(
+    ("details", "line"),
+    [
+        ({"provider": "comfyui"}, "set UNCROP_COMFYUI_BASE_URL"),
+        ({"provider": "comfyui", "provider_status": 400}, "it lacks a node"),
+        ({"provider": "gone"}, "it lacks a node"),
+        (None, "it lacks a node"),
+    ],
+)
+def test_what_is_not_configured_is_told_by_what_is_missing(
+    capsys: pytest.CaptureFixture[str], details: dict[str, object] | None, line: str
+) -> None:
+    with pytest.raises(typer.Exit) as caught, exits.explained():
+        raise errors.ProviderNotConfigured("Not configured", details=details, system_message="it lacks a node")
+    assert stopped(capsys, caught) == (5, f"uncrop: Not configured; {line}\n")
+
+
 def test_settings_mistakes_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught, exits.explained():
         raise errors.SettingsError(["UNCROP_A: wrong", "UNCROP_B: wrong"])

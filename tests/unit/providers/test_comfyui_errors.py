@@ -75,7 +75,7 @@ def test_a_failure_without_messages_is_one_all_the_same() -> None:
         (ended(status={"status_str": CANARY}), "tells a status that is not known"),
         (ended(status="success"), "tells a status that is not known"),
         (says([]), "is no JSON object"),
-        (page(200), f"is no JSON object{PAGE}"),
+        (page(200), f"is {PAGE}"),
         (ended({}), "names no picture"),
         (ended([]), "names no picture"),
         (ended({"picture": []}), "names no picture"),
@@ -130,13 +130,13 @@ def test_what_is_no_whole_picture_of_the_shape_is_no_answer(body: bytes) -> None
         (
             page(200),
             errors.ProviderInvalidResponse,
-            f"The provider's answer is no JSON object{PAGE}",
+            f"The provider's answer is {PAGE}",
         ),
         *(
             (
                 page(status),
                 kind,
-                f"The provider answered with status {status}{PAGE}",
+                f"The provider answered with status {status} and {PAGE}",
             )
             for status, kind in (
                 (400, errors.ProviderInvalidResponse),

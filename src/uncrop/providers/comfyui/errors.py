@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from uncrop.providers.comfyui.graph import Graph
     from uncrop.providers.conversation import Answer
 
-PAGE = ", with a web page: the address may not be that of ComfyUI's server"
+PAGE = ": the address may not be that of ComfyUI's server"
 # What is said of a graph as a whole, and of one node. No other word of ComfyUI's is passed on.
 GRAPH_REFUSED = frozenset(
     {
@@ -89,7 +89,7 @@ def read_body(answer: Answer, refused: Callable[[Answer], UncropError]) -> Mappi
         raise refused(answer)
     body = read_object(answer.body)
     if body is None:
-        raise unusable(f"is no JSON object{PAGE}" if is_page(answer) else "is no JSON object")
+        raise unusable(f"is a web page{PAGE}" if is_page(answer) else "is no JSON object")
     return body
 
 
@@ -133,7 +133,7 @@ def lost_job() -> UncropError:
 
 
 def _with_page(error: UncropError) -> UncropError:
-    error.system_message += PAGE
+    error.system_message += f" and a web page{PAGE}"
     return error
 
 

@@ -197,7 +197,12 @@ def _lacking(graph: Graph, name: str, node: Node, known: Mapping[str, object]) -
         choices = _choices(required.get(field, optional.get(field)))
         is_photo = name in graph.titled[PHOTO] and field == _input_for(PHOTO, node)
         if isinstance(value, str) and choices is not None and value not in choices and not is_photo:
-            yield f"{value} for {field} of {kind}"
+            yield f"{_file_name(value)} for {field} of {kind}"
+
+
+def _file_name(value: str) -> str:
+    """Return a file's name without its folders: callers are told what is missing, not where it lies."""
+    return value.replace("\\", "/").rpartition("/")[2]
 
 
 def _choices(spec: object) -> list[object] | None:
