@@ -2,7 +2,7 @@
 
 A connection that is out of step, or a server that mixes up its callers, answers with a picture that belongs to somebody
 else. Providers repaint the photo along with what they make, so that an answer that belongs shows it: blurred, toned,
-noisy, enlarged or shifted a little, but the same light and dark. ``docs/decisions/0010-answers-that-belong.md`` has
+noisy, enlarged or shifted a little, but the same light and dark. ``docs/decisions/0011-answers-that-belong.md`` has
 what was measured.
 """
 
