@@ -80,7 +80,7 @@ def plain_candidate(
 
 @pytest.mark.parametrize("strictness", [PLAIN, STRICT])
 @pytest.mark.parametrize("strides", [(1, 1), (3, 2)])
-@pytest.mark.parametrize("halvings", [None, 1, 4])
+@pytest.mark.parametrize("halvings", [None, 1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_candidate_grows_as_in_plain_python(strictness, strides, halvings):
     shifts = np.array([(0, 4), (0, -4), (5, -1), (-5, 1), (7, 3), (-7, -3)], np.int32)
     periods = NO_PERIODS if halvings is None else Periods(shifts=shifts, top=3, left=4, halvings=halvings)
