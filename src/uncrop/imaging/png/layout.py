@@ -139,12 +139,12 @@ def _chunks(data: bytes) -> tuple[Chunk, ...]:
 
 def _ends(data: bytes, at: int, chunks: list[Chunk]) -> bool:
     """Tell whether the file ends before the chunk at ``at`` does, though all chunks of picture data are whole."""
-    if all(chunk.name != b"IDAT" for chunk in chunks):
-        return False
-    if at + 8 > len(data):
-        return True
-    length, name = struct.unpack_from(">I4s", data, at)
-    return bool(name != b"IDAT" and at + 12 + length > len(data))
+    if at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        if name == b"IDAT" or at + 12 + length <= len(data):
+            return False
+    # Last, since it looks at all of them: a file may have thousands.
+    return any(chunk.name == b"IDAT" for chunk in chunks)
 
 
 def _layout(data: bytes, chunks: tuple[Chunk, ...]) -> PngLayout:
