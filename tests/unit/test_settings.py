@@ -10,6 +10,7 @@ from uncrop.model import SettingFacts
 from uncrop.providers.base import ProviderSettings
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
 from uncrop.providers.registry import NAMES, load_rows
+from uncrop.settings import env_file, places
 
 
 @pytest.fixture(autouse=True)
@@ -323,6 +324,13 @@ def test_a_folder_in_the_files_place_is_told_and_no_hindrance() -> None:
     assert settings.slip_lines(settings.load()) == [".env is a folder, so that no settings are read from it"]
 
 
+def test_a_single_field_can_be_asked_for() -> None:
+    Path(".env").write_text("uncrop_max_running=3\n")
+    kind = settings.CoreSettings
+    asked = env_file.EnvFile(kind, Path(".env")).get_field_value(kind.model_fields["max_running"], "max_running")
+    assert asked == ("3", "max_running", False)
+
+
 def test_lines_that_are_none_are_told(capfd: pytest.CaptureFixture[str]) -> None:
     Path(".env").write_text("UNCROP_MAX_RUNNING=3\n=4\nUNCROP_MAX_WAITING: 7\n")
     configured = settings.load()
@@ -349,6 +357,15 @@ def test_the_users_folder_and_relative_paths_are_meant(monkeypatch: pytest.Monke
         assert settings.load().data_dir == tmp_path / meant
     monkeypatch.setenv("UNCROP_DATABASE_URL", "sqlite+aiosqlite:///~/a?b.db")
     assert settings.load().database == f"sqlite+aiosqlite:///{tmp_path}/home/a%3Fb.db"
+
+
+def test_a_relative_path_needs_a_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: Path) -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "absolute", gone)
+    with pytest.raises(ValueError, match="is relative, and the working folder is gone"):
+        places.folder(Path("data"))
 
 
 def test_another_users_folder_that_is_not_there_stops_the_start() -> None:

@@ -12,9 +12,9 @@ class Commitment:
     work is left to finish and is booked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, abandoned: bool = False) -> None:
         self._sent = 0
-        self._abandoned = False
+        self._abandoned = abandoned
         self._branches: list[Commitment] = []
 
     def branch(self) -> Commitment:
@@ -22,8 +22,7 @@ class Commitment:
 
         The whole is sent when any part is, and who abandons it abandons every part.
         """
-        branch = Commitment()
-        branch._abandoned = self._abandoned
+        branch = Commitment(abandoned=self._abandoned)
         self._branches.append(branch)
         return branch
 

@@ -15,7 +15,7 @@ from uncrop.model import Fill, Frame, PictureFacts, Placement, Rect, Sides, Task
 from uncrop.placement.frames import cut_canvas, draw_mask, draw_photo, fills, visible_part
 from uncrop.providers.openai.facts import FACTS
 from uncrop.providers.openai.models import FREE
-from uncrop.testing.pictures import photo
+from uncrop.testing.pictures import mask_png, photo
 from uncrop.testing.workbench import make_task
 
 TOLERANCE = 0.05  # pixels
@@ -88,6 +88,15 @@ def test_a_drawn_photo_lies_where_the_whole_canvas_would_put_it(extent: tuple[in
     inside = place(frame.photo)
     off = shift(whole_canvas(task, frame)[inside], drawn[inside])
     assert max(map(abs, off)) < TOLERANCE, off
+
+
+def test_a_photo_that_was_scaled_to_the_canvas_is_not_scaled_again() -> None:
+    task = task_of(waves(96, 64), size="1024x1024", mask=mask_png(96, 64))
+    placement = task.job.placement
+    frame = frame_of_size(placement, 1024, 1024)
+    marked = np.full((placement.kept.height, placement.kept.width, 3), 77, np.uint8)
+    drawn = draw_photo(replace(task, scaled=marked), frame, None)
+    assert (drawn[place(frame.photo)] == 77).all()
 
 
 @pytest.mark.parametrize("sides", SIDES, ids=str)

@@ -77,6 +77,7 @@ def test_one_picture_is_json_on_request_with_the_same_headers() -> None:
                 "height": 2,
                 "provider": "clipdrop",
                 "provider_request_id": "req_1",
+                "provider_calls": None,
                 "seed": 42,
                 "confidence": None,
                 "advice": None,

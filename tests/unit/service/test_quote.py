@@ -23,7 +23,7 @@ from uncrop.errors import (
 from uncrop.model import Price, Sides, StageTime, UncropRequest
 from uncrop.providers.registry import Registry, load_rows
 from uncrop.service.durations import Durations
-from uncrop.service.quote import ALL, Quote, QuoteRequest, calls_of, makers_for, quote
+from uncrop.service.quote import ALL, Quote, QuoteRequest, makers_for, quote
 from uncrop.testing import pictures
 from uncrop.testing.transport import ScriptedSend
 from uncrop.testing.workbench import MAX_OUTPUT_PIXELS, make_context, make_registry, make_settings
@@ -221,7 +221,7 @@ def test_a_single_provider_refuses_as_the_pictures_request_would() -> None:
 
 def test_a_mask_is_possible_for_those_who_take_one() -> None:
     quotes = asked(wanted(mask=pictures.mask_png(64, 48)))
-    assert {name for name, told in quotes.items() if told.possible} == {"openai"}
+    assert {name for name, told in quotes.items() if told.possible} == {"comfyui", "openai", "sdapi"}
     assert refusal(quotes["local"]) == ("INVALID_FIELD_VALUE", {"field": "mask_file", "provider": "local"})
 
 
@@ -231,7 +231,10 @@ def test_a_provider_that_nobody_knows_is_refused() -> None:
 
 
 def test_calls_are_what_the_planner_says() -> None:
-    facts = load_rows(())["clipdrop"]
-    placement = asked(wanted(provider="clipdrop"))["clipdrop"].placement
-    assert calls_of(placement, facts) == 1
-    assert calls_of(replace(placement, width=9000), facts) == 0
+    assert asked(wanted(provider="clipdrop"))["clipdrop"].calls == 1
+    far = {"canvas_width": 64 + 2500, "canvas_height": 48, "canvas_x": 0, "canvas_y": 0}
+    assert asked(wanted(provider="clipdrop", max_calls=2, **far))["clipdrop"].calls == 2
+    refused = asked(wanted(provider="clipdrop", **far))["clipdrop"]
+    assert refused.calls is None
+    assert refused.refusal is not None
+    assert (refused.refusal.details or {})["calls_needed"] == 2

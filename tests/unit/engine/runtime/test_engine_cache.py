@@ -30,8 +30,12 @@ def test_importing_loads_neither_numba_nor_numpy():
 
 def test_public_names():
     assert engine.__all__ == [
+        "FAMILY",
+        "PROCESS_BYTES",
         "Extension",
+        "SharedCandidates",
         "extend",
+        "family_seed",
         "is_compiled",
         "peak_bytes",
         "picture_bytes",
