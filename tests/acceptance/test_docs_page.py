@@ -37,8 +37,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[R
     with ExitStack() as stack:
         settings = {}
         for name, row in emulated().items():
-            emulator = stack.enter_context(emulator_of(row)(api_key=PROVIDER_KEY))
-            settings |= {f"{name}_api_key": PROVIDER_KEY, f"{name}_base_url": emulator.url}
+            needs_key = any(setting.name == "api_key" for setting in row.settings)
+            emulator = stack.enter_context(emulator_of(row)(api_key=PROVIDER_KEY if needs_key else None))
+            settings |= {f"{name}_base_url": emulator.url, **({f"{name}_api_key": PROVIDER_KEY} if needs_key else {})}
         yield stack.enter_context(real(folder, settings=settings))
 
 

@@ -386,6 +386,10 @@ UPSTREAM: dict[str, tuple[Outcome, Refusal]] = {
         outcomes.redirect("http://127.0.0.1:1/"),
         upstream(502, "PROVIDER_INVALID_RESPONSE", "The provider sent an answer that could not be used", 302),
     ),
+    "the country": (
+        outcomes.refuse(403, b'{"error": "Our service is not available in your country. CANARY"}'),
+        upstream(502, "PROVIDER_COUNTRY_UNSUPPORTED", "The provider does not serve the country of this server", 403),
+    ),
     "credits": (
         outcomes.refuse(402),
         upstream(503, "PROVIDER_QUOTA_EXHAUSTED", "The provider's credits for this server are used up", 402),

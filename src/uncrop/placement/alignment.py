@@ -31,6 +31,7 @@ CELLS = 130  # as many are looked at first
 FINEST = 2  # pixels; smaller cells tell nothing more
 MOST_CELLS = 520
 FEWEST = 48  # known cells, below which nothing can be told
+FEWEST_ACROSS = 2  # cells each way, below which there is no slope
 FLAT = 0.7  # grey levels; a pattern that deviates by less cannot be told from noise
 ALIGNED = 0.4  # pixels; less cannot be seen
 FAR, FARTHER = 0.06, 16.0  # of the photo's longer side, and pixels; what lies beyond both together is chance
@@ -109,7 +110,8 @@ def find_alignment(
     if not tells(pictures):
         return None
     nothing = Alignment()
-    nearby = refine(pictures, refine(pictures.halved(), nothing).in_cells(0.5), steps=2)
+    begun = refine(pictures.halved(), nothing).in_cells(0.5) if pictures.can_be_halved else nothing
+    nearby = refine(pictures, begun, steps=2)
     if alike(pictures, nearby) >= ALIKE and nearby.farthest(*pictures.known.shape[::-1]) * cell < ALIGNED:
         return None
     found = search(pictures)
@@ -145,7 +147,7 @@ def cell_of(extent: int) -> int:
 def search(pictures: Thumbnails) -> Alignment:
     """Find the best alignment of the cells, from the coarsest on, by trying scales and shifts there."""
     levels = [pictures]
-    while max(levels[-1].made.shape) >= 2 * COARSE:
+    while max(levels[-1].made.shape) >= 2 * COARSE and levels[-1].can_be_halved:
         levels.append(levels[-1].halved())
     coarsest = levels[-1]
     tried = sorted(_candidates(coarsest), key=lambda each: -alike(coarsest, each))[:TRIED]
@@ -165,7 +167,9 @@ def alike(pictures: Thumbnails, alignment: Alignment) -> float:
 
 
 def refine(pictures: Thumbnails, alignment: Alignment, *, steps: int = STEPS) -> Alignment:
-    """Bring the cells of what was made to those of the photo, step by step."""
+    """Bring the cells of what was made to those of the photo, step by step; a single row of them tells no slope."""
+    if min(pictures.known.shape) < FEWEST_ACROSS or not pictures.known.any():
+        return alignment
     centres = _extents(pictures.known)
     for _ in range(steps):
         change = _step(pictures, alignment, centres)

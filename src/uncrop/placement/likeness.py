@@ -84,7 +84,8 @@ def shows_photo(pictures: Thumbnails) -> bool:
     while True:
         if alike(level, Alignment()) >= ALIKE:
             return True
-        if max(level.original.shape) < 2 * COARSE or float(level.known.sum()) < 4 * FEWEST:
+        is_coarse = max(level.original.shape) < 2 * COARSE or float(level.known.sum()) < 4 * FEWEST
+        if is_coarse or not level.can_be_halved:
             break
         level = level.halved()
     found = search(level)

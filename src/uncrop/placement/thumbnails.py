@@ -48,6 +48,11 @@ class Thumbnails:
     top: int
     left: int
 
+    @property
+    def can_be_halved(self) -> bool:
+        """Whether at least two rows and two columns are left then."""
+        return min(self.original.shape) >= 4
+
     def halved(self) -> Thumbnails:
         """Return the same in cells of twice the side; what does not fill one is left out."""
         made = self.made[self.top % 2 :, self.left % 2 :]

@@ -179,6 +179,8 @@ class FaultProxy:
             await target.drain()
             if count(len(kept)) == end and fault.silent_after is None:
                 return self._cut(target, fault)
+        if fault.silent_after is not None:  # the end is kept from the other side too
+            await asyncio.Event().wait()
         with suppress(OSError):
             target.write_eof()
         return False

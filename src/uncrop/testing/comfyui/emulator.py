@@ -191,7 +191,7 @@ class ComfyUIEmulator(Emulator):
             name: {"class_type": node["class_type"], "inputs": node["inputs"]} for name, node in order.graph.items()
         }
         signature = json.dumps(bare, sort_keys=True)
-        as_real = (outcome.size, outcome.corrupt) == (AS_REAL.size, AS_REAL.corrupt)
+        as_real = (outcome.size, outcome.corrupt, outcome.another) == (AS_REAL.size, AS_REAL.corrupt, AS_REAL.another)
         with self._lock:
             known = self._cache.get(signature) if as_real else None
         if known is not None:

@@ -87,6 +87,11 @@ class StableDiffusionEmulator(Emulator):
         self._work: Work | None = None
         self._begun = threading.Event()
 
+    @property
+    def submits(self) -> list[ReceivedCall]:
+        """The calls that ask for a picture."""
+        return [call for call in self.calls if call.path == IMG2IMG]
+
     def answer(self, call: ReceivedCall, outcome: Outcome) -> Reply:
         """Paint, tell of it, or end it.
 
