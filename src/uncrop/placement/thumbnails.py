@@ -51,7 +51,7 @@ class Thumbnails:
     @property
     def can_be_halved(self) -> bool:
         """Whether at least two rows and two columns are left then."""
-        return min(self.original.shape) >= 4
+        return bool(min(self.original.shape) >= 4)
 
     def halved(self) -> Thumbnails:
         """Return the same in cells of twice the side; what does not fill one is left out."""

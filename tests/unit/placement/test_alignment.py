@@ -156,3 +156,21 @@ def test_the_kernels_say_the_same_without_being_compiled() -> None:
         getattr(kernels, name)(source, edges, edges, one)
         getattr(kernels, name).py_func(source, edges, edges, other)
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("size", [(4000, 60), (60, 4000), (2000, 16), (9, 7), (1, 1), (3000, 130)])
+@pytest.mark.parametrize("opacity", [None, 0, 255])
+def test_thin_and_tiny_photos_are_no_hindrance(size: tuple[int, int], opacity: int | None) -> None:
+    width, height = size
+    pixels = np.random.default_rng(3).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    covered = None if opacity is None else np.full((height, width), opacity, np.uint8)
+    for made in (pixels, np.ascontiguousarray(pixels[::-1, ::-1])):
+        assert find_alignment(pixels, covered, made, whole(pixels)) is None
+
+
+def test_a_single_row_of_cells_tells_no_slope() -> None:
+    pixels = np.random.default_rng(3).integers(0, 255, (4, 400, 3)).astype(np.uint8)
+    cells = take(pixels, None, pixels, whole(pixels), 4)
+    assert cells.known.shape[0] == 1
+    assert not cells.can_be_halved
+    assert refine(cells, Alignment()) == Alignment()

@@ -138,3 +138,14 @@ def test_only_what_stays_is_compared() -> None:
 def test_a_fill_that_kept_the_original_is_not_looked_at() -> None:
     pixels = np.asarray(photo(320, 240))
     check_belongs(task_of(pixels, left=4), fill_of(pixels[::-1], keeps_original=True))
+
+
+def test_a_photo_of_three_rows_of_cells_is_let_through() -> None:
+    def blocks(seed: int) -> Bytes:
+        small = np.random.default_rng(seed).integers(0, 255, (2, 40, 3)).astype(np.uint8)
+        return np.repeat(np.repeat(small, 16, axis=0), 16, axis=1)
+
+    task = task_of(blocks(1), left=8)
+    # So few rows fit another picture as well, somewhere.
+    for seed in (1, 2):
+        assert belongs(task, np.pad(blocks(seed), ((0, 0), (8, 0), (0, 0)), mode="edge"))
