@@ -98,7 +98,14 @@ def test_an_empty_folder_that_cannot_be_written_to_is_no_hindrance(script: Path,
 
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
-@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:40], lambda data: b"\xff" * len(data)])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: data[:40],
+        pytest.param(lambda data: b"", marks=pytest.mark.slow),
+        pytest.param(lambda data: b"\xff" * len(data), marks=pytest.mark.slow),
+    ],
+)
 def test_files_that_were_damaged_are_made_anew(script: Path, tmp_path: Path, ending: str, harm: Any) -> None:
     run(script)
     for path in (tmp_path / "kernels").rglob(f"*.{ending}"):

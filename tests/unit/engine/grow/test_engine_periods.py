@@ -95,7 +95,7 @@ def test_the_prior_allows_a_cell_of_the_lattice():
     [
         ("fast", 26, 20),
         ("standard", 26, 20),
-        ("standard", 36.6, 29.2),
+        pytest.param("standard", 36.6, 29.2, marks=pytest.mark.slow),
         pytest.param("best", 26, 20, marks=pytest.mark.slow),
     ],
 )
