@@ -42,8 +42,9 @@ def test_one_down_one_limiting_and_the_third_makes_it_for_one_call(
     }
     with real(tmp_path, settings=settings) as house:
         house.clipdrop.script(outcomes.Outcome(status=429))
-        with caplog.at_level("INFO", "uncrop.server"):
-            response = ask(house.url, FORM, key=house.key)
+        # To the end of the test: the line is written after the answer.
+        caplog.set_level("INFO", "uncrop.server")
+        response = ask(house.url, FORM, key=house.key)
         assert response.status_code == 200
         assert response.headers["x-provider"] == "openai"
         assert (len(house.clipdrop.calls), len(house.openai.calls), house.booked()) == (1, 1, 1)
@@ -66,8 +67,9 @@ def test_one_down_one_limiting_and_the_third_makes_it_for_one_call(
 def test_what_may_have_been_billed_is_not_asked_of_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with real(tmp_path, settings={"auto_providers": "clipdrop,openai"}) as house:
         house.clipdrop.script(outcomes.Outcome(status=500))
-        with caplog.at_level("INFO", "uncrop.server"):
-            response = ask(house.url, FORM, key=house.key)
+        # To the end of the test: the line is written after the answer.
+        caplog.set_level("INFO", "uncrop.server")
+        response = ask(house.url, FORM, key=house.key)
         text = "The provider failed to process the request"
         attempt = {"provider": "clipdrop", "code": "PROVIDER_ERROR", "message": text}
         check(
