@@ -121,8 +121,19 @@ def pictures_of(response: httpx2.Response) -> ExtendedPictures:
         raise unexpected(response) from error
 
 
-def json_of(response: httpx2.Response) -> Any:
-    """Read an answer of JSON as it is."""
+def quotes_of(response: httpx2.Response) -> list[dict[str, Any]]:
+    """Read one quote, or several, as a list."""
+    told = _json_of(response)
+    return told if isinstance(told, list) else [told]
+
+
+def providers_of(response: httpx2.Response) -> list[dict[str, Any]]:
+    """Read the list of the providers."""
+    told: list[dict[str, Any]] = _json_of(response)["providers"]
+    return told
+
+
+def _json_of(response: httpx2.Response) -> Any:
     try:
         return response.json()
     except ValueError as error:

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx2
 
-from uncrop.client.answers import json_of, picture_of, pictures_of
-from uncrop.client.errors import ApiError, error_of, no_answer
-from uncrop.client.forms import MOST_PICTURES, PROVIDERS_ROUTE, QUOTE_ROUTE, ROUTE, access_of, picture_form
+from uncrop.client.answers import picture_of, pictures_of, providers_of, quotes_of
+from uncrop.client.errors import ApiError, checked, no_answer
+from uncrop.client.forms import (
+    PROVIDERS_ROUTE,
+    QUOTE_ROUTE,
+    ROUTE,
+    access_of,
+    picture_form,
+    quote_form,
+    variations_form,
+)
 from uncrop.client.retries import Retries
 from uncrop.model import Sides
 
@@ -131,10 +139,8 @@ class AsyncClient:
         OSError
             A file cannot be read.
         """
-        if not 2 <= number <= MOST_PICTURES:
-            raise ValueError(f"number must be between 2 and {MOST_PICTURES}")
         sides = Sides(left=left, right=right, up=up, down=down)
-        form = picture_form(self._access, image, provider, sides, mask, options, variations=number)
+        form = variations_form(self._access, image, number, provider, sides, mask, options)
         return pictures_of(await self._post(ROUTE, form))
 
     async def quote(
@@ -170,13 +176,8 @@ class AsyncClient:
             A file cannot be read.
         """
         sides = Sides(left=left, right=right, up=up, down=down)
-        if isinstance(image, tuple):
-            extent = {"image_width": image[0], "image_height": image[1]}
-            form = picture_form(self._access, None, provider, sides, mask, options, **extent)
-        else:
-            form = picture_form(self._access, image, provider, sides, mask, options)
-        told = json_of(await self._post(QUOTE_ROUTE, form))
-        return told if isinstance(told, list) else [told]
+        form = quote_form(self._access, image, provider, sides, mask, options)
+        return quotes_of(await self._post(QUOTE_ROUTE, form))
 
     async def providers(self) -> list[dict[str, Any]]:
         """List the providers, as the HTTP API tells them.
@@ -185,8 +186,7 @@ class AsyncClient:
         ------
         ApiError
         """
-        told: list[dict[str, Any]] = json_of(await self._send("GET", PROVIDERS_ROUTE))["providers"]
-        return told
+        return providers_of(await self._send("GET", PROVIDERS_ROUTE))
 
     async def _post(self, route: str, form: Form) -> httpx2.Response:
         return await self._send("POST", route, data=form.fields, files=form.files)
@@ -207,9 +207,6 @@ class AsyncClient:
 
     async def _once(self, method: str, route: str, content: dict[str, Any]) -> httpx2.Response:
         try:
-            response = await self._http.request(method, route, **content)
+            return checked(await self._http.request(method, route, **content))
         except httpx2.TransportError as error:
             raise no_answer(error) from error
-        if response.status_code != httpx2.codes.OK:
-            raise error_of(response)
-        return response

@@ -75,6 +75,19 @@ class NoAnswer(ApiError):
         super().__init__(message, status=0, code="NO_ANSWER")
 
 
+def checked(response: httpx2.Response) -> httpx2.Response:
+    """Return an answer with status 200.
+
+    Raises
+    ------
+    ApiError
+        It has another one.
+    """
+    if response.status_code != HTTPStatus.OK:
+        raise error_of(response)
+    return response
+
+
 def error_of(response: httpx2.Response) -> ApiError:
     """Return the error that an answer with another status than 200 tells."""
     wait = response.headers.get("retry-after", "")

@@ -92,6 +92,31 @@ def picture_form(
     return Form(fields={}, files={name: (None, value.encode()) for name, value in fields.items()})
 
 
+def variations_form(
+    access: Access, image: File, number: int, provider: str, sides: Sides, mask: File | None, options: Options
+) -> Form:
+    """Return the form of several pictures.
+
+    Raises
+    ------
+    ValueError
+        So many are not made of one request.
+    """
+    if not 2 <= number <= MOST_PICTURES:
+        raise ValueError(f"number must be between 2 and {MOST_PICTURES}")
+    return picture_form(access, image, provider, sides, mask, options, variations=number)
+
+
+def quote_form(
+    access: Access, image: File | tuple[int, int], provider: str, sides: Sides, mask: File | None, options: Options
+) -> Form:
+    """Return the form of a quote: with the image, or with its width and height alone."""
+    if not isinstance(image, tuple):
+        return picture_form(access, image, provider, sides, mask, options)
+    width, height = image
+    return picture_form(access, None, provider, sides, mask, options, image_width=width, image_height=height)
+
+
 def _read(file: File) -> bytes:
     if isinstance(file, bytes):
         return file
