@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import structlog
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from uncrop.model import PictureFacts
-    from uncrop.store.usage import ReservationOutcome
+    from uncrop.store.usage import ReservationOutcome, Spent
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +29,10 @@ class Ledger(Protocol):
     ) -> ReservationOutcome:
         """Reserve one picture if the limit of today allows it."""
 
-    async def capture(
-        self,
-        reservation_id: str,
-        *,
-        model: str | None = None,
-        millicredits: int = 0,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
-    ) -> bool:
+    async def capture(self, reservation_id: str, **spent: Unpack[Spent]) -> bool:
         """Settle: the picture was made."""
 
-    async def release(
-        self,
-        reservation_id: str,
-        *,
-        model: str | None = None,
-        millicredits: int = 0,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
-    ) -> bool:
+    async def release(self, reservation_id: str, **spent: Unpack[Spent]) -> bool:
         """Settle: no picture was made; this is what its calls have cost all the same."""
 
 
@@ -119,7 +103,7 @@ class UsageLimits:
 
         A failure is logged; why there is no picture matters more to the caller.
         """
-        booked = {} if spent is None else _booked(spent)
+        booked: Spent = {} if spent is None else _booked(spent)
         settling = self._ledger.release(reservation_id, **booked)
         await self._bookings.see_through(_settled(settling, reservation_id, booked))
 
@@ -128,7 +112,7 @@ class UsageLimits:
         await self._bookings.drain()
 
 
-def _booked(facts: PictureFacts) -> dict[str, Any]:
+def _booked(facts: PictureFacts) -> Spent:
     return {
         "model": facts.model,
         "millicredits": to_millicredits(facts.credits_consumed),
@@ -137,7 +121,7 @@ def _booked(facts: PictureFacts) -> dict[str, Any]:
     }
 
 
-async def _settled(settling: Coroutine[Any, Any, bool], reservation_id: str, booked: dict[str, Any]) -> None:
+async def _settled(settling: Coroutine[Any, Any, bool], reservation_id: str, booked: Spent) -> None:
     try:
         settled = await settling
     except UncropError as error:

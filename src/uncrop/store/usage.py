@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -32,6 +32,15 @@ ABANDONED_AFTER = timedelta(hours=2)
 # No picture costs a billion; more than that is a mistake, and beyond 2**63 no database takes it.
 MAX_AMOUNT = 10**12
 _PER_CREDIT = 1000
+
+
+class Spent(TypedDict, total=False):
+    """What the calls for a picture have cost; what is absent is nothing, or not known."""
+
+    model: str | None
+    millicredits: int
+    input_tokens: int
+    output_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,34 +132,16 @@ class Usage:
 
         return await self._transactions.write(work)
 
-    async def capture(
-        self,
-        reservation_id: str,
-        *,
-        model: str | None = None,
-        millicredits: int = 0,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
-    ) -> bool:
+    async def capture(self, reservation_id: str, **spent: Unpack[Spent]) -> bool:
         """Settle a reservation: the picture was made. False if it was settled before, or never made."""
-        spent = _spent(model, millicredits, input_tokens, output_tokens)
-        return await self._settle(reservation_id, "captured", **spent)
+        return await self._settle(reservation_id, "captured", **_sane_amounts(spent))
 
-    async def release(
-        self,
-        reservation_id: str,
-        *,
-        model: str | None = None,
-        millicredits: int = 0,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
-    ) -> bool:
+    async def release(self, reservation_id: str, **spent: Unpack[Spent]) -> bool:
         """Settle a reservation: no picture was made. False if it was settled before, or never made.
 
         Calls that were billed before one that failed have cost what they have cost.
         """
-        spent = _spent(model, millicredits, input_tokens, output_tokens)
-        return await self._settle(reservation_id, "released", **spent)
+        return await self._settle(reservation_id, "released", **_sane_amounts(spent))
 
     async def release_abandoned(self, older_than: timedelta = ABANDONED_AFTER) -> int:
         """Release what a process that died has left reserved; returns how many there were."""
@@ -197,12 +188,13 @@ class Usage:
         return (await self._transactions.write(change)).rowcount == 1
 
 
-def _spent(model: str | None, millicredits: int, input_tokens: int, output_tokens: int) -> dict[str, str | int | None]:
+def _sane_amounts(spent: Spent) -> dict[str, str | int | None]:
+    model = spent.get("model")
     return {
         "model": model and model[:200],
-        "millicredits": _sane(millicredits),
-        "input_tokens": _sane(input_tokens),
-        "output_tokens": _sane(output_tokens),
+        "millicredits": _sane(spent.get("millicredits", 0)),
+        "input_tokens": _sane(spent.get("input_tokens", 0)),
+        "output_tokens": _sane(spent.get("output_tokens", 0)),
     }
 
 
