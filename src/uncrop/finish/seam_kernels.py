@@ -36,39 +36,39 @@ def smooth(
     values
         (at least as many, channels), written to: the means.
     """
-    rows, width = numbers.shape
+    width = numbers.shape[1]
     for i in range(len(border)):
         numbers[border[i] // width, border[i] % width] = i
     for i in range(len(border)):
-        y, x = border[i] // width, border[i] % width
-        count = 0
-        for channel in range(gaps.shape[1]):
-            values[i, channel] = 0
-        for near_y in range(max(y - reach, 0), min(y + reach + 1, rows)):
-            for near_x in range(max(x - reach, 0), min(x + reach + 1, width)):
-                j = numbers[near_y, near_x]
-                if j >= 0:
-                    count += 1
-                    for channel in range(gaps.shape[1]):
-                        values[i, channel] += gaps[j, channel]
-        for channel in range(gaps.shape[1]):
-            values[i, channel] /= np.float32(count)
+        _take_mean(border[i], i, (reach, len(border)), numbers, gaps, values)
 
 
 @inlined
-def _carry(y: int, x: int, before: int, numbers: NDArray[np.int32], values: NDArray[np.float32], place: int) -> None:
-    """Give a pixel the mean of those of its eight neighbours whose number is below ``before``."""
+def _take_mean(
+    pixel: int,
+    place: int,
+    near: tuple[int, int],
+    numbers: NDArray[np.int32],
+    source: NDArray[np.float32],
+    values: NDArray[np.float32],
+) -> None:
+    """Give a place the mean of ``source`` around its pixel, as ``near`` says.
+
+    That is: within so many pixels, and at places with a number below the second.
+    """
     rows, width = numbers.shape
+    reach, before = near
+    y, x = pixel // width, pixel % width
     count = 0
     for channel in range(values.shape[1]):
         values[place, channel] = 0
-    for near_y in range(max(y - 1, 0), min(y + 2, rows)):
-        for near_x in range(max(x - 1, 0), min(x + 2, width)):
+    for near_y in range(max(y - reach, 0), min(y + reach + 1, rows)):
+        for near_x in range(max(x - reach, 0), min(x + reach + 1, width)):
             j = numbers[near_y, near_x]
             if 0 <= j < before:
                 count += 1
                 for channel in range(values.shape[1]):
-                    values[place, channel] += values[j, channel]
+                    values[place, channel] += source[j, channel]
     for channel in range(values.shape[1]):
         values[place, channel] /= np.float32(count)
 
@@ -118,7 +118,7 @@ def bend(
                         end += 1
         for i in range(last, end):
             y, x = places[i] // width, places[i] % width
-            _carry(y, x, last, numbers, values, i)
+            _take_mean(places[i], i, (1, last), numbers, values, values)
             if top <= start + y < bottom:
                 for channel in range(values.shape[1]):
                     changed = np.float32(pixels[start + y, x, channel]) + values[i, channel] * fade[layer]

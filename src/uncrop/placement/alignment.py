@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from uncrop.placement.thumbnails import likeness, relief, reliefs, take
+from uncrop.placement.thumbnails import has_pattern, likeness, reliefs, take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,11 +129,7 @@ def find_alignment(
 
 def tells(pictures: Thumbnails) -> bool:
     """Tell whether enough of the photo is known, and has enough of a pattern, to be recognised."""
-    cells = float(pictures.known.sum())
-    if cells < FEWEST:
-        return False
-    pattern = relief(pictures.original, pictures.known)
-    return float((pattern * pattern).sum()) >= FLAT**2 * cells
+    return has_pattern(pictures, fewest=FEWEST, deviation=FLAT)
 
 
 def cell_of(extent: int) -> int:

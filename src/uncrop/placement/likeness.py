@@ -16,7 +16,7 @@ from uncrop.errors import ProviderInvalidResponse
 from uncrop.imaging import arrays
 from uncrop.placement.alignment import Alignment, alike, search
 from uncrop.placement.frames import kept_opacity
-from uncrop.placement.thumbnails import Thumbnails, means, relief, whole_cells
+from uncrop.placement.thumbnails import Thumbnails, has_pattern, means, whole_cells
 
 if TYPE_CHECKING:
     from uncrop.model import Fill, Task
@@ -71,11 +71,7 @@ def compare(task: Task, fill: Fill) -> Thumbnails | None:
 
 def proves(pictures: Thumbnails) -> bool:
     """Tell whether the photo has enough of a pattern that a picture without it must be another one."""
-    known = float(pictures.known.sum())
-    if known < FEWEST:
-        return False
-    pattern = relief(pictures.original, pictures.known)
-    return float((pattern * pattern).sum()) >= PATTERN**2 * known
+    return has_pattern(pictures, fewest=FEWEST, deviation=PATTERN)
 
 
 def shows_photo(pictures: Thumbnails) -> bool:

@@ -121,6 +121,15 @@ def relief(brightness: Field, known: Field) -> Field:
     return reliefs((brightness,), known)[0]
 
 
+def has_pattern(pictures: Thumbnails, *, fewest: float, deviation: float) -> bool:
+    """Tell whether so many of the photo's cells are known, and stand out by so many grey levels in the mean square."""
+    cells = float(pictures.known.sum())
+    if cells < fewest:
+        return False
+    pattern = relief(pictures.original, pictures.known)
+    return float((pattern * pattern).sum()) >= deviation**2 * cells
+
+
 def reliefs(pictures: Sequence[Field], known: Field) -> list[Field]:
     """Return the relief of each of several pictures of which the same cells are known."""
     shares = [np.maximum(_sums(known, reach), 1) for reach in (NEAR, WIDE)]

@@ -286,7 +286,7 @@ def test_a_ragged_mask_keeps_every_pixel_that_stays() -> None:
 # --- the kernels -----------------------------------------------------------------------------------------------------
 
 KERNELS = {kernels: ("sample_means", "kept_differences", "add_field", "lay_over"), seam_kernels: ("smooth", "bend")}
-INLINED = {kernels: ("_widen", "_mix"), seam_kernels: ("_carry",)}
+INLINED = {kernels: ("_widen", "_mix"), seam_kernels: ("_take_mean",)}
 
 
 def every_path() -> list[np.ndarray]:
