@@ -199,9 +199,7 @@ def examine_providers(settings: Settings) -> dict[str, tuple[str, ...] | UncropE
 async def _examine(settings: Settings) -> dict[str, tuple[str, ...] | UncropError]:
     found: dict[str, tuple[str, ...] | UncropError] = {}
     runner = InlineRunner(cache=settings.kernel_cache, deadline_s=settings.provider_timeout_s)
-    async with Sender() as send:
-        context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
-        registry = Registry(settings.rows, settings.providers, context)
+    async with _open_registry(settings, runner) as registry:
         for name in registry.names():
             try:
                 missing = await registry.get(name).examine()
@@ -232,6 +230,12 @@ def open_store_from(
 async def _registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
     # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
     await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
+    async with _open_registry(settings, runner) as registry:
+        yield registry
+
+
+@asynccontextmanager
+async def _open_registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
     async with Sender(client=partial(open_client, settings.network)) as send:
         context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
         yield Registry(settings.rows, settings.providers, context)
