@@ -60,7 +60,7 @@ def picture_schemas() -> Json:
 def _picture_list() -> Json:
     """Return the schema of several pictures, and of one that was asked for as JSON."""
     failure = {"code": {"type": "string"}, "message": {"type": "string"}, "status": {"type": "integer"}}
-    return _object(
+    return whole_object(
         {
             "success": {"type": "boolean", "const": True},
             "complete": {"type": "boolean", "description": "Whether all pictures that were asked for were made."},
@@ -68,7 +68,7 @@ def _picture_list() -> Json:
             "failures": {
                 "type": "array",
                 "description": "Why others were not made: as in the error's own answer.",
-                "items": {**_object(failure), "properties": {**failure, "details": {"type": "object"}}},
+                "items": {**whole_object(failure), "properties": {**failure, "details": {"type": "object"}}},
             },
         }
     )
@@ -76,7 +76,7 @@ def _picture_list() -> Json:
 
 def _picture() -> Json:
     """Return the schema of one picture in the list: the file, and what is known about it."""
-    attempt = _object({name: {"type": "string"} for name in ("provider", "code", "message")})
+    attempt = whole_object({name: {"type": "string"} for name in ("provider", "code", "message")})
     file = _file("", [*MEDIA_TYPES.values()])
     known = {
         **file["properties"],
@@ -92,12 +92,12 @@ def _picture() -> Json:
         },
     }
     confidence_map = _file("Where it was asked for: as in `PictureWithMap`.", ["image/png"])
-    return {**_object(known), "properties": {**known, "confidence_map": confidence_map}}
+    return {**whole_object(known), "properties": {**known, "confidence_map": confidence_map}}
 
 
 def _picture_with_map() -> Json:
     """Return the schema of the answer to ``confidence_map=true``."""
-    return _object(
+    return whole_object(
         {
             "success": {"type": "boolean", "const": True},
             "image": _file("The picture, in the photo's own format.", [*MEDIA_TYPES.values()]),
@@ -114,7 +114,7 @@ def _picture_with_map() -> Json:
 def _file(description: str, media_types: list[str]) -> Json:
     return {
         "description": description,
-        **_object(
+        **whole_object(
             {
                 "media_type": {"type": "string", "enum": media_types},
                 "width": {"type": "integer", "minimum": 1},
@@ -128,7 +128,7 @@ def _file(description: str, media_types: list[str]) -> Json:
 def _report() -> Json:
     sides: Json = {side: {"type": "integer", "minimum": 0} for side in ("left", "right", "up", "down")}
     stage = {"name": {"type": "string"}, "milliseconds": {"type": "number", "minimum": 0}}
-    return _object(
+    return whole_object(
         {
             "provider": {"type": "string", "description": "As `X-Provider`."},
             "provider_request_id": {"type": "string", "description": "As `X-Provider-Request-Id`."},
@@ -142,18 +142,19 @@ def _report() -> Json:
             },
             "advice": {
                 "description": "As `X-Advice`; null where nothing had to be made.",
-                "anyOf": [_object(sides), {"type": "null"}],
+                "anyOf": [whole_object(sides), {"type": "null"}],
             },
             "warnings": {"type": "array", "items": {"type": "string"}},
             "canvas": {"type": ["string", "null"], "description": "As `X-Canvas`."},
             "original": {"enum": ["exact", "recompressed", "resampled", None], "description": "As `X-Original`."},
             "repaint_difference": {"type": ["number", "null"], "description": "As `X-Repaint-Difference`."},
-            "stages": {"type": "array", "items": _object(stage), "description": "As `Server-Timing`."},
+            "stages": {"type": "array", "items": whole_object(stage), "description": "As `Server-Timing`."},
         }
     )
 
 
-def _object(properties: Json) -> Json:
+def whole_object(properties: Json) -> Json:
+    """Return the schema of an object with exactly these properties."""
     return {
         "type": "object",
         "required": list(properties),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.server.fields import EXTENT, REQUIRED
 from uncrop.server.openapi_form import form_schema
+from uncrop.server.openapi_picture import whole_object
 from uncrop.service.quote import ALL, AUTO
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def quote_schemas() -> Json:
 
 
 def _quote() -> Json:
-    return _object(
+    return whole_object(
         {
             "provider": _TEXT,
             "possible": {"type": "boolean", "description": "Whether the provider can make the picture now."},
@@ -102,11 +103,11 @@ def _refusal() -> Json:
         "status": {**_COUNT, "description": "The HTTP status of the error's own answer."},
     }
     details: Json = {"type": "object", "description": "Facts that a program can act on."}
-    return {**_object(always), "properties": {**always, "details": details}}
+    return {**whole_object(always), "properties": {**always, "details": details}}
 
 
 def _price() -> Json:
-    return _object(
+    return whole_object(
         {
             "amount": {**_TEXT, "description": "A decimal number: of one `per`."},
             "unit": {**_TEXT, "description": "A currency, or `credit`."},
@@ -116,12 +117,3 @@ def _price() -> Json:
             "source": _TEXT,
         }
     )
-
-
-def _object(properties: Json) -> Json:
-    return {
-        "type": "object",
-        "required": list(properties),
-        "additionalProperties": False,
-        "properties": properties,
-    }
