@@ -1,15 +1,20 @@
-"""What is read of any provider's answer, without trust: JSON, ids, credits."""
+"""What is read of any provider's answer, without trust: JSON, ids, credits, pictures in base64."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
 from uncrop.errors import ProviderInvalidResponse
+from uncrop.imaging.text import decode_base64
 from uncrop.providers.base import new_request_id
+
+if TYPE_CHECKING:
+    from uncrop.providers.conversation import Answer
 
 # No picture costs more; a larger number is a mistake of the provider's and is told to nobody.
 MAX_CREDITS = 1_000_000
@@ -26,6 +31,12 @@ def read_object(body: bytes) -> Mapping[str, object] | None:
     except ValueError:  # no JSON, no text at all, or nested without end
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def is_page(answer: Answer) -> bool:
+    """Tell whether an answer is a web page, so that something else than an API answers at the address."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/html" or answer.body.lstrip()[:1] == b"<"
 
 
 def read_text(body: Mapping[str, object], *way: str, missing: str | None = None) -> str:
@@ -51,6 +62,22 @@ def read_text(body: Mapping[str, object], *way: str, missing: str | None = None)
     if not isinstance(value, str):
         raise unusable(missing or f"holds no {'.'.join(way)}")
     return value
+
+
+def read_base64(text: object) -> bytes:
+    """Return the file of a picture that stands in JSON as base64, in any of its spellings.
+
+    Raises
+    ------
+    ProviderInvalidResponse
+        It is no text, or no base64.
+    """
+    if not isinstance(text, str):
+        raise unusable("holds no picture")
+    picture = decode_base64(text)
+    if picture is None:
+        raise unusable("holds a picture that is not base64")
+    return picture
 
 
 def read_credits(value: object) -> Decimal | None:

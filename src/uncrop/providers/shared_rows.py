@@ -1,8 +1,19 @@
-"""Rows of settings that remote providers share."""
+"""Rows of fields and of settings that several providers have."""
 
 from __future__ import annotations
 
-from uncrop.model import SettingFacts
+from uncrop.model import FieldFacts, SettingFacts
+
+MASK_FILE = FieldFacts(
+    name="mask_file",
+    help="In place of sides: a PNG with alpha of the photo's width and height, under 4 MB, transparent where "
+    "pixels are to be made.",
+)
+
+
+def seed(maximum: int = 2**32 - 1) -> FieldFacts:
+    """Return the row of a seed, from 0 on."""
+    return FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=maximum)
 
 
 def api_key(help: str) -> SettingFacts:  # noqa: A002

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.settings_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit
 
 SOURCE, DATE = "https://docs.bfl.ai/api-reference/models/outpaint-or-extend-an-image", "2026-09-20"
 GRID = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.settings_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit, seed
 
 FACTS = ProviderFacts(
     name="bria",
@@ -15,7 +15,7 @@ FACTS = ProviderFacts(
     geometry=GeometryFacts(speaks="canvas", scales=True, max_pixels=25_000_000),
     fields=(
         # Bria names no range; this one is that of its partners' nodes.
-        FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2_147_483_647),
+        seed(2_147_483_647),
         FieldFacts(name="prompt", help="What to continue with, in English; without it Bria writes one."),
     ),
     # A whole request may have 12 MB, in which the photo takes four thirds of its bytes, and the longest prompt some.

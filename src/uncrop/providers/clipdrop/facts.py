@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from uncrop.imaging.limits import MAX_PIXELS
-from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, UploadFacts
-from uncrop.providers.settings_rows import api_key, base_url, rate_limit
+from uncrop.model import GeometryFacts, Price, ProviderFacts, UploadFacts
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit, seed
 
 FACTS = ProviderFacts(
     name="clipdrop",
@@ -15,7 +15,7 @@ FACTS = ProviderFacts(
     implementation="uncrop.providers.clipdrop.provider:Clipdrop",
     emulator="uncrop.testing.clipdrop:ClipdropEmulator",
     geometry=GeometryFacts(speaks="sides", crops=True, max_side=2000, max_photo_pixels=10_000_000),
-    fields=(FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=100_000),),
+    fields=(seed(100_000),),
     upload=UploadFacts(formats=frozenset({"JPEG", "PNG", "WEBP"}), max_bytes=30_000_000),
     answer_format="JPEG",
     # No limit of its own is known; a larger answer could not be decoded here.

@@ -12,7 +12,7 @@ from uncrop.errors import (
     ProviderNotConfigured,
     UncropError,
 )
-from uncrop.providers.answers import read_object, unusable
+from uncrop.providers.answers import is_page, read_object, unusable
 from uncrop.providers.comfyui.graph import class_of
 from uncrop.providers.refusal import BY_STATUS, refuse, refuse_poll
 
@@ -55,11 +55,6 @@ TEXTS: Mapping[str, str] = {
     FAILED: "A node of the graph failed in ComfyUI",
     OUT_OF_MEMORY: "ComfyUI ran out of memory; a lower max_megapixels makes the frame smaller",
 }
-
-
-def is_page(answer: Answer) -> bool:
-    """Tell whether an answer is a web page, as something else than ComfyUI's API sends it."""
-    return answer.headers.get("content-type", "").startswith("text/html") or answer.body[:64].lstrip().startswith(b"<")
 
 
 def refuse_call(answer: Answer) -> UncropError:

@@ -8,7 +8,7 @@ from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, SettingFacts, UploadFacts
 from uncrop.providers.comfyui.graph import check_graph
 from uncrop.providers.comfyui.stock import MODELS
-from uncrop.providers.settings_rows import own_base_url, rate_limit
+from uncrop.providers.shared_rows import MASK_FILE, own_base_url, rate_limit, seed
 
 MEGAPIXEL = 1_000_000
 # FLUX makes pictures of up to two megapixels. Checkpoints were trained on a quarter of a megapixel or on one.
@@ -34,12 +34,8 @@ FACTS = ProviderFacts(
         max_pixels=int(MEGAPIXELS["flux"] * MEGAPIXEL),
     ),
     fields=(
-        FieldFacts(
-            name="mask_file",
-            help="In place of sides: a PNG with alpha of the photo's width and height, under 4 MB, transparent where "
-            "pixels are to be made.",
-        ),
-        FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2**32 - 1),
+        MASK_FILE,
+        seed(),
         FieldFacts(name="prompt", help="What to continue with; without it the model goes by the photo alone."),
     ),
     # Frames are drawn here; ComfyUI's own limit of 100 MB for an upload is far beyond any of them.

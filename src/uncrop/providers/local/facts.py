@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, UploadFacts
+from uncrop.providers.shared_rows import seed
 
 if TYPE_CHECKING:
     from uncrop.model import ImageHeader, Sides
@@ -24,7 +25,7 @@ FACTS = ProviderFacts(
     implementation="uncrop.providers.local.provider:Local",
     geometry=GeometryFacts(speaks="sides", crops=True, min_photo_edge=16),
     fields=(
-        FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2**32 - 1),
+        seed(),
         FieldFacts(
             name="quality",
             help="How much time the engine takes.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, ProviderFacts, SettingFacts, UploadFacts
 from uncrop.providers.openai.models import COMPATIBLE, FREE
-from uncrop.providers.settings_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import MASK_FILE, api_key, base_url, rate_limit
 
 FACTS = ProviderFacts(
     name="openai",
@@ -15,11 +15,7 @@ FACTS = ProviderFacts(
     emulator="uncrop.testing.openai:OpenAIEmulator",
     geometry=FREE,
     fields=(
-        FieldFacts(
-            name="mask_file",
-            help="In place of sides: a PNG with alpha of the photo's width and height, under 4 MB, transparent where "
-            "pixels are to be made.",
-        ),
+        MASK_FILE,
         FieldFacts(
             name="prompt",
             help="What to paint; without it a natural continuation is asked for.",

@@ -10,10 +10,9 @@ from uncrop.errors import ProviderInvalidResponse
 from uncrop.geometry.planner import choose_frame, frame_of_size
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging.mask import encode_mask
-from uncrop.imaging.text import decode_base64
 from uncrop.model import Fill, PictureFacts, TokenUsage
 from uncrop.placement.frames import cut_canvas, draw_mask
-from uncrop.providers.answers import read_object, request_id, unusable
+from uncrop.providers.answers import read_base64, read_object, request_id, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.conversation import Call, Part, ask
 from uncrop.providers.error_reader import error_in, refused
@@ -108,13 +107,7 @@ def _first_picture(body: Mapping[str, object] | None) -> bytes:
     item = data[0] if isinstance(data, list) and data else None
     if not isinstance(item, dict):
         raise unusable("holds no picture")
-    text = item.get("b64_json") or item.get("url")
-    if not isinstance(text, str):
-        raise unusable("holds no picture")
-    picture = decode_base64(text)
-    if picture is None:
-        raise unusable("holds a picture that is not base64")
-    return picture
+    return read_base64(item.get("b64_json") or item.get("url"))
 
 
 def _usage(body: Mapping[str, object] | None) -> TokenUsage | None:

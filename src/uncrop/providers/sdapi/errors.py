@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ProviderError, UncropError
-from uncrop.providers.answers import read_object, unusable
+from uncrop.providers.answers import is_page, read_object, unusable
 from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:
@@ -48,12 +48,6 @@ def refuse_call(answer: Answer) -> UncropError:
 def refuse_text(answer: Answer) -> ProviderInvalidResponse:
     """Return the error of an answer with status 200 that is no JSON object."""
     return unusable(f"is not a JSON object: {PAGE}" if is_page(answer) else "is not a JSON object")
-
-
-def is_page(answer: Answer) -> bool:
-    """Tell whether an answer is a web page."""
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "text/html" or answer.body.lstrip()[:1] == b"<"
 
 
 def _by_status(answer: Answer) -> UncropError:

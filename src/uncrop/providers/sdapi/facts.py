@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.settings_rows import rate_limit
+from uncrop.providers.shared_rows import MASK_FILE, rate_limit, seed
 
 # What is under the mask when the work begins, and the number that the API has for it.
 FILLS = {"fill": 0, "original": 1, "noise": 2, "nothing": 3}
@@ -31,12 +31,8 @@ FACTS = ProviderFacts(
         max_pixels=MOST_PIXELS,
     ),
     fields=(
-        FieldFacts(
-            name="mask_file",
-            help="In place of sides: a PNG with alpha of the photo's width and height, under 4 MB, transparent where "
-            "pixels are to be made.",
-        ),
-        FieldFacts(name="seed", help="The same seed gives the same picture.", minimum=0, maximum=2**32 - 1),
+        MASK_FILE,
+        seed(),
         FieldFacts(name="prompt", help="What to continue with, in the web UI's own notation."),
         FieldFacts(name="negative_prompt", help="What must not be there, in the same notation."),
     ),

@@ -16,11 +16,10 @@ import numpy as np
 
 from uncrop.geometry.planner import choose_frame, plan_call, possible_sizes
 from uncrop.imaging import codec
-from uncrop.imaging.text import decode_base64
 from uncrop.model import Fill, Frame, PictureFacts
 from uncrop.placement.cells import draw_cells, draw_scaled
 from uncrop.placement.frames import cut_canvas
-from uncrop.providers.answers import read_object, unusable
+from uncrop.providers.answers import read_base64, read_object
 from uncrop.providers.base import Provider, new_request_id
 from uncrop.providers.conversation import Answer, Call, ProgressPoll, ask, json_body
 from uncrop.providers.picture import read_picture
@@ -105,12 +104,7 @@ class StableDiffusion(Provider):
             raise refuse_text(answer)
         images = body.get("images")
         first = images[0] if isinstance(images, list) and images else None
-        if not isinstance(first, str):
-            raise unusable("holds no picture")
-        data = decode_base64(first.partition(",")[2] if first.startswith("data:") else first)
-        if data is None:
-            raise unusable("holds a picture that is not base64")
-        pixels = read_picture(data, frame.width, frame.height, photo)
+        pixels = read_picture(read_base64(first), frame.width, frame.height, photo)
         facts = PictureFacts(
             provider=self.facts.name, request_id=task_id, model=self.settings.text("checkpoint") or None
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, UploadFacts
-from uncrop.providers.settings_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit
 
 # The specification that Stability AI serves, as it was on this day.
 SOURCE, DATE = "https://api.stability.ai/v2alpha/openapi", "2026-09-22"
