@@ -351,12 +351,12 @@ def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_users_folder_and_relative_paths_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for written, meant in (("~/x", "home/x"), ("~", "home"), ("x/y", "x/y"), ("file:x", "file:x")):
+    monkeypatch.setenv("HOME", str(tmp_path / "own"))
+    for written, meant in (("~/x", "own/x"), ("~", "own"), ("x/y", "x/y"), ("file:x", "file:x")):
         monkeypatch.setenv("UNCROP_DATA_DIR", written)
         assert settings.load().data_dir == tmp_path / meant
     monkeypatch.setenv("UNCROP_DATABASE_URL", "sqlite+aiosqlite:///~/a?b.db")
-    assert settings.load().database == f"sqlite+aiosqlite:///{tmp_path}/home/a%3Fb.db"
+    assert settings.load().database == f"sqlite+aiosqlite:///{tmp_path}/own/a%3Fb.db"
 
 
 def test_a_relative_path_needs_a_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:

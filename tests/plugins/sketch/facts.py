@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.settings_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit
 
 FACTS = ProviderFacts(
     name="sketch",
