@@ -16,10 +16,11 @@ from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.fair_queue import FairQueue
 from uncrop.capacity.pixel_memory import PixelMemory
 from uncrop.capacity.slots import Slots
-from uncrop.errors import ProviderNotConfigured, UncropError
+from uncrop.errors import ProviderNotConfigured, SettingsError, UncropError
 from uncrop.providers.maker import MakerContext
 from uncrop.providers.registry import Registry
 from uncrop.providers.transport.sender import Sender, open_client
+from uncrop.telemetry.spans import UNTRACED
 from uncrop.uncropper import Uncropper
 from uncrop.workers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from uncrop.service.service import Service
     from uncrop.settings import Settings
     from uncrop.store.database import Store
+    from uncrop.telemetry.spans import Tracer
 
 # For how long the database is waited for when somebody else holds what is needed. Requests are many, and better told
 # soon; a command is alone, and better patient.
@@ -127,7 +129,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     )
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, lock_timeout_ms=REQUESTS_LOCK_TIMEOUT_MS))
-        registry = await stack.enter_async_context(_registry(settings, runner))
+        tracer = await stack.enter_async_context(_open_tracer(settings))
+        registry = await stack.enter_async_context(_registry(settings, runner, tracer))
         capacity = Capacity(
             slots=Slots(settings.max_running, settings.max_waiting),
             memory=PixelMemory(settings.max_pixel_bytes),
@@ -139,14 +142,29 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(admission.drain)
         yield Service(
             settings=settings,
-            uncropper=_uncropper(settings, registry, capacity, admission),
+            uncropper=_uncropper(settings, registry, capacity, admission, tracer),
             authenticator=Authenticator(store.keys),
             rates=rates,
             store=store,
             registry=registry,
             capacity=capacity,
             runner=runner,
+            tracer=tracer,
         )
+
+
+@asynccontextmanager
+async def _open_tracer(settings: Settings) -> AsyncIterator[Tracer]:
+    """Open what records spans, where the settings say where to."""
+    if not settings.otlp_endpoint:
+        yield UNTRACED
+        return
+    try:
+        from uncrop.telemetry.otel import open_tracer
+    except ModuleNotFoundError as error:
+        raise SettingsError(["UNCROP_OTLP_ENDPOINT: traces need packages that come with uncrop[otel]"]) from error
+    async with open_tracer(settings.otlp_endpoint) as tracer:
+        yield tracer
 
 
 def list_providers(settings: Settings) -> list[ProviderEntry]:
@@ -227,21 +245,29 @@ def open_store_from(
 
 
 @asynccontextmanager
-async def _registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
+async def _registry(settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED) -> AsyncIterator[Registry]:
     # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
     await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
-    async with _open_registry(settings, runner) as registry:
+    async with _open_registry(settings, runner, tracer) as registry:
         yield registry
 
 
 @asynccontextmanager
-async def _open_registry(settings: Settings, runner: EngineRunner) -> AsyncIterator[Registry]:
-    async with Sender(client=partial(open_client, settings.network)) as send:
+async def _open_registry(
+    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED
+) -> AsyncIterator[Registry]:
+    async with Sender(client=partial(open_client, settings.network), tracer=tracer) as send:
         context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
         yield Registry(settings.rows, settings.providers, context)
 
 
-def _uncropper(settings: Settings, registry: Registry, capacity: Capacity, admission: Admission) -> Uncropper:
+def _uncropper(
+    settings: Settings, registry: Registry, capacity: Capacity, admission: Admission, tracer: Tracer = UNTRACED
+) -> Uncropper:
     return Uncropper(
-        registry=registry, admission=admission, capacity=capacity, max_output_pixels=settings.max_output_pixels
+        registry=registry,
+        admission=admission,
+        capacity=capacity,
+        max_output_pixels=settings.max_output_pixels,
+        tracer=tracer,
     )

@@ -15,6 +15,8 @@ _SERVER = frozenset(
     }
 )
 _POSTGRES = frozenset({"psycopg"})
+_OTEL = frozenset({"opentelemetry"})
+_EXTRAS = {**dict.fromkeys(_SERVER, "server"), **dict.fromkeys(_POSTGRES, "postgres"), **dict.fromkeys(_OTEL, "otel")}
 
 
 @contextmanager
@@ -37,5 +39,5 @@ def advice(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     if package in {"", "uncrop"}:  # a fault of ours, and nothing that could be installed
         return str(error)
-    extra = "server" if package in _SERVER else "postgres" if package in _POSTGRES else "engine"
+    extra = _EXTRAS.get(package, "engine")
     return f"{package} is not installed; it comes with: pip install 'uncrop[{extra}]'"

@@ -6,6 +6,7 @@ import math
 import secrets
 import time
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from anyio import to_thread
@@ -27,6 +28,7 @@ from uncrop.model import (
 )
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.maker import Between
+from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from uncrop.model import ConfidenceMap, Progress, ProviderFacts
     from uncrop.model.stages import Original
     from uncrop.providers.registry import Registry
+    from uncrop.telemetry.spans import Tracer
 
 T = TypeVar("T")
 ANYBODY = Caller()
@@ -73,6 +76,8 @@ class Uncropper:
         Threads in which pictures are decoded, finished and encoded, and places for answers to be unpacked.
     draw_seed
         Draws a seed in 0..maximum for requests that name none.
+    tracer
+        Told of the stages.
     """
 
     def __init__(
@@ -83,12 +88,14 @@ class Uncropper:
         capacity: Capacity,
         max_output_pixels: int,
         draw_seed: Callable[[int], int] = lambda maximum: secrets.randbelow(maximum + 1),
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._registry = registry
         self._admission = admission
         self._max_output_pixels = max_output_pixels
         self._draw_seed = draw_seed
         self._capacity = capacity
+        self._tracer = tracer
 
     async def run(
         self,
@@ -123,7 +130,8 @@ class Uncropper:
             Any of ``uncrop.errors``; whatever it was, every slot and reservation has been given back.
         """
         commitment, stopwatch = commitment or Commitment(), stopwatch or Stopwatch()
-        with stopwatch.stage("intake"):
+        stage = partial(self._stage, stopwatch)
+        with stage("intake"):
             maker = self._registry.get(request.provider)
             # Before the values are looked at: a request that will be refused counts too.
             await self._admission.count(maker.facts, caller)
@@ -131,25 +139,27 @@ class Uncropper:
             job = await to_thread.run_sync(self._parse, request, maker.facts)
         async with AsyncExitStack() as stack:
             place = stack.enter_context(self._capacity.unpacking.place())
-            with stopwatch.stage("admission"):
+            with stage("admission"):
                 self._admission.check(job, caller)
                 maker.check_configured()
                 granted = await stack.enter_async_context(self._admission.grant(job, caller, admit_by=admit_by))
-            with stopwatch.stage("provider"):
+            with stage("provider"):
                 task = await self._in_thread(_open, job)
                 between = Between(finish=finish, made=granted.note)
                 fill = await maker.fill(task, commitment, progress=progress, place=place, between=between)
-            with stopwatch.stage("finish"):
+            with stage("finish"):
                 picture = await self._in_thread(finish, task, fill)
-            with stopwatch.stage("encode"):
+            with stage("encode"):
                 image = await self._in_thread(_encode, job, picture)
-                trust = (
-                    None
-                    if fill.confidence_map is None
-                    else await self._in_thread(_encode_map, job, fill.confidence_map)
-                )
+                marks = fill.confidence_map
+                trust = None if marks is None else await self._in_thread(_encode_map, job, marks)
             await granted.capture(fill.facts)
         return _result(job, fill, picture, image, trust, stopwatch, commitment.billed_calls)
+
+    @contextmanager
+    def _stage(self, stopwatch: Stopwatch, name: str) -> Iterator[None]:
+        with self._tracer.span(name), stopwatch.stage(name):
+            yield
 
     def _parse(self, request: UncropRequest, facts: ProviderFacts) -> Job:
         return parse(request, facts, max_output_pixels=self._max_output_pixels, draw_seed=self._draw_seed)

@@ -14,6 +14,8 @@ from uncrop.extras import advice, explained
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
 IMPORTED_AS = {
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+    "opentelemetry-sdk": "opentelemetry",
     "pillow": "PIL",
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
@@ -43,7 +45,7 @@ def run(code: str, missing: set[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
 
-ALL = packages("engine") | packages("server") | packages("postgres")
+ALL = packages("engine") | packages("server") | packages("postgres") | packages("otel")
 
 
 def test_the_client_needs_no_extra() -> None:
@@ -56,7 +58,7 @@ def test_the_client_needs_no_extra() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "made\n", "")
 
 
-@pytest.mark.parametrize("extra", ["engine", "server", "postgres"])
+@pytest.mark.parametrize("extra", ["engine", "server", "postgres", "otel"])
 def test_every_package_of_an_extra_is_named_with_it(extra: str) -> None:
     for package in packages(extra):
         error = ModuleNotFoundError(f"No module named '{package}.part'", name=f"{package}.part")

@@ -21,6 +21,7 @@ REQUIREMENTS = ROOT / "requirements"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN = "uncrop["  # an extra that holds another
 EXTRAS = {"engine", "server", "postgres"}
+TRACED = {*EXTRAS, "otel"}
 
 
 def locked(name: str) -> dict[str, str]:
@@ -36,12 +37,14 @@ def locked(name: str) -> dict[str, str]:
 
 def roots(name: str) -> list[Requirement]:
     """Return what a lock was made from."""
+    extras = EXTRAS if name == "run.txt" else TRACED
     of_project = [
         *PROJECT["project"]["dependencies"],
-        *(line for extra in EXTRAS for line in PROJECT["project"]["optional-dependencies"][extra] if OWN not in line),
+        *(line for extra in extras for line in PROJECT["project"]["optional-dependencies"][extra] if OWN not in line),
     ]
     lines = {
         "run.txt": of_project,
+        "run-otel.txt": of_project,
         "dev.txt": [*of_project, *PROJECT["dependency-groups"]["dev"]],
         "build.txt": (REQUIREMENTS / "build.in").read_text().splitlines(),
     }[name]
@@ -74,7 +77,7 @@ class Walk:
                 self.follow(wanted, f"{name}[{extra}]" if extra else name)
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "build.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "run-otel.txt", "dev.txt", "build.txt"])
 def test_every_requirement_of_every_locked_package_is_locked(name: str) -> None:
     walk = Walk(locked(name))
     for wanted in roots(name):
@@ -98,7 +101,7 @@ def test_a_lock_with_a_hole_is_found() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "build.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "run-otel.txt", "dev.txt", "build.txt"])
 def test_what_is_installed_is_what_is_locked(name: str) -> None:
     installed = {}
     for package in locked(name):

@@ -53,7 +53,7 @@ def create_app(service: Service, *, limits: BodyLimits | None = None) -> Starlet
     document = openapi.document(limits=limits, providers=service.registry.facts())
     app = Starlette(
         routes=[*_operations(routes), *page_routes(), _document_route(document)],
-        middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin)],
+        middleware=[Middleware(ExchangeMiddleware, metrics=metrics, cross_origin=cross_origin, tracer=service.tracer)],
         exception_handlers={UncropError: _refuse, HTTPException: _refuse_for_framework},  # type: ignore[dict-item]
         lifespan=partial(_lifespan, service),
     )

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from uncrop.model import StageTime
+    from uncrop.service.report import RunEnd
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -62,7 +62,7 @@ class Metrics:
         self._stages = Histogram(
             "uncrop_stage_seconds",
             "Time in each stage of making a picture.",
-            ("stage",),
+            ("stage", "provider"),
             buckets=_SECONDS,
             registry=self._registry,
         )
@@ -70,6 +70,24 @@ class Metrics:
             "uncrop_provider_outcomes",
             "How the requests for a provider ended: OK, CANCELLED or an error code.",
             ("provider", "outcome"),
+            registry=self._registry,
+        )
+        self._calls = Counter(
+            "uncrop_provider_billed_calls",
+            "Calls that may be billed and have reached the provider, whether or not a picture came of them.",
+            ("provider",),
+            registry=self._registry,
+        )
+        self._credits = Counter(
+            "uncrop_provider_credits",
+            "Credits that the provider said it took for pictures that were made.",
+            ("provider",),
+            registry=self._registry,
+        )
+        self._tokens = Counter(
+            "uncrop_provider_tokens",
+            "Tokens that the provider counted for pictures that were made.",
+            ("provider", "direction"),
             registry=self._registry,
         )
         self._bytes = Counter("uncrop_body_bytes", "Bytes of bodies.", ("direction",), registry=self._registry)
@@ -84,11 +102,18 @@ class Metrics:
         self._bytes.labels("in").inc(bytes_in)
         self._bytes.labels("out").inc(bytes_out)
 
-    def picture(self, *, provider: str, outcome: str, stages: Iterable[StageTime]) -> None:
-        """Count one picture that was made, or was not; ``provider`` must be a name of the registry."""
-        self._outcomes.labels(provider, outcome).inc()
-        for stage in stages:
-            self._stages.labels(stage.name).observe(stage.milliseconds / 1000)
+    def picture(self, end: RunEnd) -> None:
+        """Count one picture that was made, or was not; ``end.provider`` must be a name of the registry."""
+        self._outcomes.labels(end.provider, end.outcome).inc()
+        for stage in end.stages:
+            self._stages.labels(stage.name, end.provider).observe(stage.milliseconds / 1000)
+        if end.billed_calls:
+            self._calls.labels(end.provider).inc(end.billed_calls)
+        if end.facts is not None and end.facts.credits_consumed is not None:
+            self._credits.labels(end.provider).inc(float(end.facts.credits_consumed))
+        if end.facts is not None and (usage := end.facts.usage) is not None:
+            self._tokens.labels(end.provider, "in").inc(usage.input_tokens)
+            self._tokens.labels(end.provider, "out").inc(usage.output_tokens)
 
     def render(self) -> bytes:
         """Return everything in the text format."""

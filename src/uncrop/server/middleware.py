@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +16,7 @@ from uncrop.server.errors import error_response
 from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, STOPPED, attach, begin_exchange
 from uncrop.server.wire import rate_headers
 from uncrop.service.service import stopping
+from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from uncrop.server.cors import CrossOrigin
     from uncrop.server.exchange import Exchange
     from uncrop.server.metrics import Metrics
+    from uncrop.telemetry.spans import Span, Tracer
 
 _log = structlog.stdlib.get_logger("uncrop.server")
 
@@ -37,6 +40,8 @@ SAFE_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+# They are asked for every few seconds and tell nothing that a trace would.
+_UNTRACED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class ExchangeMiddleware:
@@ -46,8 +51,9 @@ class ExchangeMiddleware:
     that must be finished.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, cross_origin: CrossOrigin) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, cross_origin: CrossOrigin, tracer: Tracer = UNTRACED) -> None:
         self._app = app
+        self._tracer = tracer
         self._metrics = metrics
         self._cross_origin = cross_origin
 
@@ -59,12 +65,18 @@ class ExchangeMiddleware:
         exchange = begin_exchange(scope)
         attach(scope, exchange)
         ids = {"trace_id": exchange.trace_id, "request_id": exchange.request_id}
-        with structlog.contextvars.bound_contextvars(**ids), exchange.holds:
+        tracer = UNTRACED if scope["path"] in _UNTRACED_PATHS else self._tracer
+        told = {"http.request.method": scope["method"], "uncrop.trace_id": exchange.trace_id}
+        with (
+            structlog.contextvars.bound_contextvars(**ids),
+            tracer.span("request", told, kind="server", headers=Headers(scope=scope)) as span,
+            exchange.holds,
+        ):
             try:
                 dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
                 await self._answer(scope, _listening(receive, exchange), dress, exchange)
             finally:
-                self._report(scope, exchange)
+                self._report(scope, exchange, span)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         try:
@@ -86,12 +98,13 @@ class ExchangeMiddleware:
             if exchange.status is None:
                 await error_response(failure, trace_id=exchange.trace_id)(scope, receive, send)
 
-    def _report(self, scope: Scope, exchange: Exchange) -> None:
+    def _report(self, scope: Scope, exchange: Exchange, span: Span) -> None:
         if exchange.status is None:
             # Nothing was answered: the client left.
             exchange.status, exchange.outcome = CLIENT_LEFT_STATUS, CLIENT_LEFT
         seconds = time.monotonic() - exchange.run.arrived
         route = getattr(scope.get("route"), "path", "unmatched")
+        _note(span, exchange, exchange.status, route)
         facts = dict(_facts(exchange))
         level = _log.warning if exchange.status >= 500 else _log.info
         level(
@@ -114,6 +127,14 @@ class ExchangeMiddleware:
             bytes_in=exchange.bytes_in,
             bytes_out=exchange.bytes_out,
         )
+
+
+def _note(span: Span, exchange: Exchange, status: int, route: str) -> None:
+    """Let a request's span say how it ended, as the log line does."""
+    span.rename(route)
+    span.note({"http.route": route, "http.response.status_code": status, "uncrop.outcome": exchange.outcome})
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(exchange.outcome)
 
 
 def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:

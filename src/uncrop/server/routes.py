@@ -62,7 +62,7 @@ class Routes:
                 read,
                 lambda: _left(request.receive),
                 report=exchange.run,
-                finished=self._count,
+                finished=self._metrics.picture,
             )
         except CallerLeft as error:
             raise ClientDisconnect from error
@@ -111,9 +111,6 @@ class Routes:
             return await read_form(request.headers, request.receive, self.limits, share)
 
         return exchange, share, read
-
-    def _count(self, report: RunReport, outcome: str) -> None:
-        self._metrics.picture(provider=report.provider or "unknown", outcome=outcome, stages=report.stages)
 
 
 def _owner(report: RunReport) -> str:

@@ -24,14 +24,16 @@ from uncrop.errors import (
 from uncrop.intake.fields import check_variations
 from uncrop.providers.commitment import Commitment
 from uncrop.service.quote import AUTO, QuoteRequest, quote
-from uncrop.service.report import Attempt
+from uncrop.service.report import Attempt, RunEnd
 from uncrop.service.seeds import DRAWN_BELOW, seed_of
+from uncrop.telemetry.spans import UNTRACED
 from uncrop.uncropper import ANYBODY, Stopwatch
 
 if TYPE_CHECKING:
-    from uncrop.model import Caller, Progress, StageTime, UncropRequest, UncropResult
+    from uncrop.model import Caller, Progress, UncropRequest, UncropResult
     from uncrop.providers.registry import Registry
     from uncrop.service.durations import Durations
+    from uncrop.telemetry.spans import Fact, Tracer
     from uncrop.uncropper import Uncropper
 
 # What says of a provider that it cannot do anything now; another one may. What says something about the request, such
@@ -45,11 +47,11 @@ _ABOUT_THE_PROVIDER = (
     RateLimitExceeded,
 )
 
-Ended: TypeAlias = "Callable[[str, str, Sequence[StageTime]], None]"
-"""Told the provider, ``OK``, ``CANCELLED`` or the error's code, and the stages, when one run of the flow has ended."""
+Ended: TypeAlias = Callable[[RunEnd], None]
+"""Told when one run of the flow has ended."""
 
 
-def _nobody_is_told(_provider: str, _outcome: str, _stages: Sequence[StageTime]) -> None:
+def _nobody_is_told(_end: RunEnd) -> None:
     """Do nothing."""
 
 
@@ -125,6 +127,8 @@ class Pictures:
         Told how long each picture took.
     max_output_pixels
         Largest canvas of providers that state no limit of their own.
+    tracer
+        Told of each picture.
     """
 
     uncropper: Uncropper
@@ -132,6 +136,7 @@ class Pictures:
     auto: Sequence[str]
     durations: Durations
     max_output_pixels: int
+    tracer: Tracer = UNTRACED
 
     async def make(self, request: UncropRequest, work: Work) -> MadePictures:
         """Make all pictures that are asked for, at once as far as there is room.
@@ -181,28 +186,46 @@ class Pictures:
 
     async def _run(self, request: UncropRequest, work: Work) -> UncropResult:
         """Run the flow once, and tell how it ended."""
-        stopwatch, outcome = Stopwatch(), "CANCELLED"
+        stopwatch, outcome, facts = Stopwatch(), "CANCELLED", None
+        billed_before = work.commitment.billed_calls
         if work.drawn is not None:
             row = self.registry.get(request.provider).facts.field("seed")
             request = replace(request, seed=seed_of(row, request.seed, work.drawn, work.number))
         try:
-            result = await self.uncropper.run(
-                request,
-                work.caller,
-                commitment=work.commitment,
-                stopwatch=stopwatch,
-                progress=work.progress,
-                admit_by=work.admit_by,
-            )
+            with self.tracer.span("picture") as span:
+                result = await self.uncropper.run(
+                    request,
+                    work.caller,
+                    commitment=work.commitment,
+                    stopwatch=stopwatch,
+                    progress=work.progress,
+                    admit_by=work.admit_by,
+                )
+                span.note(_told_of(result))
         except UncropError as error:
             outcome = error.code
             raise
         else:
-            outcome = "OK"
+            outcome, facts = "OK", result.facts
             self.durations.add(result.facts.provider, result.stages)
             return result
         finally:
-            work.ended(request.provider, outcome, stopwatch.stages)
+            work.ended(
+                RunEnd(
+                    provider=request.provider,
+                    outcome=outcome,
+                    stages=stopwatch.stages,
+                    billed_calls=work.commitment.billed_calls - billed_before,
+                    facts=facts,
+                )
+            )
+
+
+def _told_of(result: UncropResult) -> dict[str, Fact]:
+    """Return what a span says about a picture that was made."""
+    told: dict[str, Fact] = {"uncrop.provider": result.facts.provider}
+    told |= {"uncrop.width": result.width, "uncrop.height": result.height}
+    return told if result.facts.model is None else told | {"uncrop.model": result.facts.model}
 
 
 def _made(outcomes: Sequence[MadePicture | BaseException]) -> MadePictures:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import Caller, StageTime
+    from uncrop.model import Caller, PictureFacts, StageTime
     from uncrop.service.pictures import MadePictures
 
 
@@ -25,6 +25,31 @@ class Attempt:
     def to_json(self) -> dict[str, str]:
         """Return it as answers and the log tell it."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunEnd:
+    """How one run of the flow ended: one picture by one provider, made or not.
+
+    Attributes
+    ----------
+    provider
+        Who was asked.
+    outcome
+        ``OK``, ``CANCELLED`` or the error's code.
+    stages
+        How long each stage took.
+    billed_calls
+        How many calls that may be billed have reached the provider.
+    facts
+        What the provider said, of a picture that was made.
+    """
+
+    provider: str
+    outcome: str
+    stages: Sequence[StageTime] = ()
+    billed_calls: int = 0
+    facts: PictureFacts | None = None
 
 
 @dataclass(kw_only=True, slots=True)

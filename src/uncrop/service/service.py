@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,9 @@ from uncrop.service.pictures import Pictures, Work
 from uncrop.service.provider_list import ProviderEntry, entries_of
 from uncrop.service.quote import ALL, AUTO, makers_for, quote
 from uncrop.service.readiness import Readiness, ReadinessChecks
-from uncrop.service.report import RunReport
+from uncrop.service.report import RunEnd, RunReport
 from uncrop.service.tasks import BackgroundTasks
+from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from uncrop.admission.callers import Authenticator
     from uncrop.admission.rate_limits import RateLimiter
     from uncrop.capacity.capacity import Capacity
-    from uncrop.model import Caller, StageTime, UncropRequest
+    from uncrop.model import Caller, UncropRequest
     from uncrop.providers.registry import Registry
     from uncrop.service.pictures import MadePictures
     from uncrop.service.quote import Quote, QuoteRequest
     from uncrop.settings import Settings
     from uncrop.store.database import Store
+    from uncrop.telemetry.spans import Tracer
     from uncrop.uncropper import Uncropper
     from uncrop.workers.engine_runner import ProcessRunner
 
@@ -61,6 +63,7 @@ class Service:
     runner: ProcessRunner
     tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
     durations: Durations = field(default_factory=Durations)
+    tracer: Tracer = UNTRACED
     readiness_checks: ReadinessChecks = field(default_factory=ReadinessChecks)
 
     async def extend(
@@ -70,7 +73,7 @@ class Service:
         left: Callable[[], Coroutine[Any, Any, None]],
         *,
         report: RunReport,
-        finished: Callable[[RunReport, str], None],
+        finished: Callable[[RunEnd], None],
     ) -> MadePictures:
         """Take one request from its credentials to its pictures.
 
@@ -85,8 +88,7 @@ class Service:
         report
             Filled in on the way, however it ends.
         finished
-            Told the report and ``OK``, ``CANCELLED`` or the error's code whenever a provider's work has ended, also
-            after the one who asked has left.
+            Told whenever a provider's work has ended, also after the one who asked has left.
 
         Raises
         ------
@@ -143,6 +145,7 @@ class Service:
             auto=self.settings.auto_names,
             durations=self.durations,
             max_output_pixels=self.settings.max_output_pixels,
+            tracer=self.tracer,
         )
 
     @property
@@ -189,16 +192,16 @@ class Service:
         caller: Caller,
         commitment: Commitment,
         report: RunReport,
-        finished: Callable[[RunReport, str], None],
+        finished: Callable[[RunEnd], None],
     ) -> MadePictures:
         """Make the picture and report on it, whether or not somebody still waits."""
         outcomes: list[str] = []
 
-        def ended(provider: str, outcome: str, stages: Sequence[StageTime]) -> None:
-            report.provider, report.stages = self._told(provider), stages
+        def ended(end: RunEnd) -> None:
+            report.provider, report.stages = self._told(end.provider), end.stages
             report.billed_calls = commitment.billed_calls
-            outcomes.append(outcome)
-            finished(report, outcome)
+            outcomes.append(end.outcome)
+            finished(replace(end, provider=report.provider))
 
         work = Work(caller=caller, commitment=commitment, admit_by=self._admit_by(report), ended=ended)
         report.provider = self._told(request.provider)
@@ -215,7 +218,7 @@ class Service:
         finally:
             if not outcomes:
                 # For ``auto``, nobody could even be asked.
-                ended(request.provider, outcome, ())
+                ended(RunEnd(provider=request.provider, outcome=outcome))
             if commitment.abandoned:
                 why = "the server is stopping" if self.stopping else "the client left"
                 _log.info(why, provider=report.provider, outcome=outcome, sent=commitment.sent)

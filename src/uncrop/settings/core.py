@@ -23,6 +23,7 @@ PREFIX = "UNCROP_"
 SQLITE = "sqlite+aiosqlite:///"
 PIXEL_MEGABYTES = 400  # a photo of 10 megapixels extended by 15 % a side takes 370 in the local engine
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_COLLECTOR = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
 def _default_engine_workers() -> int:
@@ -106,6 +107,11 @@ class CoreSettings(BaseSettings):
         default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."
     )
 
+    otlp_endpoint: str = Field(
+        default="",
+        description="Base address of an OpenTelemetry collector, `http://127.0.0.1:4318`, that traces are sent to over "
+        "OTLP/HTTP; needs the extra `otel`. Default: none are made.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: readable in a terminal, JSON elsewhere."
     )
@@ -157,6 +163,13 @@ class CoreSettings(BaseSettings):
             raise ValueError(
                 f"entry {wrong[0]} is no origin; write scheme://host[:port] in lower case, no / at its end"
             )
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not _COLLECTOR.fullmatch(value):
+            raise ValueError("must begin with http:// or https:// and name a host; /v1/traces is added to it")
         return value
 
     @field_validator("auto_providers")

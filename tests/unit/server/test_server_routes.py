@@ -168,7 +168,8 @@ def test_metrics_count_by_known_labels_only(fake_server: Running) -> None:
         'uncrop_requests_total{method="OTHER",outcome="NOT_FOUND",route="unmatched",status="404"} 1.0',
         'uncrop_provider_outcomes_total{outcome="OK",provider="clipdrop"} 1.0',
         'uncrop_provider_outcomes_total{outcome="OK",provider="unknown"} 1.0',
-        'uncrop_stage_seconds_count{stage="intake"} 2.0',
+        'uncrop_stage_seconds_count{provider="clipdrop",stage="intake"} 1.0',
+        'uncrop_stage_seconds_count{provider="unknown",stage="intake"} 1.0',
         'uncrop_slots{state="running"} 0.0',
         'uncrop_slots{state="waiting"} 0.0',
         'uncrop_breaker_state{provider="clipdrop"} 2.0',
@@ -327,7 +328,7 @@ async def test_an_error_after_the_answer_began_cannot_change_it() -> None:
         sent.append(message["type"])
 
     middleware = ExchangeMiddleware(broken, metrics=Metrics(capacity=dict, breakers=dict), cross_origin=NO_OTHERS)
-    scope: Any = {"type": "http", "method": "GET", "headers": []}
+    scope: Any = {"type": "http", "method": "GET", "path": "/", "headers": []}
     await middleware(scope, _nothing, send)
     assert sent == ["http.response.start"]
 

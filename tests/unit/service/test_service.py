@@ -27,7 +27,7 @@ from uncrop.model import Sides, UncropRequest, UncropResult
 from uncrop.providers.commitment import Commitment
 from uncrop.service.quote import QuoteRequest
 from uncrop.service.readiness import Readiness
-from uncrop.service.report import RunReport
+from uncrop.service.report import RunEnd, RunReport
 from uncrop.service.service import Service
 from uncrop.service.tasks import CallerLeft
 from uncrop.testing.pictures import photo_jpeg
@@ -57,9 +57,9 @@ class Front:
     async def _left(self) -> None:
         await self.gone.wait()
 
-    def _finished(self, report: RunReport, outcome: str) -> None:
-        assert report is self.report
-        self.outcomes.append(outcome)
+    def _finished(self, end: RunEnd) -> None:
+        assert end.provider == self.report.provider
+        self.outcomes.append(end.outcome)
 
     async def extend(self, *keys: str) -> UncropResult:
         made = await self.service.extend(keys, self._read, self._left, report=self.report, finished=self._finished)

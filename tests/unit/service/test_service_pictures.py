@@ -28,12 +28,12 @@ from uncrop.errors import (
     UncropError,
     UsageLimitExceeded,
 )
-from uncrop.model import Caller, PictureFacts, Sides, StageTime, UncropRequest, UncropResult
+from uncrop.model import Caller, PictureFacts, Sides, UncropRequest, UncropResult
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.registry import Registry, load_rows
 from uncrop.service.durations import Durations
 from uncrop.service.pictures import Pictures, Work
-from uncrop.service.report import Attempt
+from uncrop.service.report import Attempt, RunEnd
 from uncrop.testing import pictures
 from uncrop.testing.workbench import MAX_OUTPUT_PIXELS, make_registry, make_settings
 from uncrop.uncropper import Stopwatch
@@ -114,8 +114,8 @@ async def test_the_first_that_can_makes_the_picture() -> None:
 async def test_each_run_is_told_and_a_picture_that_was_made_is_timed() -> None:
     told: list[tuple[str, str, list[str]]] = []
 
-    def ended(provider: str, outcome: str, stages: Sequence[StageTime]) -> None:
-        told.append((provider, outcome, [stage.name for stage in stages]))
+    def ended(end: RunEnd) -> None:
+        told.append((end.provider, end.outcome, [stage.name for stage in end.stages]))
 
     makes = making(Flow(clipdrop=fails(ProviderRateLimited())))
     await makes.make(REQUEST, Work(ended=ended))

@@ -25,6 +25,7 @@ from uncrop.errors import ProviderError, ProviderFault, ProviderInvalidResponse,
 from uncrop.providers.conversation import Answer, Raw
 from uncrop.providers.refusal import retry_after
 from uncrop.providers.transport.network import Network
+from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from uncrop.providers.commitment import Commitment
     from uncrop.providers.conversation import Body, Call, Part
     from uncrop.providers.transport.addresses import Addresses, Target
+    from uncrop.telemetry.spans import Tracer
 
 CONNECT_S = 5.0
 WRITE_S = 30.0
@@ -143,6 +145,8 @@ class Sender:
         For polls and downloads.
     sleep
         Waits for so many seconds.
+    tracer
+        Told of everything that is sent.
     """
 
     def __init__(
@@ -153,7 +157,9 @@ class Sender:
         backoff_s: float = BACKOFF_S,
         patience: Patience = Patience(),
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._open_client = client
         self._max_answer_bytes = max_answer_bytes
         self._backoff_s = backoff_s
@@ -238,6 +244,14 @@ class Sender:
             await self._sleep(self._patience.wait(failures, answer))
 
     async def _send(self, call: Call, target: Target, started: Started, commitment: Commitment | None) -> Answer:
+        # The path stays out: it may name a customer's job.
+        known = {"http.request.method": call.method, "server.address": urlsplit(call.url).hostname or ""}
+        with self._tracer.span(f"{call.method} {call.kind}", known, kind="client") as span:
+            answer = await self._exchange(call, target, started, commitment)
+            span.note({"http.response.status_code": answer.status, "http.response.body.size": len(answer.body)})
+            return answer
+
+    async def _exchange(self, call: Call, target: Target, started: Started, commitment: Commitment | None) -> Answer:
         if self._client is None:
             self._client = self._open_client()
 

@@ -1,0 +1,1 @@
+"""What is told to monitoring beside the metrics: spans of the work on a request."""
