@@ -14,10 +14,11 @@ from anyio import to_thread
 from uncrop.errors import InternalError, ProviderFault, ProviderTimeout, UncropError
 from uncrop.placement.likeness import check_belongs
 from uncrop.providers.conversation import Answer, Call, Extend, Wait
-from uncrop.providers.side_calls import cancel, report, send_watched
+from uncrop.providers.side_calls import cancel, report
 from uncrop.providers.steps import Steps
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
+from uncrop.workers.watched import watched
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -299,7 +300,7 @@ class _Run:
         if poll is None or self._progress is None:
             answer = await send()
         else:
-            answer = await send_watched(send, lambda: report(poll, self._ask, self._context.sleep, self._tell))
+            answer = await watched(send, lambda: report(poll, self._ask, self._context.sleep, self._tell))
         if commitment is not None and call.kind == "submit" and answer.status in UNBILLED:
             commitment.take_back()
         # No key goes along with a download: whatever is wrong with its address is the provider's fault.

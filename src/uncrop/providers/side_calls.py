@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias
 
-import anyio
-
 from uncrop.errors import UncropError
 from uncrop.providers.conversation import Answer, Call
 
@@ -15,38 +13,6 @@ if TYPE_CHECKING:
     from uncrop.providers.conversation import Cancelling, ProgressPoll
 
 Ask: TypeAlias = Callable[[Call], Awaitable[Answer]]
-
-
-async def send_watched(answer_to: Callable[[], Awaitable[Answer]], watch: Callable[[], Awaitable[None]]) -> Answer:
-    """Wait for an answer while something watches it.
-
-    Parameters
-    ----------
-    answer_to
-        Sends the call. What it raises is raised.
-    watch
-        Runs until the answer is there. What it raises ends the call, and is raised.
-    """
-    raised: list[Exception] = []
-
-    async def watch_until_it_fails() -> None:
-        try:
-            await watch()
-        except Exception as error:  # noqa: BLE001 - raised below, where it is not one of a group
-            raised.append(error)
-            tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch_until_it_fails)
-        try:
-            answer = await answer_to()
-        except Exception as error:  # noqa: BLE001 - the same
-            raised.append(error)
-            tasks.cancel_scope.cancel()
-        else:
-            tasks.cancel_scope.cancel()
-            return answer
-    raise raised[0]
 
 
 async def report(poll: ProgressPoll, ask: Ask, sleep: Callable[[float], Awaitable[None]], progress: Progress) -> None:

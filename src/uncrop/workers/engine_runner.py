@@ -7,6 +7,7 @@ it can neither block the event loop nor take the server down, and it can be stop
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -17,6 +18,8 @@ from anyio import from_thread, to_process, to_thread
 from uncrop import engine
 from uncrop.engine.runtime.progress import ProgressMonitor
 from uncrop.errors import InternalError, ProviderTimeout
+from uncrop.workers.progress_pipe import progress_pipe, progress_through
+from uncrop.workers.watched import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +63,7 @@ class EngineRunner(Protocol):
         is_variation
             Whether the same photo is extended for other seeds too, so that what they have in common is kept.
         progress
-            Told how far the work is, in any thread, where the runner can; what it raises ends the work.
+            Told how far the work is, in any thread; what it raises ends the work.
 
         Raises
         ------
@@ -124,7 +127,7 @@ class ProcessRunner:
         quality: Quality,
         confidence_map: bool = False,
         is_variation: bool = False,
-        progress: Progress | None = None,  # noqa: ARG002 - a worker tells nothing before it is done
+        progress: Progress | None = None,
     ) -> Extension:
         """Extend one photo in a worker; cancelling the caller kills that worker, and only that one.
 
@@ -136,7 +139,22 @@ class ProcessRunner:
         """
         deadline = time.monotonic() + self._deadline_s
         work = compute_variation if is_variation else compute
-        return await self._in_worker(work, self._cache, deadline, photo, sides, seed, quality, confidence_map)
+        arguments = (self._cache, deadline, photo, sides, seed, quality, confidence_map)
+        if progress is None:
+            return await self._in_worker(work, *arguments)
+        return await self._in_telling_worker(progress, work, *arguments)
+
+    async def _in_telling_worker(self, progress: Progress, work: Callable[..., T], *arguments: object) -> T:
+        """Work in a worker that tells how far it is; it works all the same where it cannot tell."""
+        with ExitStack() as stack:
+            try:
+                pipe = stack.enter_context(progress_pipe())
+            except OSError:
+                _log.warning("no pipe can be made for the progress of the engine, so that none is told", exc_info=True)
+                return await self._in_worker(work, *arguments)
+            return await watched(
+                lambda: self._in_worker(tell_through, pipe.path, work, *arguments), lambda: pipe.listen(progress)
+            )
 
     async def _in_worker(self, work: Callable[..., T], *arguments: object) -> T:
         outcome = "No worker of the engine became free in time"
@@ -206,6 +224,12 @@ class InlineRunner:
 
         work = compute_variation if is_variation else compute
         return await to_thread.run_sync(work, self._cache, deadline, photo, sides, seed, quality, confidence_map, tell)
+
+
+def tell_through(pipe: str, work: Callable[..., T], *arguments: object) -> T:
+    """Work here and now, and tell through a pipe how far it is."""
+    with progress_through(pipe) as progress:
+        return work(*arguments, progress)
 
 
 def prepare(cache: Path | None) -> None:

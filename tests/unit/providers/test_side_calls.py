@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -11,7 +10,7 @@ import pytest
 
 from uncrop.errors import ProviderError
 from uncrop.providers.conversation import Answer, Call, ProgressPoll
-from uncrop.providers.side_calls import cancel, report, send_watched
+from uncrop.providers.side_calls import cancel, report
 
 FIRST, SECOND = Call(method="GET", url="http://tiny/1"), Call(method="POST", url="http://tiny/2")
 ANSWER = Answer(status=200, body=b"made")
@@ -19,66 +18,6 @@ ANSWER = Answer(status=200, body=b"made")
 
 class Enough(Exception):
     """Raised by who watches the progress."""
-
-
-async def never() -> Any:
-    await anyio.sleep_forever()
-
-
-# --- watched calls ---------------------------------------------------------------------------------------------------
-
-
-async def test_an_answer_ends_what_watches_it() -> None:
-    ended = anyio.Event()
-
-    async def watch() -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            ended.set()
-
-    async def answer() -> Answer:
-        await anyio.wait_all_tasks_blocked()
-        return ANSWER
-
-    assert await send_watched(answer, watch) is ANSWER
-    assert ended.is_set()
-
-
-async def test_what_the_call_raises_comes_out_as_it_is() -> None:
-    async def fail() -> Answer:
-        raise ProviderError
-
-    with pytest.raises(ProviderError):
-        await send_watched(fail, never)
-
-
-async def test_what_the_watch_raises_ends_the_call_and_comes_out_as_it_is() -> None:
-    async def watch() -> None:
-        raise Enough
-
-    with pytest.raises(Enough):
-        await send_watched(never, watch)
-
-
-async def test_an_answer_that_is_there_counts_whatever_the_watch_raises() -> None:
-    async def watch() -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            raise Enough
-
-    async def answer() -> Answer:
-        await anyio.wait_all_tasks_blocked()
-        return ANSWER
-
-    assert await send_watched(answer, watch) is ANSWER
-
-
-async def test_who_is_cancelled_from_outside_is_cancelled() -> None:
-    with anyio.move_on_after(0) as scope:
-        await send_watched(never, never)
-    assert scope.cancelled_caught
 
 
 # --- progress --------------------------------------------------------------------------------------------------------

@@ -77,6 +77,19 @@ def refuse(*_arguments: object) -> NoReturn:
     raise InvalidExtendParameters("Too far", details={"extend_left": 4})
 
 
+def tell_twice(*arguments: Any) -> Extension:
+    progress = arguments[-1]
+    progress(0.5, "half")
+    progress(1.0, "done")
+    return answer_with(1)
+
+
+def tell_and_hang(*arguments: Any) -> NoReturn:
+    arguments[-1](0.5, "half")
+    while True:
+        time.sleep(60)
+
+
 def stand_in(monkeypatch: pytest.MonkeyPatch, function: object) -> None:
     monkeypatch.setattr(engine_runner, "compute", function)
 
@@ -395,3 +408,46 @@ def real_cache() -> Path:
     from uncrop.settings import load
 
     return load().kernel_cache
+
+
+# --- progress of workers ---------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+    stand_in(monkeypatch, tell_twice)
+    made = await runner().extend(
+        PHOTO, SIDES, seed=3, quality="fast", progress=lambda fraction, step: told.append((fraction, step))
+    )
+    assert made.confidence == 1
+    # What is told at the very end may come after the answer.
+    assert told == [(0.5, "half"), (1.0, "done")][: len(told)]
+
+
+async def test_what_the_progress_raises_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, tell_and_hang)
+
+    class Enough(Exception):
+        pass
+
+    def stop(fraction: float, step: str) -> None:
+        raise Enough
+
+    processes = runner()
+    with pytest.raises(Enough):
+        await processes.extend(PHOTO, SIDES, seed=3, quality="fast", progress=stop)
+    stand_in(monkeypatch, tell_process)
+    assert (await extend(processes)).confidence > 0
+
+
+async def test_where_no_pipe_can_be_made_the_work_is_done_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse_pipe() -> NoReturn:
+        raise OSError("read-only")
+
+    monkeypatch.setattr(engine_runner, "progress_pipe", refuse_pipe)
+    stand_in(monkeypatch, tell_process)
+    made = await runner().extend(PHOTO, SIDES, seed=3, quality="fast", progress=lambda *_: None)
+    assert made.confidence not in (0, os.getpid())
+    assert "no pipe can be made" in caplog.text
