@@ -199,7 +199,9 @@ def _dressing(send: Send, exchange: Exchange, cross_origin: Mapping[str, str]) -
             exchange.status = message["status"]
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
-            headers.update(cross_origin)
+            for name, value in cross_origin.items():
+                # What the answer itself varies by stays said.
+                headers.add_vary_header(value) if name == "Vary" else headers.update({name: value})
             _add_headers(headers, exchange)
         else:
             exchange.bytes_out += len(message.get("body", b""))
