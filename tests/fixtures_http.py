@@ -72,10 +72,11 @@ def ask(url: str, form: Form, *, key: str | None, headers: Mapping[str, str] | N
     return httpx2.post(url + PATH, headers=sent, data=dict(form.fields), files=files or None, timeout=60)
 
 
-def send(url: str, form: Form, *, key: str) -> HTTPConnection:
+def send(url: str, form: Form, *, key: str, headers: Mapping[str, str] | None = None) -> HTTPConnection:
     """Send the form and do not wait for the answer; the connection is the caller's to close."""
     files = [(name, ("photo", data)) for name, data in form.files.items()]
-    request = httpx2.Request("POST", url + PATH, headers={"X-API-Key": key}, data=dict(form.fields), files=files)
+    sent = {"X-API-Key": key, **(headers or {})}
+    request = httpx2.Request("POST", url + PATH, headers=sent, data=dict(form.fields), files=files)
     connection = HTTPConnection(request.url.host, request.url.port, timeout=60)
     connection.request("POST", PATH, body=request.read(), headers=dict(request.headers))
     return connection

@@ -102,7 +102,9 @@ def make_once(request: UncropRequest, settings: Settings, *, progress: Progress 
 
     async def run() -> MadePictures:
         async with _open_pictures(settings) as pictures:
-            return await pictures.make(request, Work(progress=progress))
+            return await pictures.make(
+                request, Work(progress_of=None if progress is None else lambda _number: progress)
+            )
 
     # In a thread of its own, since a notebook's thread has a loop running already.
     with start_blocking_portal() as portal:

@@ -45,15 +45,30 @@ ANYBODY = Caller()
 
 
 class Stopwatch:
-    """Notes how long each stage took, whether it ended well or not."""
+    """Notes how long each stage took, whether it ended well or not.
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    Parameters
+    ----------
+    clock
+        Returns seconds from any origin.
+    begins
+        Told the name of each stage when it begins.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        begins: Callable[[str], None] = lambda _name: None,
+    ) -> None:
         self._clock = clock
+        self._begins = begins
         self.stages: list[StageTime] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage."""
+        self._begins(name)
         started = self._clock()
         try:
             yield

@@ -22,6 +22,8 @@
     │   │   ├── UnsupportedImageFormat     UNSUPPORTED_IMAGE_FORMAT
     │   │   ├── ContentRejected            CONTENT_REJECTED
     │   │   └── ProviderRejectedRequest    PROVIDER_REJECTED_REQUEST
+    │   ├── RequestNotRunning          404 REQUEST_NOT_RUNNING
+    │   ├── RequestCancelled           409 REQUEST_CANCELLED
     │   ├── RateLimitExceeded          429 RATE_LIMIT_EXCEEDED
     │   ├── UsageLimitExceeded         429 USAGE_LIMIT_EXCEEDED
     │   └── ProviderRateLimited        429 PROVIDER_RATE_LIMITED
@@ -73,6 +75,8 @@ from uncrop.errors.caller import (
     ProviderRejectedRequest,
     RateLimitExceeded,
     RateLimitState,
+    RequestCancelled,
+    RequestNotRunning,
     UnsupportedImageFormat,
     UsageLimitExceeded,
     ValidationError,
@@ -126,6 +130,8 @@ __all__ = [
     "ProviderUnavailable",
     "RateLimitExceeded",
     "RateLimitState",
+    "RequestCancelled",
+    "RequestNotRunning",
     "ServerBusy",
     "SettingsError",
     "UncropError",

@@ -185,3 +185,19 @@ class ProviderRateLimited(CallerError):
     retryable = True
     default_retry_after = 60  # every provider counts by the minute
     default_message = "The provider is limiting requests; try again later"
+
+
+class RequestNotRunning(CallerError):
+    """The caller has no request of this id that is being worked on."""
+
+    status = 404
+    code = "REQUEST_NOT_RUNNING"
+    default_message = "No request with this id is being worked on"
+
+
+class RequestCancelled(CallerError):
+    """The caller has ended the request by its id; ``details.calls_billed`` tells what may have to be paid."""
+
+    status = 409
+    code = "REQUEST_CANCELLED"
+    default_message = "The request was cancelled"

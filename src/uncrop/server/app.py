@@ -68,6 +68,7 @@ def _operations(routes: Routes) -> list[Route]:
         *(Route(path, routes.uncrop, methods=["POST"]) for path in openapi.UNCROP_PATHS),
         Route(openapi.QUOTE_PATH, routes.quote, methods=["POST"]),
         Route(openapi.PROVIDERS_PATH, routes.providers),
+        Route(openapi.RUNNING_PATH, routes.running, methods=["GET", "DELETE"]),
         Route("/livez", routes.livez),
         Route("/readyz", routes.readyz),
         Route("/metrics", routes.metrics),

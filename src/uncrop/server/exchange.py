@@ -64,6 +64,11 @@ class Exchange:
     def __post_init__(self) -> None:
         self.request_id = self.request_id or self.trace_id
 
+    @property
+    def own_id(self) -> str:
+        """The client's own id, by which it can ask for this request; empty where it sent none."""
+        return "" if self.request_id == self.trace_id else self.request_id
+
     def fail(self, error: UncropError) -> None:
         """Note what the request ended with. Of what lies behind it only the kind: its text may hold anything.
 

@@ -63,6 +63,7 @@ class Routes:
                 lambda: _left(request.receive),
                 report=exchange.run,
                 finished=self._metrics.picture,
+                request_id=exchange.own_id,
             )
         except CallerLeft as error:
             raise ClientDisconnect from error
@@ -79,6 +80,13 @@ class Routes:
 
         quotes = await self._service.quote(credentials(request.headers), read, report=exchange.run)
         return quotes_response(quotes, one=exchange.run.provider not in {ALL, AUTO})
+
+    async def running(self, request: Request) -> Response:
+        """Tell how far one of the caller's requests is, by its id; end it first, where the method says so."""
+        running = await self._service.look_up(credentials(request.headers), request.path_params["request_id"])
+        if request.method == "DELETE":
+            running.cancel()
+        return JSONResponse(running.to_json())
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""

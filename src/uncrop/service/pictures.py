@@ -51,6 +51,10 @@ Ended: TypeAlias = Callable[[RunEnd], None]
 """Told when one run of the flow has ended."""
 
 
+def _nobody_notes(_stage: str) -> None:
+    """Do nothing."""
+
+
 def _nobody_is_told(_end: RunEnd) -> None:
     """Do nothing."""
 
@@ -63,8 +67,10 @@ class Work:
     ----------
     commitment
         For a caller that may leave: to be abandoned.
-    progress
-        Told how far the work is.
+    progress_of
+        Returns what is told how far one of the pictures is, by its number; ``None`` where nobody wants to know.
+    begins
+        Told the name of each stage when it begins.
     admit_by
         When to stop waiting for a turn, on the clock of ``anyio.current_time``.
     ended
@@ -75,7 +81,8 @@ class Work:
 
     caller: Caller = ANYBODY
     commitment: Commitment = field(default_factory=Commitment)
-    progress: Progress | None = None
+    progress_of: Callable[[int], Progress] | None = None
+    begins: Callable[[str], None] = _nobody_notes
     admit_by: float = math.inf
     ended: Ended = _nobody_is_told
     drawn: int | None = None
@@ -186,7 +193,7 @@ class Pictures:
 
     async def _run(self, request: UncropRequest, work: Work) -> UncropResult:
         """Run the flow once, and tell how it ended."""
-        stopwatch, outcome, facts = Stopwatch(), "CANCELLED", None
+        stopwatch, outcome, facts = Stopwatch(begins=work.begins), "CANCELLED", None
         billed_before = work.commitment.billed_calls
         if work.drawn is not None:
             row = self.registry.get(request.provider).facts.field("seed")
@@ -198,7 +205,7 @@ class Pictures:
                     work.caller,
                     commitment=work.commitment,
                     stopwatch=stopwatch,
-                    progress=work.progress,
+                    progress=None if work.progress_of is None else work.progress_of(work.number),
                     admit_by=work.admit_by,
                 )
                 span.note(_told_of(result))

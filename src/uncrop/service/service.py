@@ -13,15 +13,15 @@ from anyio import to_thread
 
 from uncrop.admission.admission import check_organization
 from uncrop.capacity.fair_queue import NOBODY
-from uncrop.errors import ServerBusy, UncropError
-from uncrop.providers.commitment import Commitment
+from uncrop.errors import RequestCancelled, ServerBusy, UncropError
 from uncrop.service.durations import Durations
 from uncrop.service.pictures import Pictures, Work
 from uncrop.service.provider_list import ProviderEntry, entries_of
 from uncrop.service.quote import ALL, AUTO, makers_for, quote
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.service.report import RunEnd, RunReport
-from uncrop.service.tasks import BackgroundTasks
+from uncrop.service.running import RunningRequests
+from uncrop.service.tasks import BackgroundTasks, CallerLeft
 from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from uncrop.providers.registry import Registry
     from uncrop.service.pictures import MadePictures
     from uncrop.service.quote import Quote, QuoteRequest
+    from uncrop.service.running import RunningRequest
     from uncrop.settings import Settings
     from uncrop.store.database import Store
     from uncrop.telemetry.spans import Tracer
@@ -62,6 +63,7 @@ class Service:
     capacity: Capacity
     runner: ProcessRunner
     tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
+    running: RunningRequests = field(default_factory=RunningRequests)
     durations: Durations = field(default_factory=Durations)
     tracer: Tracer = UNTRACED
     readiness_checks: ReadinessChecks = field(default_factory=ReadinessChecks)
@@ -74,6 +76,7 @@ class Service:
         *,
         report: RunReport,
         finished: Callable[[RunEnd], None],
+        request_id: str = "",
     ) -> MadePictures:
         """Take one request from its credentials to its pictures.
 
@@ -89,19 +92,39 @@ class Service:
             Filled in on the way, however it ends.
         finished
             Told whenever a provider's work has ended, also after the one who asked has left.
+        request_id
+            Under which the caller may ask how far it is, and end it; empty: nobody will.
 
         Raises
         ------
         UncropError
             Whatever it was, nothing is held any more.
+        RequestCancelled
+            The caller has ended it by its id. As when one leaves, work that may be billed goes on by itself.
         CallerLeft
         """
         caller = await self._recognize(keys, report)
         # Whoever would be refused for want of a place need not send the body first.
         self.capacity.slots.check(caller.organization_id or NOBODY)
-        request = await read()
-        commitment = Commitment()
-        return await self.tasks.attend(self._make(request, caller, commitment, report, finished), commitment, left())
+        with self.running.note(caller, request_id) as running:
+            request = await read()
+            work = self._make(request, caller, running, report, finished)
+            try:
+                return await self.tasks.attend(work, running.commitment, running.unwanted(left()))
+            except CallerLeft as error:
+                if not running.cancelled:
+                    raise
+                raise RequestCancelled(details={"calls_billed": running.commitment.billed_calls}) from error
+
+    async def look_up(self, keys: Sequence[str], request_id: str) -> RunningRequest:
+        """Return the caller's request that is being worked on, by its id; it does not count as a request.
+
+        Raises
+        ------
+        AuthenticationError
+        RequestNotRunning
+        """
+        return self.running.find(await self.authenticator.authenticate(keys), request_id)
 
     async def quote(
         self, keys: Sequence[str], read: Callable[[], Awaitable[QuoteRequest]], *, report: RunReport
@@ -190,12 +213,13 @@ class Service:
         self,
         request: UncropRequest,
         caller: Caller,
-        commitment: Commitment,
+        running: RunningRequest,
         report: RunReport,
         finished: Callable[[RunEnd], None],
     ) -> MadePictures:
         """Make the picture and report on it, whether or not somebody still waits."""
         outcomes: list[str] = []
+        commitment = running.commitment
 
         def ended(end: RunEnd) -> None:
             report.provider, report.stages = self._told(end.provider), end.stages
@@ -203,7 +227,15 @@ class Service:
             outcomes.append(end.outcome)
             finished(replace(end, provider=report.provider))
 
-        work = Work(caller=caller, commitment=commitment, admit_by=self._admit_by(report), ended=ended)
+        work = Work(
+            caller=caller,
+            commitment=commitment,
+            # A provider is asked how far it is only where somebody may want to know.
+            progress_of=running.progress_of if running.request_id else None,
+            begins=running.begin,
+            admit_by=self._admit_by(report),
+            ended=ended,
+        )
         report.provider = self._told(request.provider)
         outcome = "CANCELLED"
         try:

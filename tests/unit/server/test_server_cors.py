@@ -62,7 +62,7 @@ def test_a_browser_that_asks_before_is_told_that_the_page_may(server: Running, o
     response = preflight(server.url, origin)
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["access-control-allow-origin"] == origin
-    assert response.headers["access-control-allow-methods"] == "GET, HEAD, POST"
+    assert response.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, POST"
     assert {"authorization", "x-api-key", "api-key", "content-type", "x-request-id"} == names(
         response.headers["access-control-allow-headers"]
     )
@@ -130,6 +130,11 @@ def test_a_page_that_may_not_is_told_as_much_as_if_none_might(server: Running, o
     assert answer.headers["vary"] == "Origin"
 
 
+def test_what_an_answer_varies_by_itself_stays_said(server: Running) -> None:
+    answer = httpx2.get(server.url + "/", headers={"Origin": OURS})
+    assert {name.strip() for name in answer.headers["vary"].split(",")} == {"Accept-Encoding", "Origin"}
+
+
 def test_options_that_no_browser_asks_are_a_method_like_others(server: Running) -> None:
     for headers in ({}, {"Origin": OURS}, {"Access-Control-Request-Method": "POST"}):
         assert httpx2.options(server.url + PATH, headers=headers).status_code == 405
@@ -145,4 +150,4 @@ def test_without_the_setting_no_page_may_and_nothing_is_said(fake_server: Runnin
     assert [response.status_code for response in responses] == [405, 200, 401, 200]
     for response in responses:
         assert of_cors(response) == {}
-        assert "vary" not in response.headers
+        assert "Origin" not in response.headers.get("vary", "")

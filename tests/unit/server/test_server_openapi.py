@@ -17,7 +17,7 @@ from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, Upload
 from uncrop.providers.registry import NAMES, load_rows
 from uncrop.server.fields import FIELDS, FILES, NUMBERS, REQUIRED, SWITCHES
 from uncrop.server.form import BodyLimits
-from uncrop.server.openapi import QUOTE_PATH, UNCROP_PATHS, document
+from uncrop.server.openapi import QUOTE_PATH, RUNNING_PATH, UNCROP_PATHS, document
 from uncrop.server.openapi_errors import raised
 from uncrop.service.provider_list import ProviderEntry
 
@@ -54,7 +54,7 @@ def test_every_code_is_documented_under_its_status_with_an_example(spec: dict[st
     for path in UNCROP_PATHS:
         responses = spec["paths"][path]["post"]["responses"]
         for kind in raised():
-            if kind.code in {"NOT_FOUND", "NOT_READY"}:
+            if kind.code in {"NOT_FOUND", "NOT_READY", "REQUEST_NOT_RUNNING"}:
                 continue
             content = follow(spec, responses[str(kind.status)])["content"]["application/json"]
             schema = follow(spec, content["schema"])
@@ -149,7 +149,11 @@ def test_readyz_tells_of_its_own_error_and_no_other_route_does(spec: dict[str, A
     ordinary, own = ({"$ref": f"#/components/responses/{name}"} for name in ("Error503", "ErrorNotReady"))
     busy = {path: operation["responses"].get("503") for path, operation in operations.items()}
     assert {path for path, response in busy.items() if response == own} == {"/readyz"}
-    assert {path for path, response in busy.items() if response == ordinary} == {*UNCROP_PATHS, QUOTE_PATH}
+    assert {path for path, response in busy.items() if response == ordinary} == {
+        *UNCROP_PATHS,
+        QUOTE_PATH,
+        RUNNING_PATH,
+    }
     examples = spec["components"]["responses"]["ErrorNotReady"]["content"]["application/json"]["examples"]
     assert list(examples) == ["NOT_READY"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from fixtures_server import (
     KEY,
     ORGANIZATION,
     PATH,
+    STARTED_WITHIN_S,
     FakeRunner,
     FakeStore,
     FakeUncropper,
@@ -37,7 +39,7 @@ from uncrop.server.cors import CrossOrigin
 from uncrop.server.metrics import Metrics
 from uncrop.server.middleware import SAFE_HEADERS, ExchangeMiddleware
 from uncrop.server.openapi import ADDRESS, UNCROP_PATHS
-from uncrop.server.pages import ADDRESSES as PAGES
+from uncrop.server.pages import page_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,32 +239,32 @@ def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pyt
     assert (warm.status_code, warm.json()["checks"]["engine"]) == (200, True)
 
 
-# --- the page --------------------------------------------------------------------------------------------------------
+# --- running requests ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/", "text/html"),
-        ("/docs", "text/html"),
-        ("/page/docs.css", "text/css"),
-        ("/page/docs.js", "text/javascript"),
-        ("/page/uncrop.css", "text/css"),
-        ("/page/uncrop.js", "text/javascript"),
-    ],
-)
-def test_the_page_is_served_with_its_own_policy(fake_server: Running, path: str, kind: str) -> None:
-    response = httpx2.get(fake_server.url + path)
-    assert response.status_code == 200
-    assert response.headers["content-type"] == f"{kind}; charset=utf-8"
-    assert "script-src 'self'" in response.headers["content-security-policy"]
-    assert "unsafe" not in response.headers["content-security-policy"]
-    assert response.headers["cache-control"] == "no-cache"
-    again = httpx2.get(fake_server.url + path, headers={"If-None-Match": response.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    only_head = httpx2.head(fake_server.url + path)
-    assert (only_head.status_code, only_head.content) == (200, b"")
-    assert only_head.headers["content-length"] == str(len(response.content))
+def test_a_running_request_is_told_of_and_ended_by_its_id(fake_server: Running) -> None:
+    started = threading.Event()
+
+    async def make(*_: object) -> Any:
+        started.set()
+        await asyncio.Event().wait()
+
+    uncropper: Any = fake_server.service.uncropper
+    uncropper.action = make
+    asking = send(fake_server.url, FORM, key=KEY, headers={"X-Request-Id": "mine"})
+    assert started.wait(STARTED_WITHIN_S)
+    address, key = f"{fake_server.url}/api/v1/requests/mine", {"X-API-Key": KEY}
+    told = httpx2.get(address, headers=key)
+    assert (told.status_code, told.json()["stage"], told.json()["cancelled"]) == (200, "intake", False)
+    assert httpx2.get(address).status_code == 401
+    ended = httpx2.delete(address, headers=key)
+    assert (ended.status_code, ended.json()["cancelled"]) == (200, True)
+    answer = asking.getresponse()
+    error = json.loads(answer.read())["error"]
+    asking.close()
+    assert (answer.status, error["code"], error["details"]) == (409, "REQUEST_CANCELLED", {"calls_billed": 0})
+    gone = httpx2.get(address, headers=key)
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "REQUEST_NOT_RUNNING")
 
 
 # --- the one top handler ---------------------------------------------------------------------------------------------
@@ -439,7 +441,7 @@ def test_every_route_is_in_the_document_and_no_other(fake_server: Running, fake:
     # A GET without its body, which HTTP gives to every address that has GET, is not described on its own.
     heads = {(path, method) for path, method in routes if method == "HEAD"}
     assert heads == {(path, "HEAD") for path, method in routes if method == "GET"}
-    pages = {(path, "GET") for path in PAGES}
+    pages = {(path, "GET") for path, _ in page_files()}
     assert routes - heads - pages - {(ADDRESS, "GET")} == described
 
 

@@ -20,6 +20,8 @@ from uncrop.errors import (
     OrganizationAccessDenied,
     ProviderError,
     RateLimitExceeded,
+    RequestCancelled,
+    RequestNotRunning,
     ServerBusy,
     UncropError,
 )
@@ -270,3 +272,43 @@ async def test_a_search_in_which_nobody_could_be_asked_is_told_once(tmp_path: Pa
         await asking.extend(KEY)
     assert (asking.outcomes, asking.report.provider) == (["INVALID_FIELD_VALUE"], "auto")
     assert [attempt["provider"] for attempt in asking.report.tried] == ["local"]
+
+
+# --- requests that are asked for by their id -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sends", [False, True])
+async def test_a_request_is_ended_by_its_id_but_for_what_may_be_billed(tmp_path: Path, sends: bool) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
+        if sends:
+            commitment.commit()
+        started.set()
+        await go_on.wait()
+        return picture()
+
+    asking = front(tmp_path, make)
+    service = asking.service
+    extending = asyncio.create_task(
+        service.extend(
+            (KEY,), asking._read, asking._left, report=asking.report, finished=asking._finished, request_id="mine"
+        )
+    )
+    await started.wait()
+    running = await service.look_up((KEY,), "mine")
+    assert (running.stage, running.to_json()["calls_billed"]) == ("intake", int(sends))
+    running.cancel()
+    with pytest.raises(RequestCancelled) as ended:
+        await extending
+    assert ended.value.details == {"calls_billed": int(sends)}
+    go_on.set()
+    await service.drain()
+    assert asking.outcomes == ["OK" if sends else "CANCELLED"]
+    with pytest.raises(RequestNotRunning):
+        await service.look_up((KEY,), "mine")
+
+
+async def test_who_has_no_key_finds_no_request(tmp_path: Path) -> None:
+    with pytest.raises(InvalidApiKey):
+        await front(tmp_path).service.look_up(("wrong",), "mine")

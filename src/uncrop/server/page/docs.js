@@ -72,7 +72,9 @@ function fieldRows(schema, path = "") {
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${String(text).replaceAll("'", "'\\''")}'`);
 
 function curl(method, path, operation, form) {
-  const parts = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${quoted(new URL(path.slice(1), location.href).href)}`];
+  const inPath = (operation.parameters ?? []).map(follow).filter((each) => each.in === "path");
+  const filled = inPath.reduce((at, each) => at.replace(`{${each.name}}`, each.example), path);
+  const parts = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${quoted(new URL(filled.slice(1), location.href).href)}`];
   if (operation.security?.length) parts.push('-H "X-API-Key: $UNCROP_KEY"');
   for (const [name, value] of Object.entries(form?.value ?? {})) {
     const schema = form.schema.properties[name] ?? {};

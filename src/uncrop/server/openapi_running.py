@@ -1,0 +1,100 @@
+"""The requests that are worked on, in the OpenAPI document: what ``RunningRequest.to_json`` of the service tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uncrop.server.openapi_errors import error_responses
+from uncrop.server.openapi_picture import whole_object
+from uncrop.service.running import STAGES
+
+Json = dict[str, Any]
+
+_EXPLANATION = (
+    "The id is the `X-Request-Id` that you sent with the request; one that was sent without is not found. Neither "
+    "asking nor ending counts towards the limits on requests. Servers that run beside one another know their "
+    "own requests alone."
+)
+_ENDED = (
+    "Ends the request, which is answered with 409 at once and gives its turn back. A call that may be billed is never "
+    "cut off: it goes on by itself and is booked, and `calls_billed` counts it."
+)
+
+
+def running_operations(parameters: list[Json]) -> Json:
+    """Return the operations on a running request.
+
+    Parameters
+    ----------
+    parameters
+        Those that every operation takes.
+    """
+    ask = _operation("getRunningRequest", "How far a running request is", _EXPLANATION)
+    end = _operation("cancelRunningRequest", "End a running request", f"{_ENDED}\n\n{_EXPLANATION}")
+    shared = {"parameters": [_id_parameter(), *parameters]}
+    return {"get": {**ask, **shared}, "delete": {**end, **shared}}
+
+
+def running_schemas() -> Json:
+    """Return the schema of a running request."""
+    text: Json = {"type": "string"}
+    return {
+        "RunningRequest": whole_object(
+            {
+                "request_id": {**text, "description": "Its id."},
+                "stage": {
+                    **text,
+                    "enum": list(STAGES),
+                    "description": "What is done with it now; `admission` is the wait for a turn. Of several pictures, "
+                    "that of the one that went on last.",
+                },
+                "step": {
+                    "type": ["string", "null"],
+                    "description": "What the provider does, in its own words; null before it says anything.",
+                },
+                "progress": {
+                    "type": ["number", "null"],
+                    "minimum": 0,
+                    "maximum": 1,
+                    "description": "How far the provider is with all pictures; null before it says anything.",
+                },
+                "elapsed_seconds": {"type": "number", "minimum": 0},
+                "calls_billed": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "Calls that may be billed and have been sent.",
+                },
+                "cancelled": {"type": "boolean", "description": "Whether it has been ended by its id."},
+            }
+        )
+    }
+
+
+def _operation(operation_id: str, summary: str, description: str) -> Json:
+    return {
+        "tags": ["images"],
+        "operationId": operation_id,
+        "summary": summary,
+        "description": description,
+        "security": [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}],
+        "responses": {
+            "200": {
+                "description": "The request as it stands.",
+                "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunningRequest"}}},
+            },
+            **error_responses(only=(400, 401, 405, 408, 431, 500, 503)),
+            **error_responses(special=("REQUEST_NOT_RUNNING",)),
+        },
+    }
+
+
+def _id_parameter() -> Json:
+    return {
+        "name": "request_id",
+        "in": "path",
+        "required": True,
+        "description": "The `X-Request-Id` of the request.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:~-]{1,128}$"},
+        "example": "my-request-1",
+    }
