@@ -65,6 +65,15 @@ def final(wire: Wire) -> Any:
     return answer
 
 
+def test_what_is_written_goes_out_at_once(server: Running) -> None:
+    """Otherwise the body of each later answer on a connection waits 40 ms for the client's kernel."""
+    with Wire(server) as wire:
+        wire.send(LIVEZ)
+        assert wire.answer().status == 200
+        (connection,) = (each.transport.get_extra_info("socket") for each in server.connections)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
 # --- who stops sending -----------------------------------------------------------------------------------------------
 
 
