@@ -26,6 +26,7 @@ from uncrop.testing import pictures
 
 BLACK = zlib.compress(b"\0" * (1 + 3 * 4) * 4)
 IDAT = (b"IDAT", BLACK)
+IHDR = chunk(b"IHDR", ihdr(4, 4))
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -289,6 +290,44 @@ def test_a_picture_whose_data_are_cut_is_not() -> None:
 def test_broken_structure(data: bytes) -> None:
     with pytest.raises(InvalidImage):
         read_header(data)
+
+
+def wrong(name: bytes, payload: bytes) -> bytes:
+    """Make a chunk whose checksum is wrong."""
+    return chunk(name, payload)[:-1] + bytes([chunk(name, payload)[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        (b"tEXt", b"a\0b"),
+        (b"gAMA", struct.pack(">I", 100_000)),
+        (b"iCCP", b"a\0\0" + zlib.compress(icc())),
+        (b"eXIf", build_exif(ExifFacts(orientation=6))),
+        (b"tRNS", b"\0\0\0\0\0\0"),
+        (b"acTL", struct.pack(">II", 2, 0)),
+        (b"pHYs", b""),
+        (b"prVt", b"anything"),
+    ],
+)
+def test_what_only_accompanies_a_picture_and_is_damaged_is_as_if_absent(name: bytes, payload: bytes) -> None:
+    plain, damaged = png(ihdr(4, 4), IDAT), png(ihdr(4, 4), IDAT).replace(IHDR, IHDR + wrong(name, payload))
+    assert read_header(damaged) == read_header(plain)
+    assert np.array_equal(decoded(damaged), decoded(plain))
+    assert strip(open_file(damaged)) == plain
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
+def test_what_makes_a_picture_must_not_be_damaged(name: bytes) -> None:
+    payloads = {b"IHDR": ihdr(4, 4), b"PLTE": b"\0\0\0", b"IDAT": IDAT[1], b"IEND": b""}
+    parts = [SIGNATURE, *(wrong(each, load) if each == name else chunk(each, load) for each, load in payloads.items())]
+    with pytest.raises(InvalidImage):
+        read_header(b"".join(parts))
+
+
+def test_damaged_chunks_are_counted_too() -> None:
+    with pytest.raises(InvalidImage):
+        read_header(png(ihdr(4, 4), IDAT).replace(IHDR, IHDR + wrong(b"teXt", b"") * 20_001))
 
 
 @pytest.mark.parametrize(

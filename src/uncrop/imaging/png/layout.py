@@ -63,6 +63,8 @@ class PngLayout:
 def read_layout(data: bytes) -> PngLayout:
     """Walk through the chunks and check order, lengths and checksums; nothing is inflated.
 
+    A chunk that only accompanies the picture and whose checksum is wrong is as if absent.
+
     A file may end behind its picture data without an end chunk, or within a chunk that follows: whether the data are
     whole, inflating them tells, since they end with a checksum of their own.
 
@@ -114,14 +116,15 @@ def chunk(name: bytes, payload: bytes) -> bytes:
 def _chunks(data: bytes) -> tuple[Chunk, ...]:
     view = memoryview(data)
     chunks: list[Chunk] = []
-    at = len(SIGNATURE)
+    at, left_out = len(SIGNATURE), 0
     while not chunks or chunks[-1].name != b"IEND":
         if _ends(data, at, chunks):
             break
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 8 + length
         (checksum,) = struct.unpack_from(">I", data, end)
-        if isal_zlib.crc32(view[at + 4 : end]) != checksum:
+        is_sound = isal_zlib.crc32(view[at + 4 : end]) == checksum
+        if not is_sound and not (name.isalpha() and name[:1].islower()):
             raise InvalidImage(system_message="a PNG checksum is wrong")
         if name == APPLE:
             raise UnsupportedImageFormat(
@@ -130,8 +133,11 @@ def _chunks(data: bytes) -> tuple[Chunk, ...]:
             )
         if not name.isalpha() or (name[:1].isupper() and name not in CRITICAL):
             raise InvalidImage(system_message="the PNG has an unknown critical chunk")
-        chunks.append(Chunk(name=name, start=at + 8, end=end))
-        if len(chunks) > MAX_SEGMENTS:
+        if is_sound:
+            chunks.append(Chunk(name=name, start=at + 8, end=end))
+        else:
+            left_out += 1  # as libpng does with what only accompanies the picture
+        if len(chunks) + left_out > MAX_SEGMENTS:
             raise InvalidImage(system_message="the PNG has too many chunks")
         at = end + 4
     return tuple(chunks)
