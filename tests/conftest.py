@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 pytest_plugins = [
+    "seeded_faults",
     "fixtures_postgres",
     "fixtures_server",
     "fixtures_kernels",
@@ -18,6 +19,8 @@ pytest_plugins = [
     "fixtures_socks",
     "fixtures_jobs",
     "fixtures_plugin",
+    "fixtures_corpus",
+    "fixtures_torture",
 ]
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from colour_viewer import view
 from fixtures_plugin import sketch_row
+from fixtures_torture import Cases
 from uncrop.finish.pipeline import finish
 from uncrop.imaging.colour.profiles import (
     ADOBE_CURVE,
@@ -175,13 +176,15 @@ async def check_all(registry: Registry, numbers: range) -> None:
     assert wrong == []
 
 
-async def test_the_photo_looks_the_same(registry: Registry) -> None:
+async def test_the_photo_looks_the_same(registry: Registry, cases: Cases) -> None:
+    cases.ran(PICTURES)
     await check_all(registry, range(PICTURES))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-async def test_many_photos_look_the_same(registry: Registry) -> None:
+async def test_many_photos_look_the_same(registry: Registry, cases: Cases) -> None:
+    cases.ran(MANY_PICTURES - PICTURES)
     await check_all(registry, range(PICTURES, MANY_PICTURES))
 
 

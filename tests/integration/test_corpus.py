@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,7 +18,9 @@ from uncrop.imaging.metadata.strip import strip
 from uncrop.imaging.upload import upload_bytes
 from uncrop.testing import pictures
 
-CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus" / "images.tar.gz"
+if TYPE_CHECKING:
+    from fixtures_torture import Cases
+
 REFUSALS = (InvalidImage, UnsupportedImageFormat, ImageTooLarge)
 FORMATS = ("JPEG", "PNG", "WEBP")
 # How many files of each collection are pictures; all others are refused. A change is to be looked at, file by file.
@@ -36,23 +37,7 @@ ACCEPTED = {
 # Pillow compares a transparent level of 4 bits with levels that it has scaled to 8, and so finds nothing transparent.
 MISREAD_BY_PILLOW = {"tbbn0g04.png"}
 
-pytestmark = [
-    pytest.mark.corpus,
-    pytest.mark.skipif(not CORPUS.exists(), reason="the corpus is not here: ../shared/corpus/images.tar.gz"),
-]
-
-
-@pytest.fixture(scope="module")
-def corpus() -> dict[tuple[str, str], bytes]:
-    """Every file, by collection and name."""
-    files: dict[tuple[str, str], bytes] = {}
-    with tarfile.open(CORPUS) as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is not None:
-                collection, *_, name = Path(member.name).parts
-                files[collection, name] = content.read()
-    return files
+pytestmark = pytest.mark.corpus
 
 
 def _decoded(data: bytes) -> np.ndarray | None:
@@ -66,7 +51,8 @@ def _collection(corpus: dict[tuple[str, str], bytes], name: str) -> dict[str, by
     return {file: data for (collection, file), data in corpus.items() if collection == name}
 
 
-def test_every_file_is_a_picture_or_is_refused(corpus: dict[tuple[str, str], bytes]) -> None:
+def test_every_file_is_a_picture_or_is_refused(corpus: dict[tuple[str, str], bytes], cases: Cases) -> None:
+    cases.ran(len(corpus))
     accepted = Counter(dict.fromkeys(ACCEPTED, 0))
     for (collection, _), data in corpus.items():
         pixels = _decoded(data)
@@ -84,7 +70,8 @@ def test_every_file_is_a_picture_or_is_refused(corpus: dict[tuple[str, str], byt
     assert dict(accepted) == ACCEPTED
 
 
-def test_what_is_sent_is_the_same_picture(corpus: dict[tuple[str, str], bytes]) -> None:
+def test_what_is_sent_is_the_same_picture(corpus: dict[tuple[str, str], bytes], cases: Cases) -> None:
+    cases.ran(len(corpus))
     for data in corpus.values():
         pixels = _decoded(data)
         if pixels is None:
@@ -107,7 +94,8 @@ def test_pngsuite(corpus: dict[tuple[str, str], bytes]) -> None:
     assert {name for name, data in files.items() if _decoded(data) is None} == broken
 
 
-def test_pngsuite_against_a_second_decoder(corpus: dict[tuple[str, str], bytes]) -> None:
+def test_pngsuite_against_a_second_decoder(corpus: dict[tuple[str, str], bytes], cases: Cases) -> None:
+    cases.ran(ACCEPTED["pngsuite175"])
     modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
     differing = set()
     for name, data in _collection(corpus, "pngsuite175").items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 from fixtures_imaging import cmyk_profile, icc, pillow
@@ -18,6 +19,9 @@ from uncrop.imaging.png.layout import SIGNATURE
 from uncrop.imaging.upload import upload_bytes
 from uncrop.model import Metadata
 from uncrop.testing import pictures
+
+if TYPE_CHECKING:
+    from fixtures_torture import Cases
 
 DAMAGES = 150
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -62,7 +66,7 @@ def _with_right_checksums(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_damaged_files(name: str) -> None:
+def test_damaged_files(name: str, cases: Cases) -> None:
     chance = random.Random(name)
     accepted = 0
     for _ in range(DAMAGES):
@@ -79,5 +83,6 @@ def test_damaged_files(name: str) -> None:
         assert codec.decode(open_file(stripped)).size == pixels.size
         upload_bytes(file, pixels, formats=frozenset(FORMATS))
         codec.encode(pixels, header.format, jpeg=header.jpeg, metadata=header.metadata)
+    cases.ran(DAMAGES)
     # Not all damage goes unnoticed, or the test would tell nothing.
     assert accepted < DAMAGES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from fixtures_imaging import pillow
 
@@ -9,6 +11,9 @@ from uncrop.errors import InvalidImage, UnsupportedImageFormat
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.testing import pictures
+
+if TYPE_CHECKING:
+    from fixtures_torture import Cases
 
 CUTS = 120
 PHOTO = pictures.photo(151, 103)
@@ -35,7 +40,7 @@ def _is_accepted(data: bytes) -> bool:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("forged_end", [False, True])
-def test_no_cut_is_accepted(name: str, forged_end: bool) -> None:
+def test_no_cut_is_accepted(name: str, forged_end: bool, cases: Cases) -> None:
     whole = FILES[name]
     assert _is_accepted(whole)
     # A forged end puts a missing last byte right, so only an honest cut may be that small. What alone may be missing is
@@ -43,11 +48,13 @@ def test_no_cut_is_accepted(name: str, forged_end: bool) -> None:
     least = {b"\xff\xd8": 3, b"\x89P": 13}.get(whole[:2], 1)
     cuts = [number / CUTS for number in range(CUTS)] + ([] if forged_end else [1 - least / len(whole)])
     accepted = [cut for cut in cuts if _is_accepted(pictures.truncated(whole, cut, forged_end=forged_end))]
+    cases.ran(len(cuts))
     assert accepted == []
 
 
 @pytest.mark.parametrize("name", ["baseline", "progressive"])
-def test_the_last_bytes_of_a_jpeg(name: str) -> None:
+def test_the_last_bytes_of_a_jpeg(name: str, cases: Cases) -> None:
     whole = FILES[name]
+    cases.ran(200 - 6)
     for missing in range(6, 200):
         assert not _is_accepted(whole[:-missing] + b"\xff\xd9")
