@@ -22,7 +22,6 @@
     │   │   ├── UnsupportedImageFormat     UNSUPPORTED_IMAGE_FORMAT
     │   │   ├── ContentRejected            CONTENT_REJECTED
     │   │   └── ProviderRejectedRequest    PROVIDER_REJECTED_REQUEST
-    │   ├── RequestNotRunning          404 REQUEST_NOT_RUNNING
     │   ├── RequestCancelled           409 REQUEST_CANCELLED
     │   ├── RateLimitExceeded          429 RATE_LIMIT_EXCEEDED
     │   ├── UsageLimitExceeded         429 USAGE_LIMIT_EXCEEDED
@@ -76,7 +75,6 @@ from uncrop.errors.caller import (
     RateLimitExceeded,
     RateLimitState,
     RequestCancelled,
-    RequestNotRunning,
     UnsupportedImageFormat,
     UsageLimitExceeded,
     ValidationError,
@@ -131,7 +129,6 @@ __all__ = [
     "RateLimitExceeded",
     "RateLimitState",
     "RequestCancelled",
-    "RequestNotRunning",
     "ServerBusy",
     "SettingsError",
     "UncropError",

@@ -187,14 +187,6 @@ class ProviderRateLimited(CallerError):
     default_message = "The provider is limiting requests; try again later"
 
 
-class RequestNotRunning(CallerError):
-    """The caller has no request of this id that is being worked on."""
-
-    status = 404
-    code = "REQUEST_NOT_RUNNING"
-    default_message = "No request with this id is being worked on"
-
-
 class RequestCancelled(CallerError):
     """The caller has ended the request by its id; ``details.calls_billed`` tells what may have to be paid."""
 

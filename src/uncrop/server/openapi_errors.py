@@ -16,10 +16,9 @@ Json = dict[str, Any]
 
 _OURS = {*(f"{errors.__name__}.{name}" for name in ("base", "caller", "operator", "provider")), http_errors.__name__}
 _NO_ROUTE = {"NOT_FOUND"}
-_OF_ONE_ROUTE = {"NOT_READY", "REQUEST_NOT_RUNNING"}
+_OF_ONE_ROUTE = {"NOT_READY"}
 _EXAMPLES: dict[str, tuple[str, Json | None]] = {
     "INVALID_EXTEND_PARAMETERS": ("Extend parameters exceed 2000px", {"extend_left": 2500, "max_allowed": 2000}),
-    "REQUEST_NOT_RUNNING": ("No request with this id is being worked on", {"request_id": "my-request-1"}),
     "REQUEST_CANCELLED": ("The request was cancelled", {"calls_billed": 0}),
     "VALIDATION_ERROR": (
         "image_file is required; seed must be a whole number",

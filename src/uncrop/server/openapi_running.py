@@ -11,7 +11,7 @@ from uncrop.service.running import STAGES
 Json = dict[str, Any]
 
 _EXPLANATION = (
-    "The id is the `X-Request-Id` that you sent with the request; one that was sent without is not found. Neither "
+    "The id is the `X-Request-Id` that you sent with the request; without one of your own, none is found. Neither "
     "asking nor ending counts towards the limits on requests. Servers that run beside one another know their "
     "own requests alone."
 )
@@ -42,9 +42,13 @@ def running_schemas() -> Json:
         "RunningRequest": whole_object(
             {
                 "request_id": {**text, "description": "Its id."},
+                "running": {
+                    "type": "boolean",
+                    "description": "Whether it is being worked on: not before it has begun, nor once it is done.",
+                },
                 "stage": {
-                    **text,
-                    "enum": list(STAGES),
+                    "type": ["string", "null"],
+                    "enum": [*STAGES, None],
                     "description": "What is done with it now; `admission` is the wait for a turn. Of several pictures, "
                     "that of the one that went on last.",
                 },
@@ -58,7 +62,7 @@ def running_schemas() -> Json:
                     "maximum": 1,
                     "description": "How far the provider is with all pictures; null before it says anything.",
                 },
-                "elapsed_seconds": {"type": "number", "minimum": 0},
+                "elapsed_seconds": {"type": ["number", "null"], "minimum": 0},
                 "calls_billed": {
                     "type": "integer",
                     "minimum": 0,
@@ -84,7 +88,6 @@ def _operation(operation_id: str, summary: str, description: str) -> Json:
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunningRequest"}}},
             },
             **error_responses(only=(400, 401, 405, 408, 431, 500, 503)),
-            **error_responses(special=("REQUEST_NOT_RUNNING",)),
         },
     }
 

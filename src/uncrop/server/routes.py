@@ -16,6 +16,7 @@ from uncrop.server.pictures_wire import to_pictures_response
 from uncrop.server.quote_wire import quotes_response, to_quote
 from uncrop.server.wire import credentials, to_request
 from uncrop.service.quote import ALL, AUTO
+from uncrop.service.running import not_running
 from uncrop.service.tasks import CallerLeft
 
 if TYPE_CHECKING:
@@ -83,7 +84,10 @@ class Routes:
 
     async def running(self, request: Request) -> Response:
         """Tell how far one of the caller's requests is, by its id; end it first, where the method says so."""
-        running = await self._service.look_up(credentials(request.headers), request.path_params["request_id"])
+        request_id = request.path_params["request_id"]
+        running = await self._service.look_up(credentials(request.headers), request_id)
+        if running is None:
+            return JSONResponse(not_running(request_id))
         if request.method == "DELETE":
             running.cancel()
         return JSONResponse(running.to_json())

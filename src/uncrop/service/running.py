@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from uncrop.errors import RequestNotRunning
 from uncrop.providers.commitment import Commitment
 
 if TYPE_CHECKING:
@@ -97,6 +96,7 @@ class RunningRequest:
         fraction = self.fraction
         return {
             "request_id": self.request_id,
+            "running": True,
             "stage": self.stage,
             "step": self.step,
             "progress": None if fraction is None else round(fraction, 3),
@@ -104,6 +104,20 @@ class RunningRequest:
             "calls_billed": self.commitment.billed_calls,
             "cancelled": self.cancelled,
         }
+
+
+def not_running(request_id: str) -> dict[str, Any]:
+    """Return what the API tells of a request that is not being worked on."""
+    return {
+        "request_id": request_id,
+        "running": False,
+        "stage": None,
+        "step": None,
+        "progress": None,
+        "elapsed_seconds": None,
+        "calls_billed": 0,
+        "cancelled": False,
+    }
 
 
 class RunningRequests:
@@ -124,15 +138,6 @@ class RunningRequests:
             if self._running.get(key) is running:
                 del self._running[key]
 
-    def find(self, caller: Caller, request_id: str) -> RunningRequest:
-        """Return a caller's request.
-
-        Raises
-        ------
-        RequestNotRunning
-            Not begun, done, or another organization's.
-        """
-        try:
-            return self._running[caller.organization_id, request_id]
-        except KeyError:
-            raise RequestNotRunning(details={"request_id": request_id}) from None
+    def find(self, caller: Caller, request_id: str) -> RunningRequest | None:
+        """Return a caller's request; ``None`` for one that has not begun, is done, or is another organization's."""
+        return self._running.get((caller.organization_id, request_id))

@@ -116,13 +116,12 @@ class Service:
                     raise
                 raise RequestCancelled(details={"calls_billed": running.commitment.billed_calls}) from error
 
-    async def look_up(self, keys: Sequence[str], request_id: str) -> RunningRequest:
-        """Return the caller's request that is being worked on, by its id; it does not count as a request.
+    async def look_up(self, keys: Sequence[str], request_id: str) -> RunningRequest | None:
+        """Return the caller's request that is being worked on, by its id, if it is; asking does not count as a request.
 
         Raises
         ------
         AuthenticationError
-        RequestNotRunning
         """
         return self.running.find(await self.authenticator.authenticate(keys), request_id)
 

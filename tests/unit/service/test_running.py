@@ -7,9 +7,8 @@ from itertools import count
 
 import pytest
 
-from uncrop.errors import RequestNotRunning
 from uncrop.model import Caller
-from uncrop.service.running import RunningRequest, RunningRequests
+from uncrop.service.running import RunningRequest, RunningRequests, not_running
 
 ANN, BOB = Caller(organization_id="org_a"), Caller(organization_id="org_b")
 
@@ -23,7 +22,8 @@ async def test_it_tells_the_stage_the_step_and_the_time() -> None:
     running.commitment.commit()
     told = running.to_json()
     assert (told["stage"], told["step"], told["progress"], told["elapsed_seconds"]) == ("provider", "seams", 0.5, 2)
-    assert (told["request_id"], told["calls_billed"], told["cancelled"]) == ("mine", 1, False)
+    assert (told["request_id"], told["running"], told["calls_billed"], told["cancelled"]) == ("mine", True, 1, False)
+    assert list(not_running("mine")) == list(told)
 
 
 async def test_of_several_pictures_the_mean_is_told() -> None:
@@ -42,16 +42,14 @@ async def test_only_its_own_organization_finds_it_and_only_while_it_runs() -> No
     with all_running.note(ANN, "mine") as running:
         assert all_running.find(ANN, "mine") is running
         for caller, name in ((BOB, "mine"), (ANN, "yours")):
-            with pytest.raises(RequestNotRunning):
-                all_running.find(caller, name)
-    with pytest.raises(RequestNotRunning):
-        all_running.find(ANN, "mine")
+            assert all_running.find(caller, name) is None
+    assert all_running.find(ANN, "mine") is None
 
 
 async def test_without_an_id_nobody_finds_it() -> None:
     all_running = RunningRequests()
-    with all_running.note(ANN, ""), pytest.raises(RequestNotRunning):
-        all_running.find(ANN, "")
+    with all_running.note(ANN, ""):
+        assert all_running.find(ANN, "") is None
 
 
 async def test_of_two_with_one_id_the_later_one_is_found_and_the_first_ones_end_does_not_hide_it() -> None:
