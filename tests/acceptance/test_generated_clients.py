@@ -6,13 +6,10 @@ The generators are installed from locks into a folder of their own, once; where 
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 import shutil
-import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +17,7 @@ import httpx2
 import pytest
 
 from fixtures_server import ORGANIZATION, Real, real
+from installed import TOOLS, installing, npm_packages, run
 from uncrop.imaging.header import read_header
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "generators.txt"
 PROGRAMS = Path(__file__).with_name("generated_clients")
-TOOLS = ROOT / ".venv-generators"
 WIDTH, HEIGHT = 96, 64
 FILES = {
     "photo.jpg": photo_jpeg(WIDTH, HEIGHT),
@@ -45,31 +42,6 @@ class Client(Protocol):
 
 
 # --- the generators --------------------------------------------------------------------------------------------------
-
-
-def run(*command: str | Path, cwd: Path, what: str | None = None, **options: Any) -> str:
-    """Run a command; where it installs ``what`` and cannot, skip."""
-    done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False, **options)
-    if done.returncode and what is not None:
-        pytest.skip(f"{what} could not be installed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@contextmanager
-def installing(name: str, lock: Path) -> Iterator[Path | None]:
-    """Give the folder in which to install what a lock names, or ``None`` if that is done; one process at a time."""
-    TOOLS.mkdir(exist_ok=True)
-    with (TOOLS / f"{name}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        stamp = TOOLS / name / "installed"
-        if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
-            yield None
-            return
-        shutil.rmtree(TOOLS / name, ignore_errors=True)
-        (TOOLS / name).mkdir()
-        yield TOOLS / name
-        stamp.write_bytes(lock.read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -109,18 +81,11 @@ def python_program(document: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def typescript_program(document: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
     """The types that openapi-typescript makes, and a program that is compiled with them."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node.js and npm are not installed; on Debian: apt-get install nodejs npm")
-    with installing("node", PROGRAMS / "package-lock.json") as folder:
-        if folder is not None:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(PROGRAMS / name, folder)
-            options = ["--ignore-scripts", "--no-audit", "--no-fund"]
-            run(npm, "ci", *options, cwd=folder, what="openapi-typescript")
+    modules = npm_packages("node", PROGRAMS, what="openapi-typescript")
+    node = str(shutil.which("node"))
     made = tmp_path_factory.mktemp("node") / "made"
     shutil.copytree(PROGRAMS, made)
-    (made / "node_modules").symlink_to(TOOLS / "node" / "node_modules")
+    (made / "node_modules").symlink_to(modules)
     programs = made / "node_modules" / ".bin"
     run(programs / "openapi-typescript", document, "--output", made / "schema.d.ts", cwd=made)
     run(programs / "tsc", "--project", made, cwd=made)

@@ -20,7 +20,7 @@ def working_bytes(header: ImageHeader, sides: Sides) -> int:
 
 FACTS = ProviderFacts(
     name="local",
-    title="local",
+    title="Local engine",
     sentence="The engine inside this server: no key, no network, no cost.",
     implementation="uncrop.providers.local.provider:Local",
     geometry=GeometryFacts(speaks="sides", crops=True, min_photo_edge=16),

@@ -1,0 +1,144 @@
+// One run: the form is sent, the server is asked how far it is, and the pictures come back, or the person cancels.
+
+import { UNCROP, formOf, newId, read, running, send } from "./api.js";
+import { inBackground } from "./background.js";
+import { credentials, markIfRefused } from "./credentials.js";
+import { announce, byId, focus, plural } from "./dom.js";
+import { editor } from "./editor.js";
+import { clearError, showError } from "./problems.js";
+import { fieldsOf } from "./requests.js";
+import { addResults } from "./results.js";
+
+const FIRST_QUESTION_MS = 300;
+const BETWEEN_QUESTIONS_MS = 700;
+
+// The stages of a request, and the steps of makers that are known by words of their own.
+const STAGES = {
+  upload: "Sending the photo", intake: "Checking the photo", admission: "Waiting for a turn", provider: "Working",
+  finish: "Blending into the photo", encode: "Saving the picture",
+};
+const STEPS = {
+  prepare: "Looking at the photo", candidates: "Trying layouts", seams: "Hiding the seams", write: "Putting it together",
+  done: "Blending into the photo",
+};
+
+let current = null; // the run that is on
+
+function wordsFor({ stage, step }) {
+  if (stage !== "provider" || !step) return STAGES[stage] ?? stage;
+  if (/^level \d+$/.test(step)) return "Adding detail";
+  return STEPS[step] ?? step.replace(/^./, (first) => first.toUpperCase());
+}
+
+// --- what is shown ----------------------------------------------------------------------------------------------------
+
+function showRunning(isRunning) {
+  byId("idle").hidden = isRunning;
+  byId("running").hidden = !isRunning;
+  // What is being made stays what is shown.
+  byId("editor").inert = isRunning;
+  for (const set of document.querySelectorAll("#form fieldset")) set.disabled = isRunning;
+  if (isRunning) {
+    byId("step").textContent = STAGES.upload;
+    byId("progress").removeAttribute("value");
+    byId("paid").hidden = true;
+  }
+}
+
+function showState(state) {
+  byId("step").textContent = wordsFor(state);
+  byId("paid").hidden = !state.calls_billed;
+  if (state.stage === "finish" || state.stage === "encode") byId("progress").value = 1;
+  else if (state.progress !== null) byId("progress").value = state.progress;
+}
+
+// --- how far it is ----------------------------------------------------------------------------------------------------
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+// Asks until the run is over. A question that fails is asked again; the time is told in any case.
+async function watch(run) {
+  await pause(FIRST_QUESTION_MS);
+  while (current === run && !run.cancelled) {
+    try {
+      const state = await read(await send(running(run.id), { key: run.key, signal: run.abort.signal }));
+      if (current === run && state.running) showState(state);
+    } catch {
+      // The request may not have begun, another server may be at work on it, or the line is down for a moment.
+    }
+    await pause(BETWEEN_QUESTIONS_MS);
+  }
+}
+
+function tick(run) {
+  const seconds = () => Math.floor((performance.now() - run.started) / 1000);
+  byId("elapsed").textContent = "0 s";
+  return setInterval(() => { byId("elapsed").textContent = `${seconds()} s`; }, 250);
+}
+
+// --- beginning and ending ---------------------------------------------------------------------------------------------
+
+async function make(run, state, fields) {
+  const body = formOf([...fields, ["image_file", new File([state.photo.file], state.photo.name, { type: state.photo.file.type })]]);
+  const options = { method: "POST", body, key: run.key, signal: run.abort.signal, headers: { "X-Request-Id": run.id } };
+  const response = await send(UNCROP, options);
+  const bytes = await read(response, "arrayBuffer");
+  return inBackground("unpack", { bytes }, [bytes]);
+}
+
+// Begins a run of what is being edited, with some of it changed for this run alone.
+export async function start(changes = {}) {
+  if (current || byId("extend").disabled) return;
+  clearError();
+  const state = { ...editor.snapshot(), ...changes };
+  const fields = fieldsOf(state);
+  const run = { id: newId(), key: credentials().key, abort: new AbortController(), started: performance.now(), cancelled: false };
+  current = run;
+  showRunning(true);
+  byId("cancel").focus({ preventScroll: true });
+  announce("Extending has begun.");
+  const ticking = tick(run);
+  watch(run);
+  try {
+    const { pictures, failures } = await make(run, state, fields);
+    end(ticking);
+    await addResults(pictures, { state, fields, seconds: (performance.now() - run.started) / 1000 });
+    if (failures.length) showError(`${plural(failures.length, "picture")} could not be made: ${failures.map((each) => each.message).join("; ")}`);
+  } catch (error) {
+    end(ticking);
+    fail(run, error);
+  }
+}
+
+function end(ticking) {
+  clearInterval(ticking);
+  current = null;
+  showRunning(false);
+}
+
+function fail(run, error) {
+  if (run.cancelled) {
+    announce("Cancelled.");
+  } else if (!markIfRefused(error)) {
+    showError(error);
+  }
+  if (run.cancelled || byId("key-panel").hidden) focus(byId("extend"));
+}
+
+// Ends the run on the server, by its id, and here. Either would do; a proxy may swallow the one or the other.
+function cancel() {
+  const run = current;
+  if (!run) return;
+  run.cancelled = true;
+  run.abort.abort();
+  send(running(run.id), { method: "DELETE", key: run.key, keepalive: true }).catch(() => {});
+  byId("step").textContent = "Cancelling";
+}
+
+export function setUpRuns() {
+  byId("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    start();
+  });
+  byId("cancel").addEventListener("click", cancel);
+}
