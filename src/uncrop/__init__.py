@@ -98,12 +98,13 @@ def extend(
         from uncrop import settings as configuration
         from uncrop.bootstrap import extend_once
     values = form_values(options)
+    wished = values.pop("output_format", None)
     request = UncropRequest(
         provider=provider,
         image=photo if isinstance(photo, bytes) else Path(photo).read_bytes(),
         sides=Sides(left=left, right=right, up=up, down=down),
         mask=mask,
-        answer_format=values.pop("output_format", None),
+        answer_format=wished and wished.upper(),
         **values,
     )
     return extend_once(request, settings or configuration.load(), progress=progress)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -78,6 +78,20 @@ def test_what_is_wrong_with_the_request_is_a_value_error(configured: settings.Se
     with pytest.raises(ValueError, match="exceed 2000px") as caught:
         uncrop.extend(pictures.photo_png(64, 48), left=3000, settings=configured)
     assert isinstance(caught.value, uncrop.UncropError)
+
+
+@pytest.mark.parametrize(("wished", "media_type"), [("PNG", "image/png"), ("png", "image/png"), ("webp", "image/webp")])
+def test_the_answers_format_is_named_in_either_case(
+    configured: settings.Settings, wished: Any, media_type: str
+) -> None:
+    result = uncrop.extend(pictures.photo_jpeg(32, 24), left=8, output_format=wished, settings=configured)
+    assert result.media_type == media_type
+
+
+def test_a_format_that_is_none_is_refused_before_anything_is_made(configured: settings.Settings) -> None:
+    with pytest.raises(uncrop.UncropError, match="output_format must be one of jpeg, png, webp") as refused:
+        uncrop.extend(pictures.photo_jpeg(32, 24), left=8, output_format="jpg", settings=configured)  # type: ignore[arg-type]
+    assert refused.value.details == {"field": "output_format", "allowed": ["jpeg", "png", "webp"]}
 
 
 def test_a_missing_file_is_an_os_error(configured: settings.Settings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from uncrop.errors import InvalidFieldValue, MaskRequired
 from uncrop.geometry.notations import check_notation, sent_fields
 from uncrop.geometry.sides import check_sides
-from uncrop.model import ORGANIZATION_ID, ORGANIZATION_ID_RULE, Quality
+from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID, ORGANIZATION_ID_RULE, Quality
 
 if TYPE_CHECKING:
     from uncrop.model import ProviderFacts, UncropRequest
@@ -41,6 +41,7 @@ def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
     _check_length("negative_prompt", request.negative_prompt, facts)
     _check_choice("size", request.size, facts)
     _check_choice("quality", request.quality, facts)
+    _check_format(request.answer_format)
 
 
 def quality_of(request: UncropRequest) -> Quality:
@@ -111,6 +112,14 @@ def _check_geometry(request: UncropRequest, facts: ProviderFacts) -> None:
         raise InvalidFieldValue(
             f"size goes with mask_file alone, not with {' and '.join(fields[:-1])}; see output_size",
             details={"fields": fields, "provider": facts.name},
+        )
+
+
+def _check_format(answer_format: str | None) -> None:
+    if answer_format is not None and answer_format not in MEDIA_TYPES:
+        allowed = [name.lower() for name in MEDIA_TYPES]
+        raise InvalidFieldValue(
+            f"output_format must be one of {', '.join(allowed)}", details={"field": "output_format", "allowed": allowed}
         )
 
 
