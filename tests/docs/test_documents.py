@@ -11,6 +11,11 @@ from uncrop.server import http_errors  # noqa: F401 - its errors are on the page
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
+OF_THE_PROJECT = (
+    "https://github.com/uncrop/uncrop/blob/main/",
+    "https://raw.githubusercontent.com/uncrop/uncrop/main/",
+)
+DECISIONS = ROOT / "docs" / "decisions"
 CONTRACT = ROOT.parent / "shared" / "reference" / "endpoint.md"
 
 
@@ -29,6 +34,15 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_the_readme_s_links_are_absolute_and_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / "README.md").read_text())
+    # On PyPI the page stands alone.
+    assert [target for target in targets if "://" not in target] == []
+    ours = [target.removeprefix(start) for target in targets for start in OF_THE_PROJECT if target.startswith(start)]
+    assert len(ours) > 20
+    assert [path for path in ours if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_settings_and_scripts_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
@@ -41,9 +55,9 @@ def test_settings_and_scripts_that_are_named_exist(page: Path) -> None:
 
 def test_the_readme_begins_with_the_two_commands() -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks[0] == "./uncrop extend examples/raccoon.jpg --left 256 --right 256 --output wide.jpg\n"
+    assert blocks[0] == "./uncrop extend examples/cat.jpg --left 80 --right 80 --seed 2 --output wide.jpg\n"
     assert blocks[1] == "scripts/test\n"
-    assert (ROOT / "examples" / "raccoon.jpg").stat().st_size < 300_000
+    assert all(photo.stat().st_size < 300_000 for photo in (ROOT / "examples").glob("*.jpg"))
 
 
 def test_ci_calls_the_readmes_test_command_and_nothing_else() -> None:
@@ -54,6 +68,12 @@ def test_ci_calls_the_readmes_test_command_and_nothing_else() -> None:
 def test_every_error_is_on_its_page() -> None:
     rows = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", (ROOT / "docs/reference/errors.md").read_text(), re.MULTILINE)
     assert {code: int(status) for status, code in rows} == CODES
+
+
+def test_every_decision_is_listed_with_its_title() -> None:
+    listed = dict(re.findall(r"^\| \d{4} \| \[(.+)\]\((.+)\) \|$", (DECISIONS / "README.md").read_text(), re.MULTILINE))
+    titles = {page.read_text().partition("\n")[0].removeprefix("# "): page.name for page in DECISIONS.glob("0*.md")}
+    assert listed == titles
 
 
 def test_every_command_is_on_its_page() -> None:
