@@ -165,11 +165,11 @@ class Uncropper:
             with stage("finish"):
                 picture = await self._in_thread(finish, task, fill)
             with stage("encode"):
-                image = await self._in_thread(_encode, job, picture)
+                image, original = await self._in_thread(_encode, task, picture)
                 marks = fill.confidence_map
                 trust = None if marks is None else await self._in_thread(_encode_map, job, marks)
             await granted.capture(fill.facts)
-        return _result(job, fill, picture, image, trust, stopwatch, commitment.billed_calls)
+        return _result(job, fill, picture, (image, original), trust, stopwatch, commitment.billed_calls)
 
     @contextmanager
     def _stage(self, stopwatch: Stopwatch, name: str) -> Iterator[None]:
@@ -195,16 +195,23 @@ def _open(job: Job) -> Task:
     )
 
 
-def _encode(job: Job, picture: Picture) -> bytes:
-    header, pixels = job.header, codec.resize(picture.pixels, *job.output_size)
-    return codec.encode(
-        pixels,
+def _encode(task: Task, picture: Picture) -> tuple[bytes, Original]:
+    """Encode the picture, and tell how the photo's own pixels stand in it."""
+    job, header = task.job, task.job.header
+    unscaled = job.output_size == (job.placement.width, job.placement.height)
+    if job.answer_format == "JPEG" and unscaled:
+        kept = codec.encode_kept(job.photo_file, task.photo, picture.pixels, job.placement)
+        if kept is not None:
+            return kept.data, "exact" if kept.exact else "recompressed"
+    image = codec.encode(
+        codec.resize(picture.pixels, *job.output_size),
         job.answer_format,
         jpeg=header.jpeg,
         metadata=header.metadata,
         lossless=header.lossless,
         webp_quality=header.webp_quality,
     )
+    return image, _original(job)
 
 
 def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
@@ -212,10 +219,16 @@ def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
 
 
 def _result(
-    job: Job, fill: Fill, picture: Picture, image: bytes, trust: bytes | None, stopwatch: Stopwatch, calls: int
+    job: Job,
+    fill: Fill,
+    picture: Picture,
+    image: tuple[bytes, Original],
+    trust: bytes | None,
+    stopwatch: Stopwatch,
+    calls: int,
 ) -> UncropResult:
     return UncropResult(
-        image=image,
+        image=image[0],
         media_type=MEDIA_TYPES[job.answer_format],
         width=job.output_size[0],
         height=job.output_size[1],
@@ -226,13 +239,13 @@ def _result(
         stages=tuple(stopwatch.stages),
         confidence_map=trust,
         placement=job.placement,
-        original=_original(job),
+        original=image[1],
         provider_calls=calls,
     )
 
 
 def _original(job: Job) -> Original:
-    """Tell how the photo's own pixels stand in the answer."""
+    """Tell how the photo's own pixels stand in an answer that was encoded anew."""
     source, kept = job.placement.source, job.placement.kept
     flattened = job.header.bits == 16 and (job.answer_format != "PNG" or not job.provider.keeps_depth)
     # CMYK, and grey that became RGB.

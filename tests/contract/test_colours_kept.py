@@ -151,7 +151,8 @@ async def extended(registry: Registry, provider: str, photo: bytes, asked: str |
     maker = registry.get(provider)
     request = UncropRequest(provider=provider, image=photo, sides=SIDES, answer_format=asked)  # type: ignore[arg-type]
     task = make_task(request, maker.facts)
-    return _encode(task.job, finish(task, await maker.fill(task, Commitment())))
+    image, _ = _encode(task, finish(task, await maker.fill(task, Commitment())))
+    return image
 
 
 def differences(photo: bytes, answer: bytes) -> float:

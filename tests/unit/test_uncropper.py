@@ -24,6 +24,7 @@ from uncrop.errors import (
 )
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file, read_header
+from uncrop.imaging.jpeg import pixels as jpeg_pixels
 from uncrop.model import (
     Caller,
     FieldFacts,
@@ -39,6 +40,7 @@ from uncrop.model import (
 )
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.maker import Between
+from uncrop.testing import pictures
 from uncrop.uncropper import Stopwatch, Uncropper
 
 FACTS = PictureFacts(provider="paint", request_id="req_7", credits_consumed=Decimal(1), warnings=("painted",))
@@ -296,6 +298,36 @@ async def test_few_answers_are_unpacked_at_once() -> None:
 async def test_how_the_photos_own_pixels_stand_is_told(fields: dict[str, Any], original: str) -> None:
     result = await uncropper(Paint(), Door()).run(request(**fields))
     assert result.original == original
+
+
+def jpeg_photo(sampling: str, width: int = 40, height: int = 32) -> bytes:
+    return jpeg_pixels.write(pictures.photo(width, height), quality=70, subsampling=sampling)
+
+
+JPEG_PAINT = replace(PAINT, answer_format="JPEG")
+
+
+@pytest.mark.parametrize(
+    ("fields", "original", "kept"),
+    [
+        ({"image": jpeg_photo("444")}, "exact", True),
+        ({"image": jpeg_photo("444"), "answer_format": "JPEG"}, "exact", True),
+        ({"image": jpeg_photo("420"), "sides": Sides(left=16)}, "recompressed", True),
+        ({"image": jpeg_photo("444"), "sides": Sides(left=7)}, "recompressed", False),
+        ({"image": jpeg_photo("444"), "output_size": "96x64"}, "resampled", False),
+        ({"image": jpeg_photo("444"), "answer_format": "PNG"}, "exact", False),
+        ({}, "recompressed", False),  # a PNG's photo
+    ],
+)
+async def test_a_jpeg_of_a_jpeg_keeps_what_can_be_kept(fields: dict[str, Any], original: str, kept: bool) -> None:
+    result = await uncropper(Paint(JPEG_PAINT), Door()).run(request(**fields))
+    file = open_file(result.image)
+    assert result.original == original
+    # What was encoded anew has at least a quality of 90, what was kept the photo's own.
+    assert (file.header.jpeg is not None and file.header.jpeg.quality == 70) == kept
+    if original == "exact":
+        own, photo = codec.decode(file)[:, 8:], codec.decode(open_file(fields["image"]))
+        assert np.array_equal(own, photo)
 
 
 async def test_a_finished_picture_of_another_size_is_resampled_and_says_so() -> None:

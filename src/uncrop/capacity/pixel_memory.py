@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from uncrop.capacity.fair_queue import NOBODY, FairQueue
+from uncrop.imaging.jpeg import kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ BYTES_A_PIXEL = 3  # RGB
 
 
 def pixel_bytes(job: Job) -> int:
-    """Predict the bytes that a job's pixels take: the photo and its mask as decoded, and the work of its provider.
+    """Predict the bytes that a job's pixels take: the photo and its mask as decoded, and the work on them.
 
     What works on this machine takes them in another process; the finished picture takes their place in this one.
     """
@@ -28,7 +29,15 @@ def pixel_bytes(job: Job) -> int:
     photo = extent * header.channels * header.bits // 8
     mask = 0 if job.request.mask is None else extent * 4
     predict = job.provider.working_bytes
-    return photo + mask + _between_calls(job) + (0 if predict is None else predict(header, job.sides))
+    working = 0 if predict is None else predict(header, job.sides)
+    # The provider's work is over when coefficients are.
+    return photo + mask + max(_between_calls(job) + working, _coefficients(job))
+
+
+def _coefficients(job: Job) -> int:
+    """Return the bytes of the coefficients that a JPEG of a JPEG is made of."""
+    unscaled = job.output_size == (job.placement.width, job.placement.height)
+    return kept.working_bytes(job.photo_file, job.placement) if job.answer_format == "JPEG" and unscaled else 0
 
 
 def _between_calls(job: Job) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
@@ -14,6 +15,7 @@ from uncrop.errors import ImageTooLarge, InvalidImage
 from uncrop.imaging import arrays, text
 from uncrop.imaging import resample as resampling
 from uncrop.imaging.colour import convert
+from uncrop.imaging.jpeg import kept as jpeg_kept
 from uncrop.imaging.jpeg import pixels as jpeg_pixels
 from uncrop.imaging.jpeg.layout import JpegLayout
 from uncrop.imaging.jpeg.metadata import with_metadata
@@ -28,7 +30,8 @@ from uncrop.imaging.webp.layout import WebpLayout, still
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from uncrop.model import ImageFormat, ImageHeader, JpegFacts, Metadata, OpenedFile, Pixels
+    from uncrop.imaging.jpeg.kept import Kept
+    from uncrop.model import ImageFormat, ImageHeader, JpegFacts, Metadata, OpenedFile, Pixels, Placement
 
 # What Pillow's readers are known to raise on broken files.
 DECODER_ERRORS = (
@@ -138,6 +141,21 @@ def encode(
     return written
 
 
+def encode_kept(file: OpenedFile, photo: Pixels, pixels: Pixels, placement: Placement) -> Kept | None:
+    """Encode an extended photo as a JPEG that keeps the photo's own coefficients, with its metadata.
+
+    Returns
+    -------
+    Kept or None
+        ``None`` where they cannot be kept, as ``uncrop.imaging.jpeg.kept`` tells.
+    """
+    kept = jpeg_kept.keep(file, photo, pixels, placement)
+    if kept is None:
+        return None
+    metadata = fitted(file.header.metadata, "JPEG", channels=pixels.shape[2])
+    return replace(kept, data=with_metadata(kept.data, metadata))
+
+
 Box: TypeAlias = tuple[float, float, float, float]
 
 
@@ -166,6 +184,7 @@ def resize(pixels: Pixels, width: int, height: int, *, box: Box | None = None) -
 
 def warm_up() -> None:
     """Compile this package's kernels ahead of the first picture, which otherwise waits some seconds for them."""
+    jpeg_kept.warm_up()
     png_read.warm_up()
     resampling.warm_up()
     text.warm_up()

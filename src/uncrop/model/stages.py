@@ -119,8 +119,8 @@ class StageTime:
     milliseconds: float
 
 
-# How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or brought to
-# another size, depth or kind of pixels.
+# How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss, all of them or
+# those beside what was made; or brought to another size, depth or kind of pixels.
 Original: TypeAlias = Literal["exact", "recompressed", "resampled"]
 
 

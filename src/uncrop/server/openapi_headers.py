@@ -38,8 +38,9 @@ def header_components() -> Json:
             "The canvas, and where the photo lies on it: `WxH+X+Y`.", {"type": "string", "examples": ["1536x768+256+0"]}
         ),
         "X-Original": header(
-            "How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss; or "
-            "brought to another size, depth or kind of pixels.",
+            "How the photo's own pixels stand in the answer: bit by bit; the same before one compression with loss, "
+            "which a JPEG that keeps the photo's own coefficients shows at its outermost pixels alone; or brought to "
+            "another size, depth or kind of pixels.",
             {"type": "string", "enum": ["exact", "recompressed", "resampled"]},
         ),
         "X-Repaint-Difference": header(

@@ -16,8 +16,10 @@ from uncrop.capacity.slots import Slots
 from uncrop.errors import ServerBusy
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.steps import plan
+from uncrop.imaging.header import open_file
 from uncrop.model import Caller, GeometryFacts, Job, Plan, Sides
 from uncrop.providers.local.facts import FACTS as LOCAL
+from uncrop.testing import pictures
 
 
 class Holder:
@@ -163,6 +165,20 @@ def test_a_plan_of_calls_takes_memory_for_the_canvas_and_what_a_call_makes(job: 
         planned = plan(placement, GeometryFacts(speaks="sides", max_side=reach), 2)
         assert isinstance(planned, Plan)
         assert pixel_bytes(replace(job, placement=placement, plan=planned)) == 16 * 16 * 3 + between
+
+
+@pytest.mark.parametrize(("orientation", "bytes_a_pixel"), [(1, 3 * (64 * 64 + 128 * 64)), (6, 3 * 3 * 64 * 64)])
+def test_a_jpeg_of_a_jpeg_takes_memory_for_coefficients(job: Job, orientation: int, bytes_a_pixel: int) -> None:
+    file = open_file(pictures.photo_jpeg(64, 64))  # 4:2:0: one and a half samples a pixel, of two bytes
+    file = replace(file, header=replace(file.header, orientation=orientation))
+    placement = placement_of_sides(64, 64, Sides(right=64 if orientation == 1 else 16))
+    jpeg = replace(job, photo_file=file, placement=placement, answer_format="JPEG")
+    unscaled = replace(jpeg, output_size=(placement.width, placement.height))
+    assert pixel_bytes(unscaled) == 64 * 64 * 3 + bytes_a_pixel
+    assert pixel_bytes(replace(unscaled, output_size=(50, 40))) == 64 * 64 * 3
+    assert pixel_bytes(replace(unscaled, answer_format="PNG")) == 64 * 64 * 3
+    local = replace(job.provider, working_bytes=lambda header, sides: 10**6)
+    assert pixel_bytes(replace(unscaled, provider=local)) == 64 * 64 * 3 + 10**6  # one after the other
 
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:

@@ -30,19 +30,19 @@ MAX_SEGMENT_PAYLOAD = 65_533
 
 def exif_of(data: bytes, layout: JpegLayout) -> bytes | None:
     """Return the first EXIF block."""
-    return next(_payloads(data, layout, APP1, EXIF_PREFIX), None)
+    return next(payloads(data, layout, APP1, EXIF_PREFIX), None)
 
 
 def xmp_of(data: bytes, layout: JpegLayout) -> bytes | None:
     """Return the XMP packet; extended XMP is not looked at."""
-    return next(_payloads(data, layout, APP1, XMP_PREFIX), None)
+    return next(payloads(data, layout, APP1, XMP_PREFIX), None)
 
 
 def icc_of(data: bytes, layout: JpegLayout) -> bytes | None:
     """Return the colour profile, put together from its numbered chunks, or ``None`` when one is missing."""
     chunks: dict[int, bytes] = {}
     total = 0
-    for payload in _payloads(data, layout, APP2, ICC_PREFIX):
+    for payload in payloads(data, layout, APP2, ICC_PREFIX):
         if len(payload) < 2:
             return None
         total = payload[1]
@@ -55,13 +55,13 @@ def icc_of(data: bytes, layout: JpegLayout) -> bytes | None:
 
 def iptc_of(data: bytes, layout: JpegLayout) -> bytes | None:
     """Return Photoshop's image resources, among which IPTC's are, put together from all their segments."""
-    resources = b"".join(_payloads(data, layout, APP13, PHOTOSHOP_PREFIX))
+    resources = b"".join(payloads(data, layout, APP13, PHOTOSHOP_PREFIX))
     return resources or None
 
 
 def density_of(data: bytes, layout: JpegLayout) -> Density | None:
     """Return the JFIF segment's density; ``None`` where it says nothing."""
-    payload = next(_payloads(data, layout, APP0, JFIF_PREFIX), None)
+    payload = next(payloads(data, layout, APP0, JFIF_PREFIX), None)
     return None if payload is None else read_jfif(JFIF_PREFIX + payload)
 
 
@@ -91,7 +91,8 @@ def _icc_segments(icc: bytes) -> list[bytes]:
     return [segment(APP2, ICC_PREFIX + bytes((number, len(pieces))) + piece) for number, piece in enumerate(pieces, 1)]
 
 
-def _payloads(data: bytes, layout: JpegLayout, marker: int, prefix: bytes) -> Iterator[bytes]:
+def payloads(data: bytes, layout: JpegLayout, marker: int, prefix: bytes) -> Iterator[bytes]:
+    """Yield what stands behind ``prefix`` in each application segment that begins with it."""
     for part in layout.segments:
         if part.marker == marker and data.startswith(prefix, part.payload, part.end):
             yield data[part.payload + len(prefix) : part.end]

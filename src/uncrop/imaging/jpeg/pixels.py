@@ -81,6 +81,20 @@ def decode(data: bytes, header: ImageHeader, layout: JpegLayout) -> NDArray[np.u
         raise _refusal() from error
 
 
+def decode_written(data: bytes, channels: int) -> NDArray[np.uint8]:
+    """Decode a grey or YCbCr JPEG that this package wrote: (height, width, channels).
+
+    Raises
+    ------
+    InvalidImage
+        On every error and every warning of the decoder.
+    """
+    try:
+        return simplejpeg.decode_jpeg(data, COLOURS["L" if channels == 1 else "RGB"], strict=True)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise _refusal() from error
+
+
 def encode(pixels: NDArray[np.uint8], facts: JpegFacts | None, *, least: int = 0) -> bytes | None:
     """Encode grey or RGB at ``least`` this quality; ``None`` when neither encoder can.
 
