@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EVERY_ORIGIN = "*"
 # What a page may send beyond the headers that every page may.
 SENT_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "api-key")
-_METHODS = ("DELETE", "GET", "HEAD", "POST")
+_METHODS = ("GET", "HEAD", "POST")
 _REMEMBERED_S = 7200  # browsers keep a preflight's answer no longer
 
 

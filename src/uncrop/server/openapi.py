@@ -11,7 +11,7 @@ from uncrop.server.openapi_headers import header_components
 from uncrop.server.openapi_picture import picture_responses, picture_schemas
 from uncrop.server.openapi_providers import provider_schemas
 from uncrop.server.openapi_quote import quote_form_schema, quote_responses, quote_schemas
-from uncrop.server.openapi_running import running_operations, running_schemas
+from uncrop.server.openapi_running import cancel_operation, running_operation, running_schemas
 from uncrop.service.quote import ALL
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ ADDRESS = "/openapi.json"
 QUOTE_PATH = "/api/v1/images/uncrop/quote"
 PROVIDERS_PATH = "/api/v1/providers"
 RUNNING_PATH = "/api/v1/requests/{request_id}"
+CANCEL_PATH = f"{RUNNING_PATH}/cancel"
 UNCROP_PATHS = ("/api/v1/images/uncrop", "/v1/images/uncrop")
 _OPERATIONS = {
     UNCROP_PATHS[0]: ("uncropImage", "Extend an image", ""),
@@ -64,7 +65,8 @@ def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
             **{path: {"post": _uncrop(path, limits, providers)} for path in UNCROP_PATHS},
             QUOTE_PATH: {"post": _quote(limits, providers)},
             PROVIDERS_PATH: {"get": _providers()},
-            RUNNING_PATH: running_operations([_request_id_parameter()]),
+            RUNNING_PATH: {"get": running_operation([_request_id_parameter()])},
+            CANCEL_PATH: {"post": cancel_operation([_request_id_parameter()])},
             "/livez": {"get": _plain("livez", "Whether the process answers", _status_schema("ok"))},
             "/readyz": {"get": _readyz()},
             "/metrics": {"get": _metrics()},

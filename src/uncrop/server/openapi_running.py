@@ -21,18 +21,27 @@ _ENDED = (
 )
 
 
-def running_operations(parameters: list[Json]) -> Json:
-    """Return the operations on a running request.
+def running_operation(parameters: list[Json]) -> Json:
+    """Return the operation that tells how far a request is.
 
     Parameters
     ----------
     parameters
         Those that every operation takes.
     """
-    ask = _operation("getRunningRequest", "How far a running request is", _EXPLANATION)
-    end = _operation("cancelRunningRequest", "End a running request", f"{_ENDED}\n\n{_EXPLANATION}")
-    shared = {"parameters": [_id_parameter(), *parameters]}
-    return {"get": {**ask, **shared}, "delete": {**end, **shared}}
+    return _operation("getRunningRequest", "How far a running request is", _EXPLANATION, parameters)
+
+
+def cancel_operation(parameters: list[Json]) -> Json:
+    """Return the operation that ends a request.
+
+    Parameters
+    ----------
+    parameters
+        Those that every operation takes.
+    """
+    explanation = f"{_ENDED}\n\n{_EXPLANATION}"
+    return _operation("cancelRunningRequest", "End a running request", explanation, parameters)
 
 
 def running_schemas() -> Json:
@@ -74,13 +83,14 @@ def running_schemas() -> Json:
     }
 
 
-def _operation(operation_id: str, summary: str, description: str) -> Json:
+def _operation(operation_id: str, summary: str, description: str, parameters: list[Json]) -> Json:
     return {
         "tags": ["images"],
         "operationId": operation_id,
         "summary": summary,
         "description": description,
         "security": [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}],
+        "parameters": [_id_parameter(), *parameters],
         "responses": {
             "200": {
                 "description": "The request as it stands.",
@@ -98,6 +108,6 @@ def _id_parameter() -> Json:
         "in": "path",
         "required": True,
         "description": "The `X-Request-Id` of the request.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:~-]{1,128}$"},
+        "schema": {"type": "string"},
         "example": "my-request-1",
     }

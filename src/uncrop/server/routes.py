@@ -83,14 +83,17 @@ class Routes:
         return quotes_response(quotes, one=exchange.run.provider not in {ALL, AUTO})
 
     async def running(self, request: Request) -> Response:
-        """Tell how far one of the caller's requests is, by its id; end it first, where the method says so."""
+        """Tell how far one of the caller's requests is, by its id."""
         request_id = request.path_params["request_id"]
         running = await self._service.look_up(credentials(request.headers), request_id)
-        if running is None:
-            return JSONResponse(not_running(request_id))
-        if request.method == "DELETE":
+        return JSONResponse(not_running(request_id) if running is None else running.to_json())
+
+    async def cancel(self, request: Request) -> Response:
+        """End one of the caller's requests, by its id; where it is not being worked on, there is nothing to end."""
+        running = await self._service.look_up(credentials(request.headers), request.path_params["request_id"])
+        if running is not None:
             running.cancel()
-        return JSONResponse(running.to_json())
+        return await self.running(request)
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""

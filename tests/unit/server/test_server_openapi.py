@@ -17,7 +17,7 @@ from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, Upload
 from uncrop.providers.registry import NAMES, load_rows
 from uncrop.server.fields import FIELDS, FILES, NUMBERS, REQUIRED, SWITCHES
 from uncrop.server.form import BodyLimits
-from uncrop.server.openapi import QUOTE_PATH, RUNNING_PATH, UNCROP_PATHS, document
+from uncrop.server.openapi import CANCEL_PATH, QUOTE_PATH, RUNNING_PATH, UNCROP_PATHS, document
 from uncrop.server.openapi_errors import raised
 from uncrop.service.provider_list import ProviderEntry
 
@@ -153,6 +153,7 @@ def test_readyz_tells_of_its_own_error_and_no_other_route_does(spec: dict[str, A
         *UNCROP_PATHS,
         QUOTE_PATH,
         RUNNING_PATH,
+        CANCEL_PATH,
     }
     examples = spec["components"]["responses"]["ErrorNotReady"]["content"]["application/json"]["examples"]
     assert list(examples) == ["NOT_READY"]

@@ -257,7 +257,7 @@ def test_a_running_request_is_told_of_and_ended_by_its_id(fake_server: Running) 
     told = httpx2.get(address, headers=key)
     assert (told.status_code, told.json()["stage"], told.json()["running"]) == (200, "intake", True)
     assert httpx2.get(address).status_code == 401
-    ended = httpx2.delete(address, headers=key)
+    ended = httpx2.post(f"{address}/cancel", headers=key)
     assert (ended.status_code, ended.json()["cancelled"]) == (200, True)
     answer = asking.getresponse()
     error = json.loads(answer.read())["error"]
@@ -265,6 +265,8 @@ def test_a_running_request_is_told_of_and_ended_by_its_id(fake_server: Running) 
     assert (answer.status, error["code"], error["details"]) == (409, "REQUEST_CANCELLED", {"calls_billed": 0})
     gone = httpx2.get(address, headers=key)
     assert (gone.status_code, gone.json()["running"]) == (200, False)
+    # What is over can be ended again, and nothing comes of it.
+    assert httpx2.post(f"{address}/cancel", headers=key).json() == gone.json()
 
 
 # --- the one top handler ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ export const UNCROP = "api/v1/images/uncrop";
 export const QUOTE = "api/v1/images/uncrop/quote";
 export const PROVIDERS = "api/v1/providers";
 export const running = (id) => `api/v1/requests/${id}`;
+export const cancelling = (id) => `${running(id)}/cancel`;
 
 // An id that nobody else has. `crypto.randomUUID` is missing where the page does not come over https.
 export function newId() {

@@ -1,6 +1,6 @@
 // One run: the form is sent, the server is asked how far it is, and the pictures come back, or the person cancels.
 
-import { UNCROP, formOf, newId, read, running, send } from "./api.js";
+import { UNCROP, cancelling, formOf, newId, read, running, send } from "./api.js";
 import { inBackground } from "./background.js";
 import { credentials, markIfRefused } from "./credentials.js";
 import { announce, byId, focus, plural } from "./dom.js";
@@ -131,7 +131,7 @@ function cancel() {
   if (!run) return;
   run.cancelled = true;
   run.abort.abort();
-  send(running(run.id), { method: "DELETE", key: run.key, keepalive: true }).catch(() => {});
+  send(cancelling(run.id), { method: "POST", key: run.key, keepalive: true }).catch(() => {});
   byId("step").textContent = "Cancelling";
 }
 
