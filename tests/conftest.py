@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import structlog
+
+import uncrop
+from uncrop import engine
+from uncrop.settings import Settings
 
 pytest_plugins = [
     "seeded_faults",
@@ -56,6 +62,21 @@ sys.addaudithook(_refuse_the_internet)
 # What a developer has set for the server at hand must not reach the servers of the tests.
 for _name in [name for name in os.environ if name.startswith("UNCROP_")]:
     del os.environ[_name]
+
+
+def _take_kernels_from(folder: Path) -> None:
+    """Let all compiled code come from where set-up has put it, whichever data folder a test chooses.
+
+    A kernel chooses its folder when its module is imported. Left to the tests, each would be compiled once more.
+    """
+    engine.use_cache(folder)
+    package = Path(uncrop.__file__).parent
+    for source in sorted(package.rglob("*.py")):
+        if "from uncrop.kernels import" in source.read_text():
+            importlib.import_module(".".join(source.relative_to(package.parent).with_suffix("").parts))
+
+
+_take_kernels_from(Settings(_env_file=None).kernel_cache)
 
 # The log goes to the standard library's, where pytest keeps it with the test that it belongs to.
 structlog.configure(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def kernels() -> Path:
     """Return the folder of compiled kernels that all runs of this checkout share."""
-    folder = Settings().kernel_cache
+    folder = Settings(_env_file=None).kernel_cache
     if not engine.is_compiled(folder):
         # The engine was changed since set-up. A command of a test that found it so would say it in a line more.
         subprocess.run([sys.executable, "-m", "uncrop", "warm-up"], check=True, capture_output=True)

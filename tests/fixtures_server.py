@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -193,6 +194,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)
+
+
+def request_lines(caplog: pytest.LogCaptureFixture, count: int = 1) -> list[dict[str, Any]]:
+    """Return the log's lines of requests, as soon as there are ``count``: each is written after its answer."""
+
+    def lines() -> list[dict[str, Any]]:
+        told = [json.loads(record.getMessage()) for record in caplog.records if record.name == "uncrop.server"]
+        return [line for line in told if line["event"] == "request"]
+
+    wait_until(lambda: len(lines()) >= count)
+    return lines()
 
 
 @contextmanager

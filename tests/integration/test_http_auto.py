@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fixtures_http import Refusal, ask, check, clipdrop_form
-from fixtures_server import PROVIDER_KEY, real
+from fixtures_server import PROVIDER_KEY, real, request_lines
 from uncrop.testing import outcomes
 from uncrop.testing.pictures import photo_jpeg
 
@@ -26,12 +25,6 @@ def nobody_listens() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def line_of(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "uncrop.server"]
-    (line,) = [line for line in lines if line["event"] == "request"]
-    return line
-
-
 def test_one_down_one_limiting_and_the_third_makes_it_for_one_call(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -42,13 +35,12 @@ def test_one_down_one_limiting_and_the_third_makes_it_for_one_call(
     }
     with real(tmp_path, settings=settings) as house:
         house.clipdrop.script(outcomes.Outcome(status=429))
-        # To the end of the test: the line is written after the answer.
         caplog.set_level("INFO", "uncrop.server")
         response = ask(house.url, FORM, key=house.key)
         assert response.status_code == 200
         assert response.headers["x-provider"] == "openai"
         assert (len(house.clipdrop.calls), len(house.openai.calls), house.booked()) == (1, 1, 1)
-    line = line_of(caplog)
+    (line,) = request_lines(caplog)
     assert (line["provider"], line["outcome"], line["billed_calls"]) == ("openai", "OK", 1)
     assert line["tried"] == [
         {
@@ -67,7 +59,6 @@ def test_one_down_one_limiting_and_the_third_makes_it_for_one_call(
 def test_what_may_have_been_billed_is_not_asked_of_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with real(tmp_path, settings={"auto_providers": "clipdrop,openai"}) as house:
         house.clipdrop.script(outcomes.Outcome(status=500))
-        # To the end of the test: the line is written after the answer.
         caplog.set_level("INFO", "uncrop.server")
         response = ask(house.url, FORM, key=house.key)
         text = "The provider failed to process the request"
@@ -84,7 +75,7 @@ def test_what_may_have_been_billed_is_not_asked_of_another(tmp_path: Path, caplo
             ),
         )
         assert (len(house.clipdrop.calls), len(house.openai.calls), house.booked()) == (1, 0, 0)
-    line = line_of(caplog)
+    (line,) = request_lines(caplog)
     assert (line["provider"], line["billed_calls"], line["tried"]) == ("clipdrop", 1, [attempt])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fixtures_http import Refusal, ask, check, clipdrop_form
-from fixtures_server import Real
+from fixtures_server import Real, request_lines
 from uncrop.imaging.header import read_header
 from uncrop.testing import EdgeEngine, outcomes
 from uncrop.testing.pictures import photo_jpeg
@@ -35,8 +34,8 @@ def edge(house: Real) -> Iterator[EdgeEngine]:
 
 def test_each_is_a_call_with_a_seed_and_is_booked(house: Real, caplog: pytest.LogCaptureFixture) -> None:
     calls, booked = house.calls(), house.booked()
-    with caplog.at_level("INFO", "uncrop.server"):
-        response = ask(house.url, FORM.but(variations="3", seed="6"), key=house.key)
+    caplog.set_level("INFO", "uncrop.server")
+    response = ask(house.url, FORM.but(variations="3", seed="6"), key=house.key)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert response.headers["x-provider"] == "clipdrop"
     body = response.json()
@@ -46,7 +45,7 @@ def test_each_is_a_call_with_a_seed_and_is_booked(house: Real, caplog: pytest.Lo
         header = read_header(b64decode(each["base64"]))
         assert (header.width, header.height) == (each["width"], each["height"]) == (80, 48)
     assert (house.calls() - calls, house.booked() - booked) == (3, 3)
-    (line,) = [json.loads(record.getMessage()) for record in caplog.records if record.name == "uncrop.server"]
+    (line,) = request_lines(caplog)
     assert (line["billed_calls"], line["failures"], len(line["pictures"])) == (3, [], 3)
     assert {each["provider"] for each in line["pictures"]} == {"clipdrop"}
 

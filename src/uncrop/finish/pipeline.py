@@ -44,6 +44,7 @@ def warm_up() -> None:
     canvas = Placement(width=BLOCK, height=2 * BLOCK, source=part, kept=part)
     opacity = np.full((BLOCK, BLOCK), 255, np.uint8)
     opacity[-1] = 254
-    work = Work(canvas=canvas, original=pixels[:BLOCK] + 9, opacity=opacity, pixels=pixels, exact_size=True)
-    for step in STEPS:
-        work = step(work)
+    for stays in (opacity, None):  # with a mask, and without
+        work = Work(canvas=canvas, original=pixels[:BLOCK] + 9, opacity=stays, pixels=pixels.copy(), exact_size=True)
+        for step in STEPS:
+            work = step(work)

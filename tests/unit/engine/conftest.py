@@ -1,4 +1,4 @@
-"""What the engine's tests share: the kernel cache, generated photos, and the switch that accepts new golden hashes."""
+"""What the engine's tests share: generated photos, and the switch that accepts new golden hashes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uncrop.engine import use_cache
-
 ROOT = Path(__file__).parents[3]
-CACHE = ROOT / ".pytest_cache" / "uncrop-engine"
-# Compiled kernels are kept between runs, so that only the first run after a change compiles them. A kernel chooses its
-# folder when its module is imported, which test files do before any fixture is made.
-use_cache(CACHE)
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +17,6 @@ def _same_scenes() -> None:
     from engine_scenes import RNG, START  # not above: it loads kernels
 
     RNG.bit_generator.state = START
-
-
-@pytest.fixture(scope="session")
-def kernel_folder() -> Path:
-    """Return where the compiled kernels are kept, for processes that a test starts."""
-    return CACHE
 
 
 def landscape(height: int, width: int, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,13 +9,13 @@ import pytest
 
 from uncrop.finish import kernels, seam, seam_kernels
 from uncrop.finish.paste import paste_original
-from uncrop.finish.pipeline import finish, warm_up
+from uncrop.finish.pipeline import finish
 from uncrop.finish.seam import REACH
 from uncrop.finish.work import begin, scale_photo
 from uncrop.geometry.notations import sides_of
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
-from uncrop.imaging import codec, resample_kernels
+from uncrop.imaging import resample_kernels
 from uncrop.model import (
     Fill,
     ImageHeader,
@@ -322,12 +325,28 @@ def test_the_kernels_say_the_same_without_being_compiled(monkeypatch: pytest.Mon
         assert np.array_equal(one, other)
 
 
-def test_warming_up_compiles_all_that_is_needed() -> None:
-    codec.warm_up()
-    warm_up()
-    before = [list(compiled.signatures) for compiled in all_kernels()]
-    every_path()
-    assert [compiled.signatures for compiled in all_kernels()] == before
+WARMED_UP = """
+import sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from uncrop import engine
+engine.use_cache(Path({kernels!r}))
+from test_finish import all_kernels, every_path
+from uncrop.finish.pipeline import warm_up
+from uncrop.imaging import codec
+codec.warm_up()
+warm_up()
+before = [list(compiled.signatures) for compiled in all_kernels()]
+every_path()
+assert [compiled.signatures for compiled in all_kernels()] == before
+"""
+
+
+def test_warming_up_compiles_all_that_is_needed(kernels: Path) -> None:
+    # In a process of its own: in this one, other tests have compiled what warming up might forget.
+    code = WARMED_UP.format(path=sys.path, kernels=str(kernels))
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:

@@ -151,7 +151,9 @@ async def test_an_unknown_organization_cannot_reserve(store: Store) -> None:
     assert caught.value.system_message == "The database could not be used"
 
 
-@pytest.mark.parametrize("limit", [1, 14, 63, 64])
+@pytest.mark.parametrize(
+    "limit", [1, pytest.param(14, marks=pytest.mark.slow), 63, pytest.param(64, marks=pytest.mark.slow)]
+)
 async def test_64_at_once_never_overspend(store: Store, organization: str, limit: int) -> None:
     outcomes = await asyncio.gather(*(reserve(store, number, limit=limit) for number in range(64)))
 

@@ -94,7 +94,7 @@ def test_the_prior_allows_a_cell_of_the_lattice():
     ("quality", "down", "along"),
     [
         ("fast", 26, 20),
-        ("standard", 26, 20),
+        pytest.param("standard", 26, 20, marks=pytest.mark.slow),
         pytest.param("standard", 36.6, 29.2, marks=pytest.mark.slow),
         pytest.param("best", 26, 20, marks=pytest.mark.slow),
     ],

@@ -120,12 +120,12 @@ print(extend_small_pictures(), len(kept))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are protected by Linux's own call")
 @pytest.mark.parametrize("side", ["before", "behind"])
-def test_patches_are_read_inside_their_arrays(kernel_folder, tmp_path, side):
+def test_patches_are_read_inside_their_arrays(kernels, tmp_path, side):
     script = tmp_path / "guarded.py"
     script.write_text(PICTURES + GUARDED)
 
     def run(what: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, script, kernel_folder, side, what]
+        command = [sys.executable, script, kernels, side, what]
         return subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert run("beyond").returncode < 0  # the guards are real: such a read ends the process
@@ -134,7 +134,7 @@ def test_patches_are_read_inside_their_arrays(kernel_folder, tmp_path, side):
     assert int(answer.stdout.split()[1]) > 50
 
 
-def test_kernels_share_their_way_of_compiling(kernel_folder):
+def test_kernels_share_their_way_of_compiling(kernels):
     """Every kernel frees the interpreter's lock, counts no references, and is kept in the folder of these sources."""
     modules = [
         importlib.import_module(module.name) for module in pkgutil.walk_packages(engine.__path__, "uncrop.engine.")
@@ -144,5 +144,5 @@ def test_kernels_share_their_way_of_compiling(kernel_folder):
     for name, kernel in found.items():
         options = {option: kernel.targetoptions.get(option) for option in ("nogil", "_nrt", "nopython", "parallel")}
         assert options == {"nogil": True, "_nrt": False, "nopython": True, "parallel": None}, name
-        assert Path(kernel._cache.cache_path).is_relative_to(kernel_folder / fingerprint()), name
+        assert Path(kernel._cache.cache_path).is_relative_to(kernels / fingerprint()), name
         assert not kernel.targetoptions.get("fastmath"), name

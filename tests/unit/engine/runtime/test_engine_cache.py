@@ -141,7 +141,7 @@ def test_fingerprint_follows_the_sources(monkeypatch, changed):
     assert cache.fingerprint() != before
 
 
-def test_kernels_from_the_folder_need_no_compiler(kernel_folder):
+def test_kernels_from_the_folder_need_no_compiler(kernels):
     """What Numba knows about compiling is loaded for compiling alone; it takes longer than all kernels together."""
     code = f"""
 import sys
@@ -149,7 +149,7 @@ from pathlib import Path
 import numpy as np
 from uncrop import engine
 from uncrop.model import Sides
-engine.use_cache(Path({str(kernel_folder)!r}))
+engine.use_cache(Path({str(kernels)!r}))
 image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 engine.extend(image, Sides(left=70), seed=1, quality="standard")
 from numba.core.runtime import rtsys

@@ -58,13 +58,13 @@ def test_thin_photos_take_more_for_their_candidates(height, width, sides, coarse
         (16, 6000, 3, "uint8", 0, "standard", Sides(up=200, down=200)),
     ],
 )
-def test_a_process_stays_under_it(kernel_folder, height, width, channels, dtype, bar, quality, sides):
+def test_a_process_stays_under_it(kernels, height, width, channels, dtype, bar, quality, sides):
     start = f"""
 from pathlib import Path
 import numpy as np
 from uncrop import engine
 from uncrop.model import Sides
-engine.use_cache(Path({str(kernel_folder)!r}))
+engine.use_cache(Path({str(kernels)!r}))
 
 def peak():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
