@@ -20,6 +20,7 @@ from uncrop.providers.answers import BYTE_ORDER_MARK
 SPEAKING = frozenset(
     {
         *(
+            "blockreason",
             "cause",
             "code",
             "description",
@@ -36,7 +37,9 @@ SPEAKING = frozenset(
     }
 )
 # Names under which errors may lie beside a result, whose texts are none of an error's.
-HOLDING = frozenset({"candidates", "data", "images", "output", "outputs", "response", "result", "results"})
+HOLDING = frozenset(
+    {"candidates", "data", "images", "output", "outputs", "promptfeedback", "response", "result", "results"}
+)
 RETRY_AFTER = "retryafter"
 NUMBERS = frozenset({"code", "errorcode", "status", "statuscode"})
 MAX_DEPTH, MAX_TEXTS, MAX_CHARACTERS = 8, 64, 2000

@@ -89,7 +89,8 @@ WORDS: Meanings = {
     r"safety (?:system|filter|check|polic|guideline|violation)|content (?:polic|filter|moderation|management polic)"
     r"|\bmoderat(?:ed|ion)\b(?! (?:service|endpoint|system|api|model|server))|\bnsfw\b|(?:usage|acceptable use) polic"
     r"|community guidelines|(?:prohibited|inappropriate|unsafe|sexual|explicit|disallowed|harmful) (?:content|image)"
-    r"|flagged (?:as|by|for)|responsible ai|sensitive content|public figure": ContentRejected,
+    r"|flagged (?:as|by|for)|(?:image|input|prompt|request|text)s? (?:was|were|has been|have been) flagged"
+    r"|responsible ai|sensitive content|public figure": ContentRejected,
     rf"{_PLACE}[^.\n]{{0,60}}{_CANNOT}|{_CANNOT}[^.\n]{{0,60}}{_PLACE}": ProviderCountryUnsupported,
     r"rate ?limit|too many requests|requests? per (?:second|minute)|per (?:second|minute) limit": ProviderRateLimited,
     r"(?:insufficient|not enough|no|out of|no remaining|run out of|ran out of) (?:\w+ )?(?:credit|balance|fund|quota)"

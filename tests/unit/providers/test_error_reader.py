@@ -71,6 +71,8 @@ WORDS: list[tuple[str, Kind]] = [
     ("Prompt failed Content Moderation", Content),
     ("The image was moderated", Content),
     ("The input was flagged as sexual", Content),
+    ("Input was flagged", Content),
+    ("Your prompt has been flagged", Content),
     ("NSFW content detected", Content),
     ("Country, region, or territory not supported", Country),
     ("User location is not supported for the API use.", Country),
@@ -223,6 +225,7 @@ def test_vague_codes_and_numbers_count_where_nothing_else_says_more(
         {"error": "original_image_location is not supported"},
         {"error": "The credits of the photo"},
         {"error": "No token"},
+        {"error": "Your account has been flagged"},
     ],
     ids=json.dumps,
 )

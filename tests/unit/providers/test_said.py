@@ -38,6 +38,7 @@ PLACES = [
     {"errorCode": "some_code"},
     {"finish_reason": "some_code"},
     {"candidates": [{"finishReason": "some_code"}]},
+    {"promptFeedback": {"blockReason": "some_code"}},
     {"data": [{"b64_json": None, "error": {"code": "some_code"}}]},
     {"data": {"error": "some_code"}},
     {"result": {"error": "some_code"}},
