@@ -25,6 +25,8 @@ MAX_PADDING = 1024
 MAX_ICC_BYTES = 4 << 20
 MAX_EXIF_BYTES = 1 << 20
 MAX_XMP_BYTES = 1 << 20
+# Tags and attributes of XMP, counted before it is parsed: each costs up to 2 µs, and real packets have some thousands.
+MAX_XMP_MARKUP = 20_000
 # One field of text in the metadata that is kept.
 MAX_TEXT_BYTES = 4096
 # A mask in the form that the providers document: "less than 4 MB".

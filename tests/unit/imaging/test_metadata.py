@@ -12,6 +12,7 @@ from PIL import Image
 
 from uncrop.imaging import codec
 from uncrop.imaging.header import read_header
+from uncrop.imaging.metadata import xmp
 from uncrop.imaging.metadata.exif import ExifFacts, build_exif, read_exif
 from uncrop.imaging.metadata.icc import icc_channels, sound_icc
 from uncrop.imaging.metadata.iptc import IptcFacts, build_iptc, read_iptc
@@ -163,6 +164,28 @@ BILLION_LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
     "<x>&c;</x>"
 )
+
+
+# A megabyte of each kind of markup, which a PNG holds in one to five kilobytes; of no kind is it parsed.
+RDF_OF = "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>{}</rdf:RDF>"
+MUCH_MARKUP = {
+    "elements": RDF_OF.format("<a/>" * 200_000),
+    "descriptions": RDF_OF.format("<rdf:Description/>" * 50_000),
+    "nested": "<a>" * 300_000,
+    "attributes": RDF_OF.format("<a " + " ".join(f"a{number}=''" for number in range(60_000)) + "/>"),
+    "instructions": RDF_OF.format("<?a b?>" * 100_000),
+}
+
+
+@pytest.mark.parametrize("kind", MUCH_MARKUP)
+def test_markup_is_bounded_before_it_is_parsed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(*_: object, **__: object) -> None:
+        raise AssertionError("it was parsed")
+
+    assert kept_xmp(packet("<photoshop:Credit>Ada</photoshop:Credit>")) is not None
+    monkeypatch.setattr(xmp, "fromstring", parse)
+    assert kept_xmp(MUCH_MARKUP[kind].encode()) is None
+    assert kept_xmp(MUCH_MARKUP[kind].encode("utf-16")) is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from uncrop.imaging.limits import MAX_TEXT_BYTES, MAX_XMP_BYTES
+from uncrop.imaging.limits import MAX_TEXT_BYTES, MAX_XMP_BYTES, MAX_XMP_MARKUP
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -72,7 +72,7 @@ def with_iptc(packet: bytes | None, facts: IptcFacts) -> bytes | None:
 
 
 def _read(packet: bytes | None) -> dict[str, list[_Item]]:
-    if packet is None or len(packet) > MAX_XMP_BYTES:
+    if packet is None or len(packet) > MAX_XMP_BYTES or packet.count(b"<") + packet.count(b"=") > MAX_XMP_MARKUP:
         return {}
     try:
         root = fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True)
