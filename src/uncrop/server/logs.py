@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import structlog
 
+from uncrop.server.log_lines import ConsoleLines
+from uncrop.settings.terminal import has_colour
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -60,10 +63,7 @@ def configure(log_format: LogFormat, level: str, *, stream: TextIO | None = None
 
 def _send_standard_log(stream: TextIO, level: str, before: list[Processor], *, console: bool) -> None:
     renderer: Processor = (
-        # Rich tracebacks would print the local variables, and with them keys and pixels.
-        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        if console
-        else structlog.processors.JSONRenderer(default=str)
+        ConsoleLines(colours=has_colour(stream)) if console else structlog.processors.JSONRenderer(default=str)
     )
     handler = logging.StreamHandler(stream)
     handler.set_name(_HANDLER_NAME)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from uncrop.errors import InternalError
 from uncrop.server.errors import error_response
 from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, STOPPED, attach, begin_exchange
+from uncrop.server.log_lines import HEALTH
 from uncrop.server.wire import rate_headers
 from uncrop.service.service import stopping
 from uncrop.telemetry.spans import UNTRACED
@@ -106,7 +107,7 @@ class ExchangeMiddleware:
         route = getattr(scope.get("route"), "path", "unmatched")
         _note(span, exchange, exchange.status, route)
         facts = dict(_facts(exchange))
-        level = _log.warning if exchange.status >= 500 else _log.info
+        level = _log.warning if exchange.status >= 500 else _log.debug if route in HEALTH else _log.info
         level(
             "request",
             method=scope["method"],
@@ -169,6 +170,7 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
 
 def _facts_of(result: UncropResult) -> Iterator[tuple[str, object]]:
     facts = result.facts
+    yield "size", f"{result.width}x{result.height}"
     yield "provider_request_id", facts.request_id
     yield "model", facts.model
     yield "credits", facts.credits_consumed

@@ -65,6 +65,68 @@ def test_a_terminal_gets_text(log_format: logs.LogFormat, stream: io.StringIO) -
     assert not stream.getvalue().startswith("{")
 
 
+REQUEST = {
+    "method": "POST",
+    "route": "/api/v1/images/uncrop",
+    "status": 200,
+    "outcome": "OK",
+    "milliseconds": 1712.3,
+    "provider": "local",
+    "size": "1536x768",
+    "organization": "org_shop",
+}
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({}, "POST 200 1.7 s local 1536x768 org_shop"),
+        (
+            {"size": None, "status": 422, "outcome": "INVALID_IMAGE", "milliseconds": 12.4},
+            "POST 422 12 ms /api/v1/images/uncrop local INVALID_IMAGE org_shop",
+        ),
+        (
+            {"size": None, "pictures": [{"size": "8x6"}, {"size": "9x6"}]},
+            "POST 200 1.7 s local 8x6 9x6 org_shop",
+        ),
+        (
+            {"size": None, "status": 503, "outcome": "SERVER_BUSY", "reason": "No slot", "trace_id": "t1"},
+            "POST 503 1.7 s /api/v1/images/uncrop local SERVER_BUSY org_shop trace t1: No slot",
+        ),
+        (
+            {"size": None, "provider": None, "organization": None, "method": "GET", "route": "/", "milliseconds": 0.6},
+            "GET 200 1 ms /",
+        ),
+    ],
+)
+def test_in_a_terminal_a_request_is_a_short_line(
+    monkeypatch: pytest.MonkeyPatch, facts: dict[str, object], line: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    logs.configure("auto", "info", stream=terminal)
+    known = {name: value for name, value in {**REQUEST, **facts}.items() if value is not None}
+    structlog.stdlib.get_logger("uncrop.server").info("request", **known)
+    assert terminal.getvalue() == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "colours"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_for_terminals_that_have_and_want_them(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], colours: bool
+) -> None:
+    for name, value in {"NO_COLOR": "", "TERM": "xterm", **variables}.items():
+        monkeypatch.setenv(name, value)
+    for stream, expected in ((Terminal(), colours), (io.StringIO(), False)):
+        logs.configure("console", "info", stream=stream)
+        logger = structlog.stdlib.get_logger("uncrop.server")
+        logger.info("request", **REQUEST)
+        logger.warning("something else")
+        assert ("\x1b[" in stream.getvalue()) is expected
+
+
 def test_a_terminal_can_be_told_json() -> None:
     stream = Terminal()
     logs.configure("json", "info", stream=stream)

@@ -146,6 +146,7 @@ def test_a_request_is_one_line_with_what_was_done_and_no_secret(
         "organization": ORGANIZATION,
         "key": "key_1",
         "provider": "clipdrop",
+        "size": f"{picture().width}x{picture().height}",
         "provider_request_id": "req_abc123",
         "model": "m",
         "credits": "1",
@@ -155,6 +156,22 @@ def test_a_request_is_one_line_with_what_was_done_and_no_secret(
     }
     assert KEY not in caplog.text
     assert "CANARY" not in caplog.text
+
+
+def test_health_checks_are_noise_that_only_a_debugging_log_has(
+    fake_server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "uncrop.server"):
+        httpx2.get(fake_server.url + "/livez")
+        httpx2.get(fake_server.url + "/readyz")
+        httpx2.get(fake_server.url + "/nothing")
+        wait_until(lambda: bool(events(caplog)))
+    assert [line["route"] for line in events(caplog) if line["status"] < 500] == ["unmatched"]
+    caplog.clear()
+    with caplog.at_level("DEBUG", "uncrop.server"):
+        httpx2.get(fake_server.url + "/livez")
+        wait_until(lambda: bool(events(caplog)))
+    assert [(line["route"], line["status"]) for line in events(caplog)] == [("/livez", 200)]
 
 
 def test_metrics_count_by_known_labels_only(fake_server: Running) -> None:
