@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import sqlalchemy as sa
 
 from uncrop.errors import InvalidFieldValue
-from uncrop.store.organizations import check_organization_id, ensure_organization, new_organization_id
+from uncrop.store.organizations import check_name, check_organization_id, ensure_organization, new_organization_id
 from uncrop.store.tables import api_keys, organizations
 from uncrop.store.transactions import execute, lock_database
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 KEY_PREFIX = "uncrop_"
 # How often the database is told that a key is in use.
 LAST_USED_EVERY = timedelta(minutes=1)
-MAX_NAME = 200
 
 KeyState: TypeAlias = Literal["active", "paused", "expired", "revoked"]
 
@@ -111,7 +110,7 @@ class ApiKeys:
             the start.
         """
         check_organization_id(organization_id)
-        _check_name(name)
+        check_name(name)
         if expires_at is not None and expires_at <= self._clock():
             raise InvalidFieldValue("The expiry lies in the past", details={"expires": expires_at.isoformat()})
         return await self._transactions.write(
@@ -226,8 +225,3 @@ class ApiKeys:
             return key
 
         return await self._transactions.write(work)
-
-
-def _check_name(name: str | None) -> None:
-    if name is not None and not (name.isprintable() and 0 < len(name) <= MAX_NAME):
-        raise InvalidFieldValue(f"A name has 1 to {MAX_NAME} characters, all of them printable")

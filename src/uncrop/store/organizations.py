@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from uncrop.errors import InvalidFieldValue
 from uncrop.model import ORGANIZATION_ID, ORGANIZATION_ID_RULE
 from uncrop.store.tables import organizations
+from uncrop.store.transactions import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from uncrop.store.transactions import Transactions
 
+MAX_NAME = 200  # characters, as the table has it
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -53,6 +55,18 @@ def check_organization_id(organization_id: str) -> None:
             f"An organization id is {ORGANIZATION_ID_RULE}",
             details={"organization_id": organization_id[:100]},
         )
+
+
+def check_name(name: str | None) -> None:
+    """Refuse what cannot be the name of an organization or of a key.
+
+    Raises
+    ------
+    InvalidFieldValue
+        It is empty, too long, or cannot be printed.
+    """
+    if name is not None and not (name.isprintable() and 0 < len(name) <= MAX_NAME):
+        raise InvalidFieldValue(f"A name has 1 to {MAX_NAME} characters, all of them printable")
 
 
 class Organizations:
@@ -89,6 +103,33 @@ class Organizations:
         check_organization_id(organization_id)
         return await self._transactions.read(lambda connection: _get(connection, organization_id))
 
+    async def create(self, organization_id: str, *, name: str | None = None) -> Organization:
+        """Make an organization that does not exist yet.
+
+        Raises
+        ------
+        InvalidFieldValue
+            The id or the name is malformed, or there is such an organization.
+        """
+        check_organization_id(organization_id)
+        check_name(name)
+
+        async def work(connection: AsyncConnection) -> Organization:
+            made = await ensure_organization(connection, organization_id, name=name, now=self._clock())
+            if not made:
+                raise InvalidFieldValue(
+                    "There is such an organization already", details={"organization_id": organization_id}
+                )
+            return await _get(connection, organization_id)
+
+        return await self._transactions.write(work)
+
+    async def all(self) -> tuple[Organization, ...]:
+        """Return all organizations, oldest first."""
+        query = sa.select(organizations).order_by(organizations.c.created_at, organizations.c.id)
+        found = await self._transactions.read(execute(query))
+        return tuple(Organization(**row) for row in found.mappings())
+
     async def set_daily_limit(self, organization_id: str, daily_limit: int | None) -> Organization:
         """Set how many pictures a UTC day it may make: 0 for no limit, ``None`` for the server's default.
 
@@ -110,12 +151,13 @@ class Organizations:
 
 async def ensure_organization(
     connection: AsyncConnection, organization_id: str, *, name: str | None, now: datetime
-) -> None:
-    """Make the organization within the caller's transaction unless it is there."""
+) -> bool:
+    """Make the organization within the caller's transaction unless it is there; tell whether it was made."""
     # The two dialects spell the same statement alike, but SQLAlchemy has no common name for it.
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = insert(organizations).values(id=organization_id, name=name, created_at=now)
-    await connection.execute(row.on_conflict_do_nothing(index_elements=[organizations.c.id]))
+    unless_there = row.on_conflict_do_nothing(index_elements=[organizations.c.id]).returning(organizations.c.id)
+    return (await connection.execute(unless_there)).first() is not None
 
 
 async def _get(connection: AsyncConnection, organization_id: str) -> Organization:

@@ -22,6 +22,23 @@ async def test_an_organization_is_made_once(store: Store, clock) -> None:
     assert await store.organizations.get("org_123abc") == made
 
 
+async def test_one_that_must_be_new_is_made_once_and_all_are_listed(store: Store, clock) -> None:
+    assert await store.organizations.all() == ()
+    made = await store.organizations.create("org_b", name="Lighthouse")
+    clock.advance(days=1)
+    with pytest.raises(InvalidFieldValue, match="There is such an organization already") as caught:
+        await store.organizations.create("org_b", name="Another")
+    assert caught.value.details == {"organization_id": "org_b"}
+    other = await store.organizations.ensure("org_a")
+    assert await store.organizations.all() == (made, other)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "two\nlines"])
+async def test_a_name_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(InvalidFieldValue, match="A name has 1 to 200 characters"):
+        await Organizations(None, lambda: NOON).create("org_a", name=name)  # type: ignore[arg-type]
+
+
 async def test_many_may_want_it_at_once(store: Store) -> None:
     made = await asyncio.gather(*(store.organizations.ensure("org_a") for _ in range(16)))
 
@@ -32,7 +49,7 @@ async def test_many_may_want_it_at_once(store: Store) -> None:
 async def test_a_malformed_id_is_refused(organization_id: str) -> None:
     # There is no database behind these: a query would fail.
     organizations = Organizations(None, lambda: NOON)  # type: ignore[arg-type]
-    for method in (organizations.ensure, organizations.get):
+    for method in (organizations.ensure, organizations.get, organizations.create):
         with pytest.raises(InvalidFieldValue) as caught:
             await method(organization_id)
         assert caught.value.message == "An organization id is org_ followed by 1 to 64 letters, digits, _ or -"
