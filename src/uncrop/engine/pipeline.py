@@ -163,7 +163,7 @@ def make_colour(
     confidence = coarse_confidence(field, candidate.disagreement)
     del candidate
     for finer in range(level - 1, 0, -1):
-        run.monitor.step(0.5 - 0.2 * (finer + 1) / level, f"level {finer}")
+        run.monitor.step(0.5 - 0.2 * (finer + 1) / level, "details")
         pyramid.pop()
         here, effort = canvas.at_level(finer), preset.effort(finer)
         field = without_picture(refine(field, pyramid[finer], here, strictness, effort, run.seed, run.pool))
@@ -187,7 +187,7 @@ def finest(
     origin = np.full((canvas.height, canvas.width), -1, np.int32)
     parts = tiles(canvas.height, canvas.width, canvas.box, TILE, TILE)
     for n, (top, bottom, left, right) in enumerate(parts):
-        run.monitor.step(0.5 + 0.35 * n / len(parts), "level 0")
+        run.monitor.step(0.5 + 0.35 * n / len(parts), "fine details")
         above, start = max(0, top - HALO), max(0, left - HALO)
         window = canvas.window(above, min(canvas.height, bottom + HALO), start, min(canvas.width, right + HALO))
         field = refine(coarse, exemplar, window, strictness, effort, run.seed + n, run.pool)

@@ -25,7 +25,7 @@ def test_progress_rises_from_0_to_1(draw):
     assert fractions == sorted(fractions)
     names = [name for _, name in seen]
     assert names[:2] == ["prepare", "candidates"]
-    assert names[-4:] == ["level 0", "seams", "write", "done"]
+    assert names[-4:] == ["fine details", "seams", "write", "done"]
 
 
 def test_what_progress_raises_cancels(draw):
