@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli_page import cli_page
 from python_page import python_page
 
 from uncrop import errors, settings
@@ -150,6 +151,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/providers.md": providers_page,
+    "docs/reference/cli.md": lambda: cli_page(NOTE),
     "docs/reference/python.md": lambda: python_page(NOTE),
 }
 

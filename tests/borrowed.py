@@ -53,6 +53,8 @@ _BOUNDED = "server.protocol.BoundedProtocol extends it"
 _FORM = "server.form._FormParser extends it"
 _CACHE = "numba.core.caching:FunctionCache"
 _LOCATOR = "numba.core.caching:UserProvidedCacheLocator"
+_USAGE = "typer._click.exceptions"
+_SENTENCE = "cli.usage_errors says it in one line"
 BORROWED = [
     Borrowed("uvicorn", f"{_UVICORN}:STATUS_LINE", "dict", "refusals begin with it"),
     Borrowed("uvicorn", f"{_PROTOCOL}.__init__", "(config, server_state, app_state, _loop)", _BOUNDED),
@@ -133,6 +135,14 @@ BORROWED = [
     Borrowed("llvmlite", "llvmlite.ir:IRBuilder.shuffle_vector", "(vector1, vector2, mask)", "engine.rows folds"),
     Borrowed("pillow", "PIL.WebPImagePlugin:WebPImageFile.__init__", "(fp)", "no other of Pillow's decoders is asked"),
     Borrowed("typer", "typer.core:TyperCommand.format_help", "(ctx, formatter)", "cli.rows_help fills it in"),
+    Borrowed("typer", "typer.core:TyperCommand.shell_complete", "(ctx, incomplete)", "cli.rows_help shortens it"),
+    Borrowed("typer", "typer.core:TyperArgument.display_type_rich", "(ctx)", "cli.rows_help says it in plain words"),
+    Borrowed("typer", "typer._click.core:Parameter", "type", _SENTENCE),
+    Borrowed("typer", f"{_USAGE}:BadOptionUsage", "type", _SENTENCE),
+    Borrowed("typer", f"{_USAGE}:BadParameter", "type", _SENTENCE),
+    Borrowed("typer", f"{_USAGE}:MissingParameter", "type", _SENTENCE),
+    Borrowed("typer", f"{_USAGE}:NoArgsIsHelpError", "type", _SENTENCE),
+    Borrowed("typer", f"{_USAGE}:NoSuchOption", "type", _SENTENCE),
     Borrowed("anyio", "anyio.to_process:run_sync", "(func, *args, cancellable=, limiter=)", "the engine's processes"),
     Borrowed("anyio", "anyio:BrokenWorkerProcess", "type", "a process of the engine died"),
 ]

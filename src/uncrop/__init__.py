@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 from uncrop._version import __version__
 from uncrop.errors import UncropError
 from uncrop.extras import explained
-from uncrop.model import Caller, Options, Sides, UncropRequest, UncropResult, form_values
 
 if TYPE_CHECKING:
     import os
 
     from uncrop.bootstrap import open_uncropper
-    from uncrop.model import Progress
+    from uncrop.model import Caller, Options, Progress, Sides, UncropRequest, UncropResult
     from uncrop.settings import Settings
     from uncrop.uncropper import Uncropper
 
@@ -44,9 +43,14 @@ __all__ = [
     "open_uncropper",
 ]
 
-# Looked up on first use: they bring the HTTP client, the codecs and the settings library along.
+# Looked up on first use: they bring the HTTP client, the codecs, the settings library or dozens of types along.
 _LAZY = {
+    "Caller": "uncrop.model",
+    "Options": "uncrop.model",
     "Settings": "uncrop.settings",
+    "Sides": "uncrop.model",
+    "UncropRequest": "uncrop.model",
+    "UncropResult": "uncrop.model",
     "Uncropper": "uncrop.uncropper",
     "open_uncropper": "uncrop.bootstrap",
 }
@@ -97,6 +101,7 @@ def extend(
     with explained():
         from uncrop import settings as configuration
         from uncrop.bootstrap import extend_once
+        from uncrop.model import Sides, UncropRequest, form_values
     values = form_values(options)
     wished = values.pop("output_format", None)
     request = UncropRequest(

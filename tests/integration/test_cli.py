@@ -74,7 +74,7 @@ def test_the_map_is_written_and_too_far_a_side_is_told(
     assert advice is not None, done.stderr
     assert int(advice[1]) < 300
     # What was advised is not too far.
-    again = run([*arguments, "--left", -8], environment, tmp_path)
+    again = run([*arguments, "--left", -8, "--force"], environment, tmp_path)
     assert (again.returncode, again.stderr) == (0, "")
 
 
@@ -130,10 +130,10 @@ def test_the_output_is_readable_like_any_new_file(environment: dict[str, str], s
     [
         (["none.jpg", "--left", 8, "-o", "out.jpg"], 2, "none.jpg: no such file"),
         (["folder", "--left", 8, "-o", "out.jpg"], 2, "folder: is a folder, not a photo"),
-        (["text.jpg", "--left", 8, "-o", "out.jpg"], 3, "The image is not a PNG, JPEG or WebP"),
-        (["cut.jpg", "--left", 8, "-o", "out.jpg"], 3, "The image is corrupt or incomplete"),
+        (["text.jpg", "--left", 8, "-o", "out.jpg"], 3, "text.jpg: the image is not a PNG, JPEG or WebP"),
+        (["cut.jpg", "--left", 8, "-o", "out.jpg"], 3, "cut.jpg: the image is corrupt or incomplete"),
         (["small.png", "--left", 8, "-o", "none/out.png"], 2, "none/out.png: cannot be written"),
-        (["small.png", "--left", 8, "-o", "folder"], 2, "folder: the name must end in .jpg"),
+        (["small.png", "--left", 8, "-o", "folder"], 2, "folder: is a folder; name a file in it, or use --output-dir"),
         (
             ["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "map.jpg"],
             2,
@@ -144,13 +144,17 @@ def test_the_output_is_readable_like_any_new_file(environment: dict[str, str], s
         (
             ["small.png", "--left", 8, "--provider", "clipdrop", "-o", "out.png", "--confidence-map", "map.png"],
             2,
-            "confidence_map is not supported by provider clipdrop",
+            "--confidence-map is not supported by provider clipdrop",
         ),
         (["small.png", "--left", 8, "-o", "out.gif"], 2, "out.gif: the name must end in .jpg"),
-        (["small.png", "-o", "out.png"], 3, "At least one extend parameter must be non-zero"),
-        (["small.png", "--left", 2500, "-o", "out.png"], 3, "Extend parameters exceed 2000px"),
-        (["small.png", "--left", 8, "--provider", "none", "-o", "out.png"], 2, "Unknown provider"),
-        (["small.png", "--left", 8, "--provider", "clipdrop", "-o", "out.png"], 5, "not configured"),
+        (["small.png", "-o", "out.png"], 3, "nothing says what to add: --left, "),
+        (["small.png", "--left", 2500, "-o", "out.png"], 3, "--left 2500: must be from -2000 to 2000 pixels"),
+        (["small.png", "--left", 8, "--provider", "none", "-o", "out.png"], 2, "--provider none: unknown provider"),
+        (
+            ["small.png", "--left", 8, "--provider", "clipdrop", "-o", "out.png"],
+            5,
+            "clipdrop is not configured; set UNCROP_CLIPDROP_API_KEY",
+        ),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
 )

@@ -129,7 +129,7 @@ def test_the_list_and_the_bounds_name_the_same_packages() -> None:
 # --- nothing else is borrowed ----------------------------------------------------------------------------------------
 
 
-OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # documented, in spite of their names
+DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}  # in spite of their names
 STANDARD = {*sys.stdlib_module_names, "uncrop"}
 
 
@@ -161,7 +161,7 @@ def attributes_of_others(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
             owner = ast.unparse(node.value)
-            if owner not in {"self", "cls"} and node.attr not in OF_NAMED_TUPLES:
+            if owner not in {"self", "cls"} and node.attr not in DOCUMENTED:
                 yield node.attr
         elif isinstance(node, ast.ClassDef):
             bases = {path for base in node.bases if (path := full_name(base, names)) is not None}
@@ -186,6 +186,7 @@ def inherited(made: ast.ClassDef) -> Iterator[str]:
 
 def test_every_attribute_that_is_borrowed_is_named_here() -> None:
     named = {borrowed.where.rpartition(".")[2] for borrowed in BORROWED} | IN_INSTANCES
+    named |= {borrowed.where.replace(":", ".") for borrowed in BORROWED}  # as imports name what private modules hold
     found = {
         (attribute, path.relative_to(ROOT).as_posix())
         for path in SOURCES

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 
 import typer
 
-from uncrop.cli import doctor, emulate, extend, keys, providers, serve, usage, warm_up
-from uncrop.cli.exits import WRONG_USE
+from uncrop.cli import doctor, emulate, extend, keys, organizations, providers, serve, usage, warm_up
+from uncrop.cli.exits import INTERRUPTED, WRONG_USE, note
 from uncrop.cli.rows_help import RowsCommand
 
 # No other failure of a disk comes this far: commands tell those of their files by the file's name.
 NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+NARROWEST = 30  # columns of the help
 
 app = typer.Typer(
     name="uncrop",
     help="Extend photographs beyond their borders.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.command(name="extend", cls=RowsCommand)(extend.extend)
-app.command(name="serve")(serve.serve)
+app.command(name="serve", cls=RowsCommand)(serve.serve)
 app.add_typer(keys.app, name="keys")
-app.command(name="providers")(providers.providers)
-app.command(name="usage")(usage.usage)
-app.command(name="doctor")(doctor.doctor)
+app.add_typer(organizations.app, name="organizations")
+app.command(name="providers", cls=RowsCommand)(providers.providers)
+app.command(name="usage", cls=RowsCommand)(usage.usage)
+app.command(name="doctor", cls=RowsCommand)(doctor.doctor)
 app.command(name="emulate", cls=RowsCommand)(emulate.emulate)
-app.command(name="warm-up")(warm_up.warm_up)
+app.command(name="warm-up", cls=RowsCommand)(warm_up.warm_up)
 
 
 @app.callback(invoke_without_command=True)
@@ -43,13 +45,33 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def main() -> None:
-    """Run the command line; where its output has no place, as on a full disk, say so in one line."""
+    """Run the command line; whatever ends it early is told in one line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that this terminal's encoding does not have is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        code = _run()
     except OSError as error:
         if error.errno not in NO_PLACE:
             raise
         # What is left in the buffer would be tried once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        typer.echo(f"uncrop: the output cannot be written ({os.strerror(error.errno).lower()})", err=True)
-        sys.exit(WRONG_USE)
+        note(f"the output cannot be written ({os.strerror(error.errno).lower()})")
+        code = WRONG_USE
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    sys.exit(code)
+
+
+def _run() -> int:
+    width = max(NARROWEST, shutil.get_terminal_size().columns - 1)
+    try:
+        return app(prog_name="uncrop", standalone_mode=False, terminal_width=width) or 0
+    except typer.TyperException as error:
+        from uncrop.cli.usage_errors import tell_usage
+
+        tell_usage(error)
+        return error.exit_code
+
+
+__all__ = ["app", "main"]

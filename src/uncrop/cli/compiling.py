@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 def compile_once(configured: Settings) -> None:
     """Compile the engine if this data folder has no kernels of this version yet."""
+    import subprocess
+
     from uncrop import engine
 
     folder = configured.kernel_cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from uncrop.cli.colour import coloured
 from uncrop.cli.exits import WRONG_USE
+from uncrop.cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from uncrop.settings import Settings
 
 State = Literal["ok", "off", "bad"]
+COLOURS: dict[State, str] = {"ok": "green", "off": "yellow", "bad": "red"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +47,10 @@ def doctor() -> None:
     else:
         findings = [finding for check in CHECKS for finding in check(configured)]
     for finding in findings:
-        typer.echo(f"{finding.state:<4}{finding.what:<11}{finding.says}")
+        state = coloured(f"{finding.state:<4}", COLOURS[finding.state])
+        typer.echo(f"{state}{finding.what:<11}{printable(finding.says)}")
         if finding.todo:
-            typer.echo(f"{'':<15}{finding.todo}")
+            typer.echo(f"{'':<15}{printable(finding.todo)}")
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(WRONG_USE)
 
@@ -87,6 +90,8 @@ def check_network(configured: Settings) -> list[Finding]:
 
 def check_database(configured: Settings) -> list[Finding]:
     """Open the database, which also brings its tables up to date."""
+    import asyncio
+
     from uncrop.bootstrap import open_store_from
     from uncrop.errors import UncropError
 

@@ -9,6 +9,7 @@ import typer
 
 from uncrop.cli.exits import code_of, explained
 from uncrop.cli.table import show_table
+from uncrop.cli.wording import sentence
 
 if TYPE_CHECKING:
     from uncrop.model import UncropRequest
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
 _HEADINGS = ("PROVIDER", "POSSIBLE", "CANVAS", "CALLS", "PRICE", "MEMORY", "WHY NOT")
 
 
-def show_quotes(request: UncropRequest, *, as_json: bool) -> None:
+def show_quotes(request: UncropRequest, *, photo: str, as_json: bool) -> None:
     """Print what a picture would take; exit as the picture's own command would, when the one provider cannot make it.
 
     Parameters
     ----------
     request
         What is asked; the provider ``all`` stands for every one, ``auto`` for those that would be asked in turn.
+    photo
+        The photo's name.
     as_json
         Whether to print what the API answers, in place of a table.
     """
-    with explained():
+    typed = {"image_file": photo, "provider": request.provider}
+    with explained(typed):
         from uncrop import settings
         from uncrop.bootstrap import quote_once
         from uncrop.service.quote import ALL, AUTO
@@ -52,7 +56,7 @@ def _row(quote: Quote) -> tuple[str, ...]:
         "" if quote.calls is None else str(quote.calls),
         _price(quote),
         "" if quote.memory_bytes is None else f"{quote.memory_bytes / 1_000_000:.0f} MB",
-        "" if quote.refusal is None else quote.refusal.message,
+        "" if quote.refusal is None else sentence(quote.refusal),
     )
 
 

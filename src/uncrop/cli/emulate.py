@@ -8,13 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from uncrop.cli.completion import complete_emulated
 from uncrop.cli.exits import stop
 
 ANY_KEY = "emulated"
 
 
 def emulate(
-    provider: Annotated[str, typer.Argument(help="One of {emulated}.", show_default=False)],
+    provider: Annotated[
+        str, typer.Argument(help="One of {emulated}.", show_default=False, autocompletion=complete_emulated)
+    ],
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.", min=0, max=65535)] = 0,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     dialect: Annotated[

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from uncrop import errors
+from uncrop.cli.printable import printable
+from uncrop.cli.wording import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 WRONG_USE = 2
 REFUSED = 3
 BUSY = 4
 PROVIDER_FAILED = 5
+INTERRUPTED = 130
 
 _WRONG_USE = (errors.InvalidFieldValue, errors.ValidationError, errors.MaskRequired, errors.SettingsError)
 _BUSY = (
@@ -39,9 +43,14 @@ def code_of(error: errors.UncropError) -> int:
     return PROVIDER_FAILED
 
 
+def note(text: str) -> None:
+    """Print one line to stderr."""
+    typer.echo(f"uncrop: {printable(text)}", err=True)
+
+
 def stop(message: str, code: int = WRONG_USE) -> NoReturn:
     """Print one line to stderr and exit."""
-    typer.echo(f"uncrop: {message}", err=True)
+    note(message)
     raise typer.Exit(code)
 
 
@@ -53,35 +62,22 @@ def require_server() -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn an error of uncrop into its line and its exit code; settings mistakes have a line each."""
+def explained(typed: Mapping[str, str] = MappingProxyType({}), *, about: str = "") -> Iterator[None]:
+    """Turn an error of uncrop into its line and its exit code; settings mistakes have a line each.
+
+    Parameters
+    ----------
+    typed
+        What was typed, by the form's field, as ``sentence`` takes it.
+    about
+        What the sentence shall begin with, where several things are done: the photo's name.
+    """
     try:
         yield
     except errors.SettingsError as error:
         for problem in error.problems:
-            typer.echo(f"uncrop: {problem}", err=True)
+            note(problem)
         raise typer.Exit(WRONG_USE) from error
     except errors.UncropError as error:
-        # Whoever types the command runs it too, and may know what a caller of a server must not.
-        message = error.system_message if isinstance(error, errors.InternalError) else error.message
-        stop(f"{message}{_details(error)}", code_of(error))
-
-
-def _details(error: errors.UncropError) -> str:
-    """Name options as they are typed, and the variable that is missing."""
-    details = dict(error.details or {})
-    if isinstance(error, errors.ProviderNotConfigured):
-        # A server that answered is configured, but has not all that it needs.
-        variables = () if "provider_status" in details else _variables(str(details.get("provider")))
-        return f"; set {' and '.join(variables)}" if variables else f"; {error.system_message}"
-    return "".join(f"; {name.replace('extend_', '--')}: {value}" for name, value in details.items())
-
-
-def _variables(provider: str) -> tuple[str, ...]:
-    """Return the variables without which a provider is not configured."""
-    from uncrop.providers.registry import load_rows
-
-    row = load_rows().get(provider)
-    if row is None:
-        return ()
-    return tuple(row.variable(each) for each in row.settings if each.required and each.default is None)
+        said = sentence(error, typed)
+        stop(said if said.startswith(about) else f"{about}: {said}", code_of(error))

@@ -1,31 +1,56 @@
-"""Reading photos and writing pictures: whole or not at all."""
+"""Reading photos, and what names of files say."""
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import stat
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from uncrop.cli.exits import stop
-from uncrop.model import ImageFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from uncrop.model import ImageFormat
 
 SUFFIXES: dict[str, ImageFormat] = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+STREAM = Path("-")
+"""The name that stands for standard input, or standard output."""
+
+
+def check_file(path: Path) -> None:
+    """Stop with a line unless there is a file to read."""
+    if path == STREAM:
+        if sys.stdin is None or sys.stdin.isatty():
+            stop("-: standard input is the terminal; send a photo there, as in: uncrop extend - --output - < photo.jpg")
+        return
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        stop(why_unread(path, error))
+    if is_folder:
+        stop(f"{path}: is a folder, not a photo")
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file, or stop with a line that says why not."""
+    """Read a file, or standard input, or stop with a line that says why not."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        stop(f"{path}: no such file")
-    except IsADirectoryError:
-        stop(f"{path}: is a folder, not a photo")
+        data = sys.stdin.buffer.read() if path == STREAM else path.read_bytes()
     except OSError as error:
-        stop(f"{path}: cannot be read ({_reason(error)})")
+        stop(why_unread(path, error))
+    if not data and path == STREAM:
+        stop("-: standard input is empty; a photo is expected there")
+    return data
+
+
+def why_unread(path: Path, error: OSError) -> str:
+    """Return the line about a file that cannot be read."""
+    if error.errno == errno.ENOENT:
+        return f"{path}: no such file"
+    if error.errno == errno.EISDIR:
+        return f"{path}: is a folder, not a photo"
+    return f"{path}: cannot be read ({reason(error)})"
 
 
 def format_of(path: Path) -> ImageFormat:
@@ -33,30 +58,7 @@ def format_of(path: Path) -> ImageFormat:
     try:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
-        stop(f"{path}: the name must end in {', '.join(SUFFIXES)} ({', '.join(get_args(ImageFormat))})")
-
-
-def prepare_output(path: Path) -> Callable[[bytes], None]:
-    """Check that a picture can be written to ``path`` before any work, and return what writes it.
-
-    The picture is written to a temporary name in the same folder and then renamed, so that nobody ever sees half of it.
-    """
-    if os.path.isdir(path):  # noqa: PTH112 - unlike Path's, it raises nothing where one may not look
-        stop(f"{path}: is a folder; name a file")
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".uncrop-", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        stop(f"{path}: cannot be written ({_reason(error)})")
-    os.close(descriptor)
-    Path(temporary).unlink()
-
-    def write(data: bytes) -> None:
-        try:
-            _write_whole(Path(temporary), path, data)
-        except OSError as error:
-            stop(f"{path}: cannot be written ({_reason(error)})")
-
-    return write
+        stop(f"{path}: the name must end in {', '.join(SUFFIXES)}")
 
 
 def numbered(path: Path, count: int) -> list[Path]:
@@ -66,24 +68,11 @@ def numbered(path: Path, count: int) -> list[Path]:
     return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
 
 
-def prepare_map(path: Path, *, beside: Path) -> Callable[[bytes], None]:
-    """Check that a map can be written to ``path``, as a PNG and not over the picture ``beside``; return what does."""
-    if format_of(path) != "PNG":
-        stop(f"{path}: the name must end in .png")
-    if os.path.realpath(path) == os.path.realpath(beside):  # unlike Path's, it bears links that lead in a circle
-        stop(f"{path}: is where the picture goes")
-    return prepare_output(path)
+def is_same(one: Path, other: Path) -> bool:
+    """Tell whether two names lead to one file, through links too, whether or not it exists."""
+    return os.path.realpath(one) == os.path.realpath(other)  # unlike Path's, it bears links that lead in a circle
 
 
-def _write_whole(temporary: Path, path: Path, data: bytes) -> None:
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """Return the system's reason, in small letters."""
     return (error.strerror or "unknown reason").lower()

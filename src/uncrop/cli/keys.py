@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uncrop.cli.exits import stop
+from uncrop.cli.rows_help import RowsCommand
 from uncrop.cli.table import show_table
 from uncrop.cli.with_store import with_store
 
@@ -19,7 +20,7 @@ app = typer.Typer(help="Make, list, pause, resume and revoke API keys.", no_args
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `uncrop keys list` shows it.")]
 
 
-@app.command()
+@app.command(cls=RowsCommand)
 def create(
     organization: Annotated[
         str, typer.Option(metavar="org_…", help="Whose key it is; the organization is made if need be.")
@@ -36,7 +37,7 @@ def create(
     typer.echo(new.key)
 
 
-@app.command("list")
+@app.command("list", cls=RowsCommand)
 def list_keys() -> None:
     """List all keys; their secrets are not known here."""
     keys = with_store(lambda store: store.keys.all())
@@ -45,21 +46,21 @@ def list_keys() -> None:
     show_table(headings, (_row(key, now) for key in keys))
 
 
-@app.command()
+@app.command(cls=RowsCommand)
 def pause(key_id: KeyId) -> None:
     """Refuse a key until it is resumed."""
     with_store(lambda store: store.keys.pause(key_id))
     typer.echo(f"{key_id} is paused")
 
 
-@app.command()
+@app.command(cls=RowsCommand)
 def resume(key_id: KeyId) -> None:
     """Take a paused key again."""
     with_store(lambda store: store.keys.resume(key_id))
     typer.echo(f"{key_id} is no longer paused")
 
 
-@app.command()
+@app.command(cls=RowsCommand)
 def revoke(key_id: KeyId) -> None:
     """Refuse a key for good."""
     with_store(lambda store: store.keys.revoke(key_id))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +12,8 @@ from uncrop.cli.compiling import compile_once
 from uncrop.cli.exits import explained, require_server, stop
 
 if TYPE_CHECKING:
+    import asyncio
+    import socket
     from collections.abc import Callable
 
     from uncrop.settings import Settings
@@ -28,6 +28,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8000,
 ) -> None:
     """Run the HTTP API and the page until stopped."""
+    import asyncio
+
     with explained():
         from uncrop import settings
 
@@ -54,6 +56,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
     Binding does not take it: on Linux, two sockets that may reuse an address can be bound to it until one listens.
     """
+    import socket
+
     listener = None
     try:
         listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -69,6 +73,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(configured: Settings, listener: socket.socket) -> None:
+    import asyncio
+
     from uncrop.bootstrap import open_service
     from uncrop.server.logs import configure_logs
     from uncrop.server.run import run_server

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uncrop.cli.chart import show_chart
 from uncrop.cli.table import show_table
 from uncrop.cli.with_store import with_store
 
@@ -25,7 +28,8 @@ def usage(
 ) -> None:
     """Show what was spent, by UTC day and provider.
 
-    Pictures were made and booked; failed ones were given back; open ones are being made.
+    Pictures were made and booked; failed ones were given back; open ones are being made. On a terminal, a chart shows
+    the pictures of the last two weeks.
     """
     days = with_store(lambda store: _days(store, organization))
     if as_json:
@@ -33,6 +37,8 @@ def usage(
         return
     headings = [name.replace("_", " ").upper() for name in _COLUMNS]
     show_table(headings, ([str(value) for value in _facts(day).values()] for day in days))
+    if days and sys.stdout.isatty():
+        show_chart(days, datetime.now(UTC).date())
 
 
 async def _days(store: Store, organization: str | None) -> tuple[DayOfUsage, ...]:

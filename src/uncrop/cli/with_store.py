@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from uncrop.cli.exits import code_of, explained, require_server, stop
@@ -19,6 +18,8 @@ T = TypeVar("T")
 def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     """Open the store that the settings name, do one thing with it, and end the command if that fails."""
     require_server()
+    import asyncio
+
     from uncrop import settings
     from uncrop.bootstrap import open_store_from
     from uncrop.store.database import reason

@@ -57,7 +57,7 @@ def test_all_are_a_table() -> None:
         "-",
         "not known",
         "-",
-        "This provider is not configured on this server",
+        "openai is not configured; set UNCROP_OPENAI_API_KEY",
     ]
     price = load_rows(())["stability"].price
     assert price is not None
@@ -83,14 +83,14 @@ def test_one_that_cannot_ends_as_the_picture_would(arguments: tuple[str, ...], c
 def test_what_nobody_could_make_is_a_line() -> None:
     result = run("--dry-run", "--right", "2001")
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr == "uncrop: Extend parameters exceed 2000px; --right: 2001; max_allowed: 2000\n"
+    assert result.stderr == "uncrop: --right 2001: must be from -2000 to 2000 pixels\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--json", "-o", "wide.jpg"), "uncrop: --json goes with --dry-run\n"),
-        ((), "uncrop: --output is missing: the file to write\n"),
+        ((), "uncrop: --output or --output-dir is missing: where to write\n"),
+        (("--json",), "uncrop: --output or --output-dir is missing: where to write\n"),
     ],
 )
 def test_what_is_missing_is_a_line(arguments: tuple[str, ...], line: str) -> None:

@@ -123,7 +123,7 @@ def test_a_past_date_is_wrong_use() -> None:
     result = run("create", "--organization", "org_a", "--expires", "2020-01-01")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "uncrop: The expiry lies in the past; expires: 2020-01-01T00:00:00+00:00\n"
+    assert result.stderr == "uncrop: --expires 2020-01-01T00:00:00+00:00: the expiry lies in the past\n"
 
 
 @pytest.mark.parametrize("organization_id", ["123abc", "org_", "org_ä"])
@@ -132,8 +132,7 @@ def test_a_bad_organization_is_wrong_use(organization_id: str) -> None:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "uncrop: An organization id is org_ followed by 1 to 64 letters, digits, _ or -;"
-        f" organization_id: {organization_id}\n"
+        f"uncrop: {organization_id}: an organization id is org_ followed by 1 to 64 letters, digits, _ or -\n"
     )
 
 

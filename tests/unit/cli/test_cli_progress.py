@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from uncrop.cli.progress import bar, progress_on
+from uncrop.cli.progress import Bar, bar
 
 
 class Terminal(io.StringIO):
@@ -35,7 +35,7 @@ def test_the_bar(fraction: float, drawn: str) -> None:
 
 def test_each_step_takes_the_place_of_the_one_before() -> None:
     terminal = Terminal()
-    with progress_on(terminal) as progress:
+    with Bar(terminal) as progress:
         assert progress is not None
         progress(0.0, "a long name")
         progress(0.5, "short")
@@ -46,7 +46,7 @@ def test_each_step_takes_the_place_of_the_one_before() -> None:
 def test_a_narrow_terminal_gets_no_second_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     terminal = Terminal()
-    with progress_on(terminal) as progress:
+    with Bar(terminal) as progress:
         assert progress is not None
         progress(0.5, "search")
         assert terminal.screen() == bar(0.5, "search")[:19]
@@ -54,7 +54,7 @@ def test_a_narrow_terminal_gets_no_second_line(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_error_finds_a_clean_line() -> None:
     terminal = Terminal()
-    with pytest.raises(ValueError), progress_on(terminal) as progress:  # noqa: PT012
+    with pytest.raises(ValueError), Bar(terminal) as progress:  # noqa: PT012
         assert progress is not None
         progress(0.5, "search")
         raise ValueError
@@ -63,6 +63,6 @@ def test_an_error_finds_a_clean_line() -> None:
 
 def test_what_is_no_terminal_gets_nothing() -> None:
     stream = io.StringIO()
-    with progress_on(stream) as progress:
+    with Bar(stream) as progress:
         assert progress is None
     assert stream.getvalue() == ""

@@ -88,13 +88,11 @@ def test_an_unknown_organization_is_wrong_use(spent: str) -> None:
     result = run("--organization", "org_c")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "uncrop: There is no such organization; organization_id: org_c\n"
+    assert result.stderr == "uncrop: org_c: there is no such organization\n"
 
 
 def test_a_bad_organization_is_wrong_use() -> None:
     result = run("--organization", "nobody")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == (
-        "uncrop: An organization id is org_ followed by 1 to 64 letters, digits, _ or -; organization_id: nobody\n"
-    )
+    assert result.stderr == ("uncrop: nobody: an organization id is org_ followed by 1 to 64 letters, digits, _ or -\n")
