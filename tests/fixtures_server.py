@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import socket
 import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,8 @@ from uncrop.service.service import Service
 from uncrop.settings import Settings
 from uncrop.testing.clipdrop import ClipdropEmulator
 from uncrop.testing.openai import OpenAIEmulator
+from uncrop.workers.decoding.sandboxed import SandboxedDecoder
+from uncrop.workers.decoding.starting import start_fork_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -302,6 +306,14 @@ class Real:
         return sum(day.pictures for day in days)
 
 
+@cache
+def shared_decoder() -> SandboxedDecoder:
+    """Return decoders in processes of their own, for all servers of this test process: starting them takes a while."""
+    decoder = SandboxedDecoder(partial(start_fork_server, None))
+    atexit.register(decoder.close)
+    return decoder
+
+
 @contextmanager
 def real(folder: Path, *, settings: dict[str, Any] | None = None, key: bool = True, **options: Any) -> Iterator[Real]:
     """Serve the real service over emulators; ``settings`` come on top, ``options`` go to ``running``."""
@@ -315,7 +327,7 @@ def real(folder: Path, *, settings: dict[str, Any] | None = None, key: bool = Tr
         }
         # Looked for here, so that plug-ins of the test are found.
         configured = configuration.load(_env_file=None, **{**values, **(settings or {})})
-        with running(lambda: open_service(configured), **options) as server:
+        with running(lambda: open_service(configured, decoder=shared_decoder()), **options) as server:
             house = Real(server=server, key="", clipdrop=clipdrop, openai=openai)
             if key:
                 house.key = house.new_key().key

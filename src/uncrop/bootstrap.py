@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from uncrop.providers.registry import Registry
 from uncrop.providers.transport.sender import Sender, open_client
 from uncrop.telemetry.spans import UNTRACED
 from uncrop.uncropper import Uncropper
+from uncrop.workers.decoding.decoder import InlineDecoder
 from uncrop.workers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from uncrop.settings import Settings
     from uncrop.store.database import Store
     from uncrop.telemetry.spans import Tracer
+    from uncrop.workers.decoding.decoder import Decoder
 
 # For how long the database is waited for when somebody else holds what is needed. Requests are many, and better told
 # soon; a command is alone, and better patient.
@@ -112,8 +115,15 @@ def make_once(request: UncropRequest, settings: Settings, *, progress: Progress 
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
-    """Open everything that a server needs: database, keys, limits, providers, the engine's workers.
+async def open_service(settings: Settings, *, decoder: Decoder | None = None) -> AsyncIterator[Service]:
+    """Open everything that a server needs: database, keys, limits, providers, the engine's workers, decoders.
+
+    Parameters
+    ----------
+    settings
+        Whatever can be chosen.
+    decoder
+        Decodes the files of strangers; by default each in a process of its own, where there are such processes.
 
     Raises
     ------
@@ -132,7 +142,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, lock_timeout_ms=REQUESTS_LOCK_TIMEOUT_MS))
         tracer = await stack.enter_async_context(_open_tracer(settings))
-        registry = await stack.enter_async_context(_registry(settings, runner, tracer))
+        if decoder is None:
+            decoder = await stack.enter_async_context(_open_decoder(settings))
+        registry = await stack.enter_async_context(_registry(settings, runner, tracer, decoder))
         capacity = Capacity(
             slots=Slots(settings.max_running, settings.max_waiting),
             memory=PixelMemory(settings.max_pixel_bytes),
@@ -144,13 +156,14 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(admission.drain)
         yield Service(
             settings=settings,
-            uncropper=_uncropper(settings, registry, capacity, admission, tracer),
+            uncropper=_uncropper(settings, registry, capacity, admission, tracer, decoder),
             authenticator=Authenticator(store.keys),
             rates=rates,
             store=store,
             registry=registry,
             capacity=capacity,
             runner=runner,
+            decoder=decoder,
             tracer=tracer,
         )
 
@@ -247,29 +260,55 @@ def open_store_from(
 
 
 @asynccontextmanager
-async def _registry(settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED) -> AsyncIterator[Registry]:
+async def _open_decoder(settings: Settings) -> AsyncIterator[Decoder]:
+    """Open what decodes each file in a process of its own; where the system has none that can be confined, here."""
+    if sys.platform != "linux":
+        yield InlineDecoder()
+        return
+    from uncrop.workers.decoding.sandboxed import SandboxedDecoder
+    from uncrop.workers.decoding.starting import start_fork_server
+
+    with SandboxedDecoder(partial(start_fork_server, settings.kernel_cache)) as decoder:
+        yield decoder
+
+
+@asynccontextmanager
+async def _registry(
+    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED, decoder: Decoder | None = None
+) -> AsyncIterator[Registry]:
     # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
     await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
-    async with _open_registry(settings, runner, tracer) as registry:
+    async with _open_registry(settings, runner, tracer, decoder) as registry:
         yield registry
 
 
 @asynccontextmanager
 async def _open_registry(
-    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED
+    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED, decoder: Decoder | None = None
 ) -> AsyncIterator[Registry]:
     async with Sender(client=partial(open_client, settings.network), tracer=tracer) as send:
-        context = MakerContext(send=send, engine=runner, timeout_s=settings.provider_timeout_s)
+        context = MakerContext(
+            send=send,
+            engine=runner,
+            timeout_s=settings.provider_timeout_s,
+            decoder=decoder or InlineDecoder(),
+        )
         yield Registry(settings.rows, settings.providers, context)
 
 
 def _uncropper(
-    settings: Settings, registry: Registry, capacity: Capacity, admission: Admission, tracer: Tracer = UNTRACED
+    settings: Settings,
+    registry: Registry,
+    capacity: Capacity,
+    admission: Admission,
+    tracer: Tracer = UNTRACED,
+    decoder: Decoder | None = None,
 ) -> Uncropper:
     return Uncropper(
         registry=registry,
         admission=admission,
         capacity=capacity,
         max_output_pixels=settings.max_output_pixels,
+        decoder=decoder,
         tracer=tracer,
     )

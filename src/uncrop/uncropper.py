@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from uncrop.finish.pipeline import finish
 from uncrop.finish.work import scale_photo
-from uncrop.imaging import codec, mask
+from uncrop.imaging import codec
 from uncrop.intake.parse import parse
 from uncrop.model import (
     MEDIA_TYPES,
@@ -29,6 +29,7 @@ from uncrop.model import (
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.maker import Between
 from uncrop.telemetry.spans import UNTRACED
+from uncrop.workers.decoding.decoder import InlineDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from uncrop.model.stages import Original
     from uncrop.providers.registry import Registry
     from uncrop.telemetry.spans import Tracer
+    from uncrop.workers.decoding.decoder import Decoder
 
 T = TypeVar("T")
 ANYBODY = Caller()
@@ -89,6 +91,8 @@ class Uncropper:
         Largest canvas of providers that state no limit of their own.
     capacity
         Threads in which pictures are decoded, finished and encoded, and places for answers to be unpacked.
+    decoder
+        Decodes photos and masks.
     draw_seed
         Draws a seed in 0..maximum for requests that name none.
     tracer
@@ -102,6 +106,7 @@ class Uncropper:
         admission: Admission,
         capacity: Capacity,
         max_output_pixels: int,
+        decoder: Decoder | None = None,
         draw_seed: Callable[[int], int] = lambda maximum: secrets.randbelow(maximum + 1),
         tracer: Tracer = UNTRACED,
     ) -> None:
@@ -110,6 +115,7 @@ class Uncropper:
         self._max_output_pixels = max_output_pixels
         self._draw_seed = draw_seed
         self._capacity = capacity
+        self._decoder = decoder or InlineDecoder()
         self._tracer = tracer
 
     async def run(
@@ -159,7 +165,7 @@ class Uncropper:
                 maker.check_configured()
                 granted = await stack.enter_async_context(self._admission.grant(job, caller, admit_by=admit_by))
             with stage("provider"):
-                task = await self._in_thread(_open, job)
+                task = await self._in_thread(_open, self._decoder, job)
                 between = Between(finish=finish, made=granted.note)
                 fill = await maker.fill(task, commitment, progress=progress, place=place, between=between)
             with stage("finish"):
@@ -183,15 +189,15 @@ class Uncropper:
         return await to_thread.run_sync(function, *arguments, limiter=self._capacity.threads)
 
 
-def _open(job: Job) -> Task:
+def _open(decoder: Decoder, job: Job) -> Task:
     """Decode the photo and the mask whole, which proves that they are."""
-    photo = codec.decode(job.photo_file)
+    photo = decoder.photo(job.photo_file)
     scaled = scale_photo(photo, job.placement)
     return Task(
         job=job,
         photo=photo,
         scaled=scaled,
-        mask=None if job.mask_file is None else mask.decode_mask(job.mask_file),
+        mask=None if job.mask_file is None else decoder.mask(job.mask_file),
     )
 
 

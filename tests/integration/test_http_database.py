@@ -59,7 +59,7 @@ def test_readiness_writes(house: Real, tmp_path: Path) -> None:
     with lock(tmp_path):
         wait_until(lambda: httpx2.get(house.url + "/readyz").status_code == 503)
         checks = httpx2.get(house.url + "/readyz").json()["error"]["details"]["checks"]
-        assert checks == {"database": False, "engine": True}
+        assert checks == {"database": False, "engine": True, "decoders": True}
         assert httpx2.get(house.url + "/livez").status_code == 200
     wait_until(lambda: httpx2.get(house.url + "/readyz").status_code == 200)
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
 
 
+# Rows that are converted at a time: what is needed between takes four bytes a sample.
+BAND = 64
+
+
 def has_alpha(pixels: Pixels) -> bool:
     """Tell whether the last channel is alpha."""
     return pixels.shape[2] in (2, 4)
@@ -23,8 +27,11 @@ def to_8bit(pixels: Pixels) -> Bytes:
     """Round 16-bit samples to 8 bits; 8-bit pixels are returned as they are."""
     if pixels.dtype == np.uint8:
         return pixels  # type: ignore[return-value]
-    # The nearest of the 256 levels: 65535 is 255 * 257.
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    small = np.empty(pixels.shape, np.uint8)
+    for top in range(0, len(pixels), BAND):
+        # The nearest of the 256 levels: 65535 is 255 * 257.
+        small[top : top + BAND] = (pixels[top : top + BAND].astype(np.uint32) + 128) // 257
+    return small
 
 
 def to_rgb8(pixels: Pixels) -> Bytes:

@@ -5,6 +5,7 @@ A provider is a generator. It yields what is to be done next, is resumed with wh
     def converse(self, task):
         answer = yield Call(...)      # an HTTP request; resumed with its answer, whatever its status
         yield Wait(2)                 # resumed with None
+        picture = yield Unpack(...)   # a file; resumed with its pixels, which are decoded elsewhere
         return Fill(...)
 
 Sockets, retries, deadlines and addresses are the transport's (``uncrop.providers.transport``), once for all providers.
@@ -17,9 +18,14 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from uncrop.errors import InvalidRequest
+
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from uncrop.engine import Extension
-    from uncrop.model import Fill, Pixels, Quality, Sides
+    from uncrop.model import Fill, ImageHeader, OpenedFile, Pixels, Quality, Sides
 
 # "submit" may be billed and is never sent twice. "repeat" (an upload, a poll) changes nothing when it is sent again.
 # "download" fetches a file from an address that an answer named, and carries no credential.
@@ -134,6 +140,38 @@ class Extend:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unpack:
+    """A provider's picture to decode; resumed with ``Unpacked``, or with the error of a file that is no whole picture.
+
+    Attributes
+    ----------
+    file
+        The picture's file, opened.
+    photo
+        The photo's header: the picture is converted into its colour space.
+    """
+
+    file: OpenedFile = field(repr=False)
+    photo: ImageHeader = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unpacked:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    colours
+        (rows, columns, 3).
+    alpha
+        (rows, columns); ``None`` where there is none.
+    """
+
+    colours: NDArray[np.uint8] = field(repr=False)
+    alpha: NDArray[np.uint8] | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """One HTTP answer, whole; header names in lower case."""
 
@@ -144,11 +182,11 @@ class Answer:
 
 Cancelling: TypeAlias = Call | Callable[[], Generator[Call, Answer, None]]
 """How a provider is told to end the work: one call, or several, of which each depends on the last one's answer."""
-Step: TypeAlias = Call | Wait | Extend
+Step: TypeAlias = Call | Wait | Extend | Unpack
 Examination: TypeAlias = Generator[Call, Answer, "tuple[str, ...]"]
 """Looks whether a provider has all that it needs; returns a line for each thing that is missing."""
 Conversation: TypeAlias = "Generator[Step, object, Fill]"
-"""Yields steps; is resumed with ``Answer``, ``None`` or ``Extension``."""
+"""Yields steps; is resumed with ``Answer``, ``None``, ``Extension`` or ``Unpacked``."""
 
 
 def ask(call: Call) -> Generator[Step, object, Answer]:
@@ -159,3 +197,17 @@ def ask(call: Call) -> Generator[Step, object, Answer]:
 def compute(work: Extend) -> Generator[Step, object, Extension]:
     """Yield work for the engine and return what it made: ``made = yield from compute(work)``."""
     return cast("Extension", (yield work))
+
+
+def unpack(file: OpenedFile, photo: ImageHeader) -> Generator[Step, object, Unpacked]:
+    """Yield a picture to decode and return its pixels: ``picture = yield from unpack(file, photo)``.
+
+    Raises
+    ------
+    InvalidImage
+        It is no whole picture.
+    """
+    reply = yield Unpack(file=file, photo=photo)
+    if isinstance(reply, InvalidRequest):
+        raise reply
+    return cast("Unpacked", reply)

@@ -20,11 +20,13 @@ from uncrop.providers.said import Said, plain, read_said
 from uncrop.providers.vocabulary import CODES, VAGUE, WORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from uncrop.model import ImageHeader, Placement
-    from uncrop.providers.conversation import Answer
+    from uncrop.providers.conversation import Answer, Step
     from uncrop.providers.jobs import Submitted
     from uncrop.providers.vocabulary import Meanings, Vocabulary
 
@@ -92,8 +94,10 @@ def submitted_in(answer: Answer, vocabulary: Vocabulary, *, name: str, address: 
         raise error_in(answer, vocabulary) or error from None
 
 
-def picture_in(answer: Answer, vocabulary: Vocabulary, canvas: Placement, photo: ImageHeader) -> NDArray[np.uint8]:
-    """Decode the picture of a canvas that an answer is, as ``read_picture`` does.
+def picture_in(
+    answer: Answer, vocabulary: Vocabulary, canvas: Placement, photo: ImageHeader
+) -> Generator[Step, object, NDArray[np.uint8]]:
+    """Have the picture of a canvas decoded that an answer is, as ``read_picture`` does.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def picture_in(answer: Answer, vocabulary: Vocabulary, canvas: Placement, photo:
         It is none: the error that it tells instead, or ``ProviderInvalidResponse``.
     """
     try:
-        return read_picture(answer.body, canvas.width, canvas.height, photo)
+        return (yield from read_picture(answer.body, canvas.width, canvas.height, photo))
     except ProviderInvalidResponse as error:
         raise error_in(answer, vocabulary) or error from None
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
-from uncrop.errors import InternalError, ProviderFault, ProviderTimeout, UncropError
+from uncrop.errors import InternalError, InvalidRequest, ProviderFault, ProviderTimeout, UncropError
 from uncrop.placement.likeness import check_belongs
-from uncrop.providers.conversation import Answer, Call, Extend, Wait
+from uncrop.providers.conversation import Answer, Call, Extend, Unpack, Unpacked, Wait
 from uncrop.providers.side_calls import cancel, report
 from uncrop.providers.steps import Steps
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
+from uncrop.workers.decoding.decoder import InlineDecoder
 from uncrop.workers.watched import watched
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from uncrop.providers.steps import Finish
     from uncrop.providers.transport.breaker import Watch
     from uncrop.providers.transport.sender import Send
+    from uncrop.workers.decoding.decoder import Decoder
     from uncrop.workers.engine_runner import EngineRunner
 
 T = TypeVar("T")
@@ -58,6 +60,8 @@ class MakerContext:
         Waits for so many seconds.
     threads
         How many steps are worked out at once.
+    decoder
+        Decodes the providers' pictures.
     """
 
     send: Send
@@ -66,6 +70,7 @@ class MakerContext:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
+    decoder: Decoder = field(default_factory=InlineDecoder)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,7 +240,7 @@ class _Run:
             step: Step | Fill | None = None
             while True:
                 step = await self._next(conversation, reply, step)
-                if not isinstance(step, Call | Wait | Extend):
+                if not isinstance(step, Call | Wait | Extend | Unpack):
                     await self._in_thread(check_belongs, task, step)
                     return step
                 reply = await self._do(step)
@@ -264,6 +269,8 @@ class _Run:
         return told_by_status or (self._last_status > 0 and not isinstance(error, ProviderFault))
 
     async def _do(self, step: Step) -> object:
+        if isinstance(step, Unpack):
+            return await self._in_thread(_unpack, self._context.decoder, step)
         if isinstance(step, Extend):
             return await self._context.engine.extend(
                 step.photo,
@@ -345,6 +352,15 @@ def _resume(conversation: Conversation, reply: object) -> Step | Fill:
     except StopIteration as end:
         fill: Fill = end.value
         return fill
+
+
+def _unpack(decoder: Decoder, step: Unpack) -> Unpacked | InvalidRequest:
+    """Decode a picture, or return what is wrong with it, which the provider puts into its own words."""
+    try:
+        colours, alpha = decoder.answer(step.file, step.photo)
+    except InvalidRequest as error:
+        return error
+    return Unpacked(colours=colours, alpha=alpha)
 
 
 def _is_ok(reply: object) -> bool:

@@ -8,18 +8,20 @@ import numpy as np
 
 from uncrop.errors import InvalidRequest, ProviderInvalidResponse
 from uncrop.imaging import arrays, codec
-from uncrop.imaging.answer import decode_answer
 from uncrop.imaging.header import open_file
 from uncrop.imaging.upload import encode_anew, upload_bytes
 from uncrop.model import MEDIA_TYPES, Metadata
 from uncrop.placement.frames import draw_photo, fills, visible_part
 from uncrop.placement.underpaint import underpaint
-from uncrop.providers.conversation import Part
+from uncrop.providers.conversation import Part, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
     from uncrop.model import Frame, ImageFormat, ImageHeader, Pixels, Task, UploadFacts
+    from uncrop.providers.conversation import Step
 
 # A provider may round its sizes; a picture of another shape shows something else than what was asked for.
 SHAPE_TOLERANCE = 0.02
@@ -99,8 +101,12 @@ def picture_part(name: str, data: bytes, picture_format: ImageFormat) -> Part:
     return Part(name=name, value=data, filename=filename, media_type=MEDIA_TYPES[picture_format])
 
 
-def read_picture(data: bytes, width: int, height: int, photo: ImageHeader) -> NDArray[np.uint8]:
-    """Decode a provider's picture, which should have the shape ``width`` : ``height``, whatever its size.
+def read_picture(
+    data: bytes, width: int, height: int, photo: ImageHeader
+) -> Generator[Step, object, NDArray[np.uint8]]:
+    """Have a provider's picture decoded, which should have the shape ``width`` : ``height``, whatever its size.
+
+    A part of a conversation: ``pixels = yield from read_picture(...)``.
 
     Parameters
     ----------
@@ -130,9 +136,10 @@ def read_picture(data: bytes, width: int, height: int, photo: ImageHeader) -> ND
         wanted = width * header.height
         if abs(header.width * height - wanted) > SHAPE_TOLERANCE * wanted:
             raise _unusable(f"{header.width}x{header.height}, another shape than {width}x{height}")
-        pixels, alpha = decode_answer(file, photo)
+        picture = yield from unpack(file, photo)
     except InvalidRequest as error:
         raise ProviderInvalidResponse(system_message="The provider's answer is not a whole picture") from error
+    pixels, alpha = picture.colours, picture.alpha
     return pixels if alpha is None or alpha.min() == OPAQUE else _opaque(pixels, alpha)
 
 

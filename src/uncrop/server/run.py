@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
+from anyio import to_thread
 
+from uncrop.errors import UncropError
 from uncrop.server.app import create_app
 from uncrop.server.protocol import BoundedProtocol
 
@@ -130,6 +132,10 @@ def _allow_open_files(wanted: int) -> None:
 
 
 async def _warm_up(service: Service) -> None:
+    try:
+        await to_thread.run_sync(service.decoder.warm_up)
+    except UncropError as error:
+        _log.warning("decoders could not be started; the next picture tries again", reason=error.system_message)
     try:
         await service.runner.warm_up()
     except Exception:  # noqa: BLE001 - other providers work without the engine, and its next call starts it anew

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from uncrop.store.database import Store
+    from uncrop.workers.decoding.decoder import Decoder
     from uncrop.workers.engine_runner import ProcessRunner
 
 _log = structlog.stdlib.get_logger("uncrop.service")
@@ -34,14 +35,17 @@ class Readiness:
         It has the tables of this version and can be written.
     engine
         Its kernels are compiled, and its first process is warm. Kernels that no folder keeps are in that process.
+    decoders
+        Processes can be started that decode.
     """
 
     database: bool
     engine: bool
+    decoders: bool
 
     def checks(self) -> dict[str, bool]:
         """Return each check by its name."""
-        return {"database": self.database, "engine": self.engine}
+        return {"database": self.database, "engine": self.engine, "decoders": self.decoders}
 
 
 class ReadinessChecks:
@@ -65,14 +69,23 @@ class ReadinessChecks:
         self._clock = clock
         self._compiled = False
         self._looking: asyncio.Task[bool] | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._found: tuple[bool, float] | None = None
 
-    async def look(self, store: Store, runner: ProcessRunner, kernels: Path) -> Readiness:
-        """Look at a store, and at an engine with its folder of kernels."""
+    async def look(self, store: Store, runner: ProcessRunner, kernels: Path, decoder: Decoder) -> Readiness:
+        """Look at a store, at an engine with its folder of kernels, and at what decodes."""
         # Once compiled, kernels stay; looking means reading all of the engine's sources.
         self._compiled = self._compiled or await to_thread.run_sync(engine.is_compiled, kernels)
         compiled = self._compiled or runner.warm
-        return Readiness(database=await self._database_is_written(store), engine=compiled and not runner.warming)
+        decoders = decoder.is_ready
+        if not decoders and (self._starting is None or self._starting.done()):
+            # Who is told that this server is not ready sends no picture, which would start them.
+            self._starting = asyncio.create_task(_start(decoder))
+        return Readiness(
+            database=await self._database_is_written(store),
+            engine=compiled and not runner.warming,
+            decoders=decoders,
+        )
 
     async def _database_is_written(self, store: Store) -> bool:
         """Write, or wait for the write of another who asked before, or repeat what was found a moment ago."""
@@ -90,6 +103,13 @@ class ReadinessChecks:
             _log.warning("database not ready", reason=reason)
         self._found = (not reason, self._clock() + self._keep_s)
         return not reason
+
+
+async def _start(decoder: Decoder) -> None:
+    try:
+        await to_thread.run_sync(decoder.warm_up)
+    except UncropError as error:
+        _log.warning("decoders not ready", reason=error.system_message)
 
 
 async def _refusal(store: Store) -> str:

@@ -23,6 +23,7 @@ from uncrop.service.report import RunEnd, RunReport
 from uncrop.service.running import RunningRequests
 from uncrop.service.tasks import BackgroundTasks, CallerLeft
 from uncrop.telemetry.spans import UNTRACED
+from uncrop.workers.decoding.decoder import InlineDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from uncrop.store.database import Store
     from uncrop.telemetry.spans import Tracer
     from uncrop.uncropper import Uncropper
+    from uncrop.workers.decoding.decoder import Decoder
     from uncrop.workers.engine_runner import ProcessRunner
 
 _log = structlog.stdlib.get_logger("uncrop.service")
@@ -62,6 +64,7 @@ class Service:
     registry: Registry
     capacity: Capacity
     runner: ProcessRunner
+    decoder: Decoder = field(default_factory=InlineDecoder)
     tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
     running: RunningRequests = field(default_factory=RunningRequests)
     durations: Durations = field(default_factory=Durations)
@@ -152,7 +155,7 @@ class Service:
 
     async def readiness(self) -> Readiness:
         """Tell whether requests can be served."""
-        return await self.readiness_checks.look(self.store, self.runner, self.settings.kernel_cache)
+        return await self.readiness_checks.look(self.store, self.runner, self.settings.kernel_cache, self.decoder)
 
     def providers(self) -> list[ProviderEntry]:
         """Return what can be told to anybody about each provider; never a secret."""

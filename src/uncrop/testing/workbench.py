@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from uncrop.errors import InvalidRequest
 from uncrop.imaging import codec
+from uncrop.imaging.answer import decode_answer
 from uncrop.imaging.mask import decode_mask
 from uncrop.intake.parse import parse
 from uncrop.model import Task
 from uncrop.providers.base import ProviderSettings
+from uncrop.providers.conversation import Unpack, Unpacked
 from uncrop.providers.maker import MakerContext
 from uncrop.providers.registry import Registry, load_rows
 from uncrop.testing.engine import EdgeEngine
 from uncrop.testing.transport import ScriptedSend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from uncrop.model import Fill, ProviderFacts, UncropRequest
     from uncrop.providers.base import Provider
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from uncrop.providers.transport.sender import Send
     from uncrop.workers.engine_runner import EngineRunner
 
+T = TypeVar("T")
 KEY = "sk-test-0123456789"
 MAX_OUTPUT_PIXELS = 40_000_000
 SEED = 7
@@ -80,13 +84,44 @@ def make_task(request: UncropRequest, facts: ProviderFacts, *, seed: int = SEED)
     return Task(job=job, photo=codec.decode(job.photo_file), mask=mask)
 
 
+def unpack_here(step: Unpack) -> Unpacked | InvalidRequest:
+    """Decode a provider's picture in this process, as a maker has it decoded elsewhere."""
+    try:
+        colours, alpha = decode_answer(step.file, step.photo)
+    except InvalidRequest as error:
+        return error
+    return Unpacked(colours=colours, alpha=alpha)
+
+
+def run_alone(part: Generator[Step, object, T]) -> T:
+    """Run a part of a conversation that has nothing done but pictures decoded, and return what it returns.
+
+    Raises
+    ------
+    LookupError
+        It wants something else.
+    UncropError
+        The part's own.
+    """
+    reply: object = None
+    while True:
+        try:
+            step = part.send(reply)
+        except StopIteration as end:
+            made: T = end.value
+            return made
+        if not isinstance(step, Unpack):
+            raise LookupError(f"there is no reply to {step!r}")  # noqa: TRY004 - a step, of a kind that was not expected
+        reply = unpack_here(step)
+
+
 def talk(provider: Provider, task: Task, *replies: object) -> tuple[list[Step], Fill]:
     """Hold a provider's conversation with prepared replies, without any transport.
 
     Returns
     -------
     tuple
-        The steps that it took, and its pixels.
+        The steps that it took, but for pictures to decode, which are decoded here; and its pixels.
 
     Raises
     ------
@@ -95,11 +130,15 @@ def talk(provider: Provider, task: Task, *replies: object) -> tuple[list[Step], 
     UncropError
         The provider's own.
     """
-    conversation, steps = provider.converse(task), []
+    conversation = provider.converse(task)
+    steps: list[Step] = []
     queue: list[object] = [None, *replies]
     while queue:
         try:
-            steps.append(conversation.send(queue.pop(0)))
+            step = conversation.send(queue.pop(0))
+            while isinstance(step, Unpack):
+                step = conversation.send(unpack_here(step))
+            steps.append(step)
         except StopIteration as end:
             fill: Fill = end.value
             return steps, fill

@@ -68,7 +68,7 @@ class Sketch(Provider):
         if status in ENDINGS:
             raise refuse(state, error=ENDINGS[status], code=status)
         file = yield from fetch_file(read_text(done, "sample"))
-        pixels = read_picture(file, frame.width, frame.height, task.job.header)
+        pixels = yield from read_picture(file, frame.width, frame.height, task.job.header)
         if pixels.shape[:2] == (frame.height, frame.width) and is_flat_beside(pixels, frame):
             raise ProviderInvalidResponse(system_message="The provider's picture is one flat colour beside the photo")
         facts = PictureFacts(provider=self.facts.name, request_id=request_id(submitted.headers), model="sketch-1")

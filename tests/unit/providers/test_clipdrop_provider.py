@@ -17,7 +17,7 @@ from uncrop.providers.clipdrop.facts import FACTS
 from uncrop.providers.clipdrop.provider import Clipdrop
 from uncrop.providers.conversation import Answer
 from uncrop.testing.pictures import noise, photo_jpeg, photo_png, photo_webp, rotated
-from uncrop.testing.workbench import KEY, make_settings, make_task, talk
+from uncrop.testing.workbench import KEY, make_settings, make_task, run_alone, talk
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_photo_that_outgrows_the_limit_goes_as_a_jpeg(clipdrop: Clipdrop, monk
 
 
 def test_the_answer_is_decoded_and_its_facts_are_read(clipdrop: Clipdrop) -> None:
-    fill = clipdrop.read(made(72, 48, x_credits_consumed="1", x_remaining_credits="98.5"), task())
+    fill = run_alone(clipdrop.read(made(72, 48, x_credits_consumed="1", x_remaining_credits="98.5"), task()))
     assert fill.pixels.shape == (48, 72, 3)
     assert abs(int(fill.pixels[0, 0, 0]) - 90) <= 1
     assert fill.keeps_original is False
@@ -119,31 +119,31 @@ def test_the_answer_is_decoded_and_its_facts_are_read(clipdrop: Clipdrop) -> Non
 
 @pytest.mark.parametrize("text", ["", "many", "-1", "NaN", "Infinity", "1e", "0x1", "1e30", "9e999999"])
 def test_credits_that_are_no_number_are_unknown(clipdrop: Clipdrop, text: str) -> None:
-    fill = clipdrop.read(made(72, 48, x_credits_consumed=text), task())
+    fill = run_alone(clipdrop.read(made(72, 48, x_credits_consumed=text), task()))
     assert (fill.facts.credits_consumed, fill.facts.credits_remaining) == (None, None)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 def test_the_type_is_told_by_the_content(clipdrop: Clipdrop, image_format: str) -> None:
-    fill = clipdrop.read(made(72, 48, image_format, content_type="application/octet-stream"), task())
+    fill = run_alone(clipdrop.read(made(72, 48, image_format, content_type="application/octet-stream"), task()))
     assert fill.pixels.shape == (48, 72, 3)
 
 
 @pytest.mark.parametrize("size", [(72, 48), (144, 96), (36, 24), (73, 48), (71, 48)])
 def test_another_size_of_nearly_the_same_shape_is_left_to_the_finish(clipdrop: Clipdrop, size: tuple[int, int]) -> None:
-    assert clipdrop.read(made(*size), task()).pixels.shape == (size[1], size[0], 3)
+    assert run_alone(clipdrop.read(made(*size), task())).pixels.shape == (size[1], size[0], 3)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (74, 48), (48, 72), (72, 1)])
 def test_another_shape_is_no_answer(clipdrop: Clipdrop, size: tuple[int, int]) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        clipdrop.read(made(*size), task())
+        run_alone(clipdrop.read(made(*size), task()))
     assert refused.value.system_message == f"The provider's picture is {size[0]}x{size[1]}, another shape than 72x48"
 
 
 def test_a_far_larger_picture_is_no_answer(clipdrop: Clipdrop) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        clipdrop.read(made(3000, 2000), task())
+        run_alone(clipdrop.read(made(3000, 2000), task()))
     assert refused.value.system_message == "The provider's picture is 3000x2000, far larger than 72x48"
 
 
@@ -153,7 +153,7 @@ def test_a_far_larger_picture_is_no_answer(clipdrop: Clipdrop) -> None:
 )
 def test_what_is_no_whole_picture_is_no_answer(clipdrop: Clipdrop, body: bytes) -> None:
     with pytest.raises(errors.ProviderInvalidResponse) as refused:
-        clipdrop.read(Answer(status=200, headers={}, body=body), task())
+        run_alone(clipdrop.read(Answer(status=200, headers={}, body=body), task()))
     assert refused.value.system_message == "The provider's answer is not a whole picture"
 
 

@@ -24,7 +24,7 @@ from uncrop.model import ImageHeader, Metadata, Sides, Task, UncropRequest, Uplo
 from uncrop.providers.clipdrop.facts import FACTS
 from uncrop.providers.picture import opaque_file, photo_part, read_picture, used_file
 from uncrop.testing.pictures import photo, photo_jpeg, photo_png, rotated, truncated
-from uncrop.testing.workbench import make_task
+from uncrop.testing.workbench import make_task, run_alone
 
 PHOTO = read_header(photo_png(60, 40))
 ROOMY = UploadFacts(formats=frozenset({"PNG", "JPEG"}), max_bytes=1_000_000)
@@ -96,12 +96,12 @@ def test_a_cropped_photo_that_outgrows_the_limit_goes_as_a_jpeg() -> None:
 )
 def test_what_is_no_such_picture_is_refused(data: bytes) -> None:
     with pytest.raises(ProviderInvalidResponse):
-        read_picture(data, 60, 40, PHOTO)
+        run_alone(read_picture(data, 60, 40, PHOTO))
 
 
 def test_a_picture_of_the_shape_is_taken_at_any_size() -> None:
-    assert read_picture(photo_png(120, 80), 60, 40, PHOTO).shape == (80, 120, 3)
-    assert read_picture(photo_png(61, 40), 60, 40, PHOTO).shape == (40, 61, 3)
+    assert run_alone(read_picture(photo_png(120, 80), 60, 40, PHOTO)).shape == (80, 120, 3)
+    assert run_alone(read_picture(photo_png(61, 40), 60, 40, PHOTO)).shape == (40, 61, 3)
 
 
 # --- what an answer says about its colours, and its alpha -------------------------------------------------------------
@@ -120,11 +120,11 @@ def in_p3() -> ImageHeader:
 
 def test_an_answer_comes_in_the_photos_colours() -> None:
     # The same red takes smaller numbers where there are stronger ones, and larger numbers the other way round.
-    assert (read_picture(picture(REDS), 60, 40, PHOTO) == REDS).all()
-    assert (read_picture(picture(REDS, P3), 60, 40, in_p3()) == REDS).all()
-    stronger = read_picture(picture(REDS, P3), 60, 40, PHOTO)
+    assert (run_alone(read_picture(picture(REDS), 60, 40, PHOTO)) == REDS).all()
+    assert (run_alone(read_picture(picture(REDS, P3), 60, 40, in_p3())) == REDS).all()
+    stronger = run_alone(read_picture(picture(REDS, P3), 60, 40, PHOTO))
     assert (stronger[0, 0].astype(int) - REDS[0, 0]).tolist() == pytest.approx([17, -18, -17], abs=2)
-    weaker = read_picture(picture(REDS, made(SRGB_PRIMARIES, SRGB_CURVE, 3)), 60, 40, in_p3())
+    weaker = run_alone(read_picture(picture(REDS, made(SRGB_PRIMARIES, SRGB_CURVE, 3)), 60, 40, in_p3()))
     assert weaker[0, 0, 0] < REDS[0, 0, 0]
     back = between(weaker, P3, None)
     assert back is not None
@@ -132,36 +132,36 @@ def test_an_answer_comes_in_the_photos_colours() -> None:
 
 
 def test_an_answer_that_tells_nothing_has_the_photos_numbers() -> None:
-    assert (read_picture(picture(REDS), 60, 40, in_p3()) == REDS).all()
+    assert (run_alone(read_picture(picture(REDS), 60, 40, in_p3())) == REDS).all()
 
 
 def test_a_profile_that_does_not_work_tells_nothing() -> None:
     broken = b"\0\0\0\xc8" + b"\0" * 12 + b"RGB " + b"\0" * 16 + b"acsp" + b"\0" * 160
-    assert (read_picture(picture(REDS, broken), 60, 40, PHOTO) == REDS).all()
+    assert (run_alone(read_picture(picture(REDS, broken), 60, 40, PHOTO)) == REDS).all()
 
 
 def test_a_grey_answer_with_a_curve_of_its_own() -> None:
     grey = np.full((40, 60, 1), 128, np.uint8)
-    linear = read_picture(picture(grey, grey_profile(Curve((1.0,)))), 60, 40, PHOTO)
+    linear = run_alone(read_picture(picture(grey, grey_profile(Curve((1.0,)))), 60, 40, PHOTO))
     assert (linear == 188).all()
-    assert (read_picture(picture(grey), 60, 40, PHOTO) == 128).all()
+    assert (run_alone(read_picture(picture(grey), 60, 40, PHOTO)) == 128).all()
 
 
 def test_what_an_answer_leaves_transparent_is_filled_from_around_it() -> None:
     pixels = np.dstack((REDS, np.full((40, 60), 255, np.uint8)))
     pixels[10:20, 10:20] = (0, 255, 0, 0)
-    filled = read_picture(picture(pixels), 60, 40, PHOTO)
+    filled = run_alone(read_picture(picture(pixels), 60, 40, PHOTO))
     assert np.abs(filled.astype(int) - REDS).max() <= 1
     pixels[10:20, 10:20, 3] = 102
-    mixed = read_picture(picture(pixels), 60, 40, PHOTO)
+    mixed = run_alone(read_picture(picture(pixels), 60, 40, PHOTO))
     assert np.abs(mixed[15, 15].astype(int) - (120, 138, 24)).max() <= 1
 
 
 def test_an_answer_that_is_nowhere_opaque() -> None:
     faint = np.dstack((REDS, np.full((40, 60), 9, np.uint8)))
-    assert (read_picture(picture(faint), 60, 40, PHOTO) == REDS).all()
+    assert (run_alone(read_picture(picture(faint), 60, 40, PHOTO)) == REDS).all()
     with pytest.raises(ProviderInvalidResponse):
-        read_picture(picture(np.dstack((REDS, np.zeros((40, 60), np.uint8)))), 60, 40, PHOTO)
+        run_alone(read_picture(picture(np.dstack((REDS, np.zeros((40, 60), np.uint8)))), 60, 40, PHOTO))
 
 
 def test_what_is_encoded_anew_keeps_its_profile() -> None:

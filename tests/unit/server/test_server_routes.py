@@ -211,7 +211,7 @@ def test_readyz_when_all_is_well(fake_server: Running, monkeypatch: pytest.Monke
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     response = httpx2.get(fake_server.url + "/readyz")
     assert response.status_code == 200
-    assert response.json() == {"status": "ready", "checks": {"database": True, "engine": True}}
+    assert response.json() == {"status": "ready", "checks": {"database": True, "engine": True, "decoders": True}}
     # Once compiled it stays so, and the engine's sources are not read again at every question.
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: False)
     assert httpx2.get(fake_server.url + "/readyz").status_code == 200
@@ -233,7 +233,7 @@ def test_readyz_says_what_is_missing(
                 status=503,
                 code="NOT_READY",
                 message="The server is not ready",
-                details={"checks": {"database": failure is None, "engine": compiled}},
+                details={"checks": {"database": failure is None, "engine": compiled, "decoders": True}},
                 type="server_error",
             ),
         )

@@ -9,6 +9,7 @@ import pytest
 from uncrop import engine
 from uncrop.errors import InternalError, ServerBusy
 from uncrop.service.readiness import Readiness, ReadinessChecks
+from uncrop.workers.decoding.decoder import InlineDecoder
 
 
 class Database:
@@ -41,7 +42,7 @@ def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 async def look(checks: ReadinessChecks, database: Database) -> Readiness:
     store: Any = database
     runner: Any = Runner()
-    return await checks.look(store, runner, Path())
+    return await checks.look(store, runner, Path(), InlineDecoder())
 
 
 async def test_what_was_found_is_told_again_for_a_moment() -> None:

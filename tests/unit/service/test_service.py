@@ -229,9 +229,9 @@ async def test_readiness_is_the_databases_and_the_engines(tmp_path: Path, monkey
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
     store, runner = FakeStore(), FakeRunner(warming=True)
     service = fake_service(tmp_path, store=store, runner=runner)
-    assert await service.readiness() == Readiness(database=True, engine=False)
+    assert await service.readiness() == Readiness(database=True, engine=False, decoders=True)
     runner.warming = False
-    assert (await service.readiness()).checks() == {"database": True, "engine": True}
+    assert (await service.readiness()).checks() == {"database": True, "engine": True, "decoders": True}
 
 
 # --- quotes, and the search for a provider ---------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Bfl(Provider):
             request_id=submitted.request_id,
             credits_consumed=next((cost for cost in costs if cost is not None), None),
         )
-        return self.read(file, frame, facts, task.job.header)
+        return (yield from self.read(file, frame, facts, task.job.header))
 
     def submit(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /v1/flux-tools/outpainting-v1``. Fields that it does not know are refused there."""
@@ -107,9 +107,9 @@ class Bfl(Provider):
                 raise error_in(answer, VOCABULARY) or unusable("tells a status that is not known")
             fraction, step = _progress(body), "waiting for Black Forest Labs"
 
-    def read(self, file: bytes, frame: Frame, facts: PictureFacts, photo: ImageHeader) -> Fill:
+    def read(self, file: bytes, frame: Frame, facts: PictureFacts, photo: ImageHeader) -> Conversation:
         """Decode the picture, look whether anything was made, and cut it to the canvas."""
-        pixels = read_picture(file, frame.width, frame.height, photo)
+        pixels = yield from read_picture(file, frame.width, frame.height, photo)
         if is_padded(pixels, frame):
             raise ProviderInvalidResponse(system_message="The provider's picture is flat padding beside the photo")
         return Fill(pixels=cut_canvas(pixels, frame), facts=facts)

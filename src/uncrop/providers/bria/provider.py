@@ -50,7 +50,7 @@ class Bria(Provider):
         done = yield from self._await_end(submitted)
         address = text_in(done, VOCABULARY, "result", "image_url", missing="names no picture")
         file = yield from fetch_file(address)
-        pixels = read_picture(file, frame.width, frame.height, task.job.header)
+        pixels = yield from read_picture(file, frame.width, frame.height, task.job.header)
         return Fill(pixels=pixels, facts=PictureFacts(provider=self.facts.name, request_id=submitted.request_id))
 
     def submit(self, task: Task, frame: Frame) -> Call:

@@ -34,7 +34,7 @@ class Clipdrop(Provider):
         answer = yield from ask(self.submit(task))
         if answer.status != HTTPStatus.OK:
             raise refused(answer, VOCABULARY)
-        return self.read(answer, task)
+        return (yield from self.read(answer, task))
 
     def submit(self, task: Task) -> Call:
         """Build ``POST /uncrop/v1``: the photo, all four sides, negative ones as they are, and the seed."""
@@ -55,7 +55,7 @@ class Clipdrop(Provider):
             body=(photo, *(Part(name=name, value=str(number)) for name, number in numbers.items())),
         )
 
-    def read(self, answer: Answer, task: Task) -> Fill:
+    def read(self, answer: Answer, task: Task) -> Conversation:
         """Decode the picture, whatever its type, and read the credits from the headers."""
         placement = task.job.placement
         facts = PictureFacts(
@@ -64,5 +64,5 @@ class Clipdrop(Provider):
             credits_consumed=read_credits(answer.headers.get("x-credits-consumed")),
             credits_remaining=read_credits(answer.headers.get("x-remaining-credits")),
         )
-        pixels = picture_in(answer, VOCABULARY, placement, task.job.header)
+        pixels = yield from picture_in(answer, VOCABULARY, placement, task.job.header)
         return Fill(pixels=pixels, facts=facts)

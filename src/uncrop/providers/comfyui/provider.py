@@ -74,7 +74,7 @@ class ComfyUI(Provider):
         entry = yield from await_end(job)
         place = picture_of(entry, self.graph.picture)
         file = yield from fetch_file(f"{self.settings.base_url}/view?{urlencode(place)}")
-        pixels = read_picture(file, frame.width, frame.height, task.job.header)
+        pixels = yield from read_picture(file, frame.width, frame.height, task.job.header)
         facts = PictureFacts(provider=self.facts.name, request_id=job.id, model=self.model)
         return Fill(pixels=cut_canvas(pixels, frame), facts=facts)
 

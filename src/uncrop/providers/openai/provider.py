@@ -56,7 +56,7 @@ class OpenAI(Provider):
         answer = yield from ask(self.submit(task, frame))
         if answer.status != HTTPStatus.OK:
             raise refused(answer, VOCABULARY)
-        return self.read(answer, frame, task.job.header)
+        return (yield from self.read(answer, frame, task.job.header))
 
     def frame(self, job: Job) -> Frame:
         """Return the frame that the model is asked for."""
@@ -82,14 +82,14 @@ class OpenAI(Provider):
             body=(photo, mask, *(Part(name=name, value=value) for name, value in fields.items())),
         )
 
-    def read(self, answer: Answer, frame: Frame, photo: ImageHeader) -> Fill:
+    def read(self, answer: Answer, frame: Frame, photo: ImageHeader) -> Conversation:
         """Decode the first picture, in the photo's colours, and cut it to the canvas."""
         body = read_object(answer.body)
         try:
             picture = _first_picture(body)
         except ProviderInvalidResponse as error:
             raise error_in(answer, VOCABULARY) or error from None
-        pixels = read_picture(picture, frame.width, frame.height, photo)
+        pixels = yield from read_picture(picture, frame.width, frame.height, photo)
         facts = PictureFacts(
             provider=self.facts.name,
             request_id=request_id(answer.headers),

@@ -77,7 +77,7 @@ class StableDiffusion(Provider):
         answer = yield from ask(self.submit(task, frame, task_id))
         if answer.status != HTTPStatus.OK:
             raise refuse_call(answer)
-        return self.read(answer, frame, task_id, task.job.header)
+        return (yield from self.read(answer, frame, task_id, task.job.header))
 
     def frame(self, placement: Placement) -> Frame:
         """Return the picture to ask for: the canvas at its own scale, on whole cells, or else scaled to the limits."""
@@ -97,14 +97,14 @@ class StableDiffusion(Provider):
             ),
         )
 
-    def read(self, answer: Answer, frame: Frame, task_id: str, photo: ImageHeader) -> Fill:
+    def read(self, answer: Answer, frame: Frame, task_id: str, photo: ImageHeader) -> Conversation:
         """Decode the first picture and cut it to the canvas; others, such as the mask's, may follow it."""
         body = read_object(answer.body)
         if body is None:
             raise refuse_text(answer)
         images = body.get("images")
         first = images[0] if isinstance(images, list) and images else None
-        pixels = read_picture(read_base64(first), frame.width, frame.height, photo)
+        pixels = yield from read_picture(read_base64(first), frame.width, frame.height, photo)
         facts = PictureFacts(
             provider=self.facts.name, request_id=task_id, model=self.settings.text("checkpoint") or None
         )

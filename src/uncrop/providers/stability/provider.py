@@ -42,7 +42,7 @@ class Stability(Provider):
         answer = yield from ask(self.submit(task))
         if answer.status != HTTPStatus.OK:
             raise refused(answer, VOCABULARY)
-        return self.read(answer, task)
+        return (yield from self.read(answer, task))
 
     def submit(self, task: Task) -> Call:
         """Build ``POST /v2beta/stable-image/edit/outpaint``: what negative sides leave of the photo, and the others."""
@@ -67,7 +67,7 @@ class Stability(Provider):
             body=(photo, *(Part(name=name, value=str(value)) for name, value in fields.items())),
         )
 
-    def read(self, answer: Answer, task: Task) -> Fill:
+    def read(self, answer: Answer, task: Task) -> Conversation:
         """Decode the picture, unless it was blurred because of what it shows."""
         reason = answer.headers.get("finish-reason")
         if reason == FILTERED:
@@ -76,5 +76,5 @@ class Stability(Provider):
             raise error_in(answer, VOCABULARY) or unusable("does not say that the picture is whole")
         placement = task.job.placement
         facts = PictureFacts(provider=self.facts.name, request_id=request_id(answer.headers))
-        pixels = picture_in(answer, VOCABULARY, placement, task.job.header)
+        pixels = yield from picture_in(answer, VOCABULARY, placement, task.job.header)
         return Fill(pixels=pixels, facts=facts)
