@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -169,6 +170,7 @@ def test_no_picture_stands_beside_numbers_of_another(visit: Callable[..., Visit]
     expect(page.find("#extend")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_large_photo_does_not_freeze_the_page(visit: Callable[..., Visit], house: House) -> None:
     page = visit()
     page.page.evaluate(

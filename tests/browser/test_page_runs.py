@@ -122,26 +122,29 @@ def test_a_refusal_is_told_with_its_details_and_ends_with_the_next_change(visit:
     expect(page.find("#error")).to_be_empty()
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "words"),
-    [
-        (502, "<html><h1>Bad Gateway</h1></html>", "A proxy could not reach the server (status 502)"),
-        (413, "<html>too large</html>", "too large for a proxy"),
-        (504, "", "may still be made and charged"),
-        (403, "<html>", "with a page of its own (status 403)"),
-        (200, "<html>sign in</html>", "with a page of its own"),
-    ],
-)
-def test_pages_of_proxies_become_clear_sentences(
-    visit: Callable[..., Visit], status: int, body: str, words: str
-) -> None:
+PAGES = [
+    (502, "<html><h1>Bad Gateway</h1></html>", "A proxy could not reach the server (status 502)"),
+    (413, "<html>too large</html>", "too large for a proxy"),
+    (504, "", "may still be made and charged"),
+    (403, "<html>", "with a page of its own (status 403)"),
+    (200, "<html>sign in</html>", "with a page of its own"),
+]
+
+
+def test_pages_of_proxies_become_clear_sentences(visit: Callable[..., Visit]) -> None:
     page = visit()
     page.expected = "the server responded with a status"
     page.choose()
-    page.page.route("**/images/uncrop", lambda route: route.fulfill(status=status, body=body, content_type="text/html"))
-    page.page.click("#extend")
-    expect(page.find("#error")).to_contain_text(words)
-    expect(page.find("#error")).not_to_contain_text("token")
+    for status, body, words in PAGES:
+        page.page.route("**/images/uncrop", answering(status, body))
+        page.page.click("#extend")
+        expect(page.find("#error")).to_contain_text(words)
+        expect(page.find("#error")).not_to_contain_text("token")
+        page.page.unroute("**/images/uncrop")
+
+
+def answering(status: int, body: str) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(status=status, body=body, content_type="text/html")
 
 
 def test_a_server_that_goes_away_is_told_and_nothing_is_lost(visit: Callable[..., Visit]) -> None:

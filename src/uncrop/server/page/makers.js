@@ -105,6 +105,12 @@ export async function setUpMakers() {
     target.setAttribute("aria-invalid", String(!target.validity.valid));
     editor.change({ values: { ...editor.values, [target.name]: target.value } });
   });
+  // What is no number is not left standing where it would not be sent.
+  byId("fields").addEventListener("change", ({ target }) => {
+    if (!target.validity?.badInput) return;
+    target.value = editor.values[target.name] ?? "";
+    target.removeAttribute("aria-invalid");
+  });
   editor.addEventListener("change", ({ detail: { changes } }) => {
     const typing = byId("fields").contains(document.activeElement) && !changes.maker;
     if ("maker" in changes || (!typing && ("values" in changes || "variations" in changes))) showFields();
