@@ -38,7 +38,14 @@ def test_the_engine_tells_how_far_it_is(visit: Callable[..., Visit]) -> None:
     )
     words = [word for word, _ in told]
     assert words[0] == "Sending the photo"
-    known = {"Trying layouts", "Adding detail", "Hiding the seams", "Putting it together", "Looking at the photo"}
+    known = {
+        "Trying layouts",
+        "Adding details",
+        "Adding fine details",
+        "Hiding the seams",
+        "Putting it together",
+        "Looking at the photo",
+    }
     assert known & set(words), words
     fractions = [value for _, value in told]
     assert fractions == sorted(fractions)

@@ -259,7 +259,9 @@ def test_readyz_waits_for_the_engine_to_be_warm(tmp_path: Path, monkeypatch: pyt
 # --- running requests ------------------------------------------------------------------------------------------------
 
 
-def test_a_running_request_is_told_of_and_ended_by_its_id(fake_server: Running) -> None:
+def test_a_running_request_is_told_of_and_ended_by_its_id(
+    fake_server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     started = threading.Event()
 
     async def make(*_: object) -> Any:
@@ -271,6 +273,7 @@ def test_a_running_request_is_told_of_and_ended_by_its_id(fake_server: Running) 
     asking = send(fake_server.url, FORM, key=KEY, headers={"X-Request-Id": "mine"})
     assert started.wait(STARTED_WITHIN_S)
     address, key = f"{fake_server.url}/api/v1/requests/mine", {"X-API-Key": KEY}
+    caplog.clear()
     told = httpx2.get(address, headers=key)
     assert (told.status_code, told.json()["stage"], told.json()["running"]) == (200, "intake", True)
     assert httpx2.get(address).status_code == 401
@@ -282,6 +285,8 @@ def test_a_running_request_is_told_of_and_ended_by_its_id(fake_server: Running) 
     assert (answer.status, error["code"], error["details"]) == (409, "REQUEST_CANCELLED", {"calls_billed": 0})
     gone = httpx2.get(address, headers=key)
     assert (gone.status_code, gone.json()["running"]) == (200, False)
+    # Being asked for again and again is nothing to log.
+    assert {line.levelname for line in caplog.records if '"GET"' in line.getMessage()} <= {"DEBUG"}
     # What is over can be ended again, and nothing comes of it.
     assert httpx2.post(f"{address}/cancel", headers=key).json() == gone.json()
 

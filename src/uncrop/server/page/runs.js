@@ -18,15 +18,14 @@ const STAGES = {
   finish: "Blending into the photo", encode: "Saving the picture",
 };
 const STEPS = {
-  prepare: "Looking at the photo", candidates: "Trying layouts", seams: "Hiding the seams", write: "Putting it together",
-  done: "Blending into the photo",
+  prepare: "Looking at the photo", candidates: "Trying layouts", details: "Adding details", "fine details": "Adding fine details",
+  seams: "Hiding the seams", write: "Putting it together", done: "Blending into the photo",
 };
 
 let current = null; // the run that is on
 
 function wordsFor({ stage, step }) {
   if (stage !== "provider" || !step) return STAGES[stage] ?? stage;
-  if (/^level \d+$/.test(step)) return "Adding detail";
   return STEPS[step] ?? step.replace(/^./, (first) => first.toUpperCase());
 }
 
