@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import typer
+from uncrop.cli.exits import note
 
 if TYPE_CHECKING:
     from uncrop.settings import Settings
@@ -21,16 +21,16 @@ def compile_once(configured: Settings) -> None:
     if engine.is_compiled(folder):
         return
     if reason := engine.why_not_kept(folder):
-        typer.echo(f"uncrop: {not_kept(configured, reason)}", err=True)
+        note(not_kept(configured, reason))
         return
-    typer.echo("uncrop: compiling the engine for this data folder (once; about half a minute)", err=True)
+    note("compiling the engine for this data folder (once; about half a minute)")
     # In a process of its own: this one shall not carry the compiler's memory along.
     command = [sys.executable, "-m", "uncrop", "warm-up"]
     done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - nothing of it is anyone's input
     if done.returncode:
         said = done.stderr.decode(errors="replace").splitlines()[-1:]
-        unknown = "uncrop: the engine could not be compiled ahead; its first picture will take longer"
-        typer.echo(said[0] if said and said[0].startswith("uncrop: ") else unknown, err=True)
+        unknown = "the engine could not be compiled ahead; its first picture will take longer"
+        note(said[0].removeprefix("uncrop: ") if said and said[0].startswith("uncrop: ") else unknown)
 
 
 def not_kept(configured: Settings, reason: str) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from uncrop.settings import Settings
 
 State = Literal["ok", "off", "bad"]
+LACKING = {"api_key": "key", "base_url": "address"}  # how people call those settings
 COLOURS: dict[State, str] = {"ok": "green", "off": "yellow", "bad": "red"}
 
 
@@ -126,7 +127,7 @@ def check_providers(configured: Settings) -> list[Finding]:
 def _provider(row: ProviderFacts, values: ProviderSettings, found: tuple[str, ...] | UncropError | None) -> Finding:
     missing = [setting for setting in row.settings if setting.required and not values.text(setting.name)]
     if missing:
-        says = ", ".join("no key" if setting.name == "api_key" else f"no {setting.name}" for setting in missing)
+        says = ", ".join(f"no {LACKING.get(setting.name, setting.name)}" for setting in missing)
         todo = f"Set {' and '.join(row.variable(setting) for setting in missing)} to use it."
         return Finding(what=row.name, state="off", says=says, todo=todo)
     where = f"is configured, at {values.base_url}"
@@ -164,7 +165,8 @@ def check_engine(configured: Settings) -> list[Finding]:
     side = round((configured.max_output_megapixels * 1e6) ** 0.5)
     most = engine.peak_bytes(side, side, 3, Sides()) / 1e9
     says = (
-        f"made a picture in {seconds:.1f} s; {configured.engine_workers} processes of up to {most:.1f} GB in a server"
+        f"made a picture in {seconds:.1f} s; a server would run {configured.engine_workers} at once,"
+        f" each of up to {most:.1f} GB"
     )
     return [Finding(what="engine", state="ok", says=says, todo=todo)]
 

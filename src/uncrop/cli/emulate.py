@@ -29,11 +29,12 @@ def emulate(
 
     rows = emulated()
     if provider not in rows:
-        stop(f"there is no emulator of {provider}; there are {', '.join(rows)}")
+        stop(f"{provider}: has no emulator; {', '.join(rows)} have one")
     row = rows[provider]
     kind = emulator_of(row)
     if dialect is not None and dialect not in kind.dialects:
-        stop(f"{provider} has no dialect {dialect}; it has {', '.join(kind.dialects) or 'none'}")
+        has = f"it has {', '.join(kind.dialects)}" if kind.dialects else "it has no others than its own"
+        stop(f"--dialect {dialect}: {provider} has no such dialect; {has}")
     spoken: dict[str, Any] = {} if dialect is None else {"dialect": dialect}
     try:
         emulator = kind(host=host, port=port, **spoken)

@@ -85,6 +85,8 @@ def prepare_output(path: Path, *, force: bool = False) -> Output:
             if _exists(target):
                 _check_existing(path, target, force=force)
             _try(target)
+    except FileNotFoundError:
+        stop(f"{path}: cannot be written (there is no folder {path.parent})")
     except OSError as error:
         stop(f"{path}: cannot be written ({reason(error)})")
     return Output(path=path, target=target, force=force)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uncrop.cli.exits import explained
+from uncrop.cli.exits import explained, note
 from uncrop.cli.table import show_table
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def providers(
     for entry in entries:
         if missing := [setting for setting in entry.facts.settings if setting.required and not entry.configured]:
             names = " ".join(entry.facts.variable(setting) for setting in missing if setting.default is None)
-            typer.echo(f"uncrop: to use {entry.facts.name}, set {names}", err=True)
+            note(f"to use {entry.facts.name}, set {names}")
 
 
 def _row(entry: ProviderEntry) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uncrop.cli.compiling import compile_once
-from uncrop.cli.exits import explained, require_server, stop
+from uncrop.cli.exits import explained, note, require_server, stop
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,7 +37,7 @@ def serve(
         configured = settings.load()
         require_server()
         for line in settings.slip_lines(configured):
-            typer.echo(f"uncrop: {line}", err=True)
+            note(line)
         listener = _listen(host, port)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(configured, listener))
@@ -68,7 +69,8 @@ def _listen(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         reason = (isinstance(error, OSError) and error.strerror) or "no such address"
-        stop(f"cannot listen on {host} port {port} ({reason.lower()}); try --port")
+        in_use = isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}
+        stop(f"cannot listen on {host} port {port} ({reason.lower()}); try another {'--port' if in_use else '--host'}")
     return listener
 
 
@@ -87,7 +89,7 @@ async def _serve(configured: Settings, listener: socket.socket) -> None:
         key = await ensure_first_key(service.store)
         if key is not None:
             typer.echo(_welcome(url, key))
-        typer.echo(f"uncrop: listening on {url}", err=True)
+        note(f"listening on {url}")
         await run_server(service, listener)
 
 

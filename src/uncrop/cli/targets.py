@@ -125,7 +125,8 @@ def _target(photo: Path, path: Path, count: int, wishes: Wishes, photos: Sequenc
     paths = files.numbered(path, count)
     for each in paths:
         if each != STREAM and (same := [photo for photo in photos if photo != STREAM and files.is_same(photo, each)]):
-            stop(f"{each}: is the photo {same[0]}; a photo is not replaced by its own picture")
+            which = "itself" if same[0] == each else str(same[0])
+            stop(f"{each}: is the photo {which}; a photo is not replaced by its own picture")
     maps = [] if wishes.map is None else files.numbered(wishes.map, count)
     return Target(
         photo=photo,

@@ -148,7 +148,7 @@ def _subject(error: UncropError, details: Mapping[str, Any], typed: Mapping[str,
     named = _named(details) or (("mask_file",) if isinstance(error, errors.InvalidMask) else ())
     if len(named) == 1:
         return _option(named[0], details.get("value", typed.get(named[0])))
-    field = next((key for key in details if key in OPTIONS), None)
+    field = next((key for key in details if key in OPTIONS or key == "id"), None)
     if isinstance(error, errors.InvalidFieldValue) and field is not None and not named:
         return _option(field, details[field])
     if isinstance(error, _ABOUT_THE_PHOTO) and "provider" not in details:
@@ -160,7 +160,7 @@ def _subject(error: UncropError, details: Mapping[str, Any], typed: Mapping[str,
 
 def _option(field: str, value: object) -> str:
     """Return an option with its value, where that is short."""
-    if field == "organization_id":  # some commands take it as an option, some as an argument
+    if field in {"organization_id", "id"}:  # some commands take it as an option, some as an argument
         return str(value)
     option = OPTIONS.get(field, "")
     return f"{option} {value}" if option and value is not None and len(str(value)) <= MOST_SHOWN else option
@@ -253,7 +253,21 @@ _PHRASES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "tried": _tried,
 }
 _SAID = frozenset(
-    {"field", "fields", "value", "provider", "allowed", "unit", "limit", "rule", "expected", "format", "kind", "height"}
+    {
+        "field",
+        "fields",
+        "id",
+        "value",
+        "provider",
+        "allowed",
+        "unit",
+        "limit",
+        "rule",
+        "expected",
+        "format",
+        "kind",
+        "height",
+    }
     | {"remaining_height", "canvas_width", "canvas_height", "canvas_x", "canvas_y"}
 )
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, WrappedLogger
 
-HEALTH = frozenset({"/livez", "/readyz", "/api/v1/requests/{request_id}"})
-"""Routes that are asked every few seconds, by machines: whether the server is well, and how far a request is."""
 _COLOURS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 

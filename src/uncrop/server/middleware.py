@@ -14,13 +14,13 @@ from starlette.requests import ClientDisconnect
 from uncrop.errors import InternalError
 from uncrop.server.errors import error_response
 from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, STOPPED, attach, begin_exchange
-from uncrop.server.log_lines import HEALTH
+from uncrop.server.openapi import RUNNING_PATH
 from uncrop.server.wire import rate_headers
 from uncrop.service.service import stopping
 from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _log = structlog.stdlib.get_logger("uncrop.server")
 
+# Routes that are asked every few seconds, by machines and by the page.
+POLLED = frozenset({"/livez", "/readyz", RUNNING_PATH})
 # A route that needs another value sets it itself, as the page does; these fill the gaps.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -107,7 +109,7 @@ class ExchangeMiddleware:
         route = getattr(scope.get("route"), "path", "unmatched")
         _note(span, exchange, exchange.status, route)
         facts = dict(_facts(exchange))
-        level = _log.warning if exchange.status >= 500 else _log.debug if route in HEALTH else _log.info
+        level = _level(route, exchange.status)
         level(
             "request",
             method=scope["method"],
@@ -136,6 +138,13 @@ def _note(span: Span, exchange: Exchange, status: int, route: str) -> None:
     span.note({"http.route": route, "http.response.status_code": status, "uncrop.outcome": exchange.outcome})
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         span.fail(exchange.outcome)
+
+
+def _level(route: str, status: int) -> Callable[..., None]:
+    """Return how loud a request's line is: what went well and is asked all the time is for debuggers alone."""
+    if status >= 500:
+        return _log.warning
+    return _log.debug if route in POLLED and status < 400 else _log.info
 
 
 def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:

@@ -169,7 +169,7 @@ def test_a_stream_that_has_other_characters_shows_names_all_the_same(
         (("a.jpg", "--output-dir", "b.png"), "--output-dir b.png: is a file, not a folder"),
         (("a.jpg", "--output-dir", "b.png/d"), "--output-dir b.png/d: cannot be made (not a directory)"),
         (("a.jpg", "--output-dir", ".", "--force"),
-         "a.jpg: is the photo a.jpg; a photo is not replaced by its own picture"),
+         "a.jpg: is the photo itself; a photo is not replaced by its own picture"),
         (("a.jpg", "-o", "link.jpg", "--force"),
          "link.jpg: is the photo a.jpg; a photo is not replaced by its own picture"),
         (("a.jpg", "-o", "there.jpg"), "there.jpg: exists; --force replaces it"),

@@ -100,7 +100,7 @@ def test_a_key_is_paused_resumed_and_revoked() -> None:
         assert listed()[1][4] == state
     result = run("resume", key_id)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"uncrop: The key is revoked for good; id: {key_id}\n"
+    assert result.stderr == f"uncrop: {key_id}: the key is revoked for good\n"
 
 
 @pytest.mark.parametrize("change", ["pause", "resume", "revoke"])
@@ -108,7 +108,7 @@ def test_an_unknown_id_is_wrong_use(change: str) -> None:
     result = run(change, "0123456789")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "uncrop: There is no such key; id: 0123456789\n"
+    assert result.stderr == "uncrop: 0123456789: there is no such key\n"
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "2026-13-01", "", "0001-01-01T00:00+14:00"])

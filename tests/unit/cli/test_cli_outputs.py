@@ -103,7 +103,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("none/out.png", "cannot be written (no such file or directory)"),
+        ("none/out.png", "cannot be written (there is no folder {folder}/none)"),
         ("file/out.png", "cannot be written (not a directory)"),
         ("inner", "is a folder; name a file in it, or use --output-dir"),
         ("circle.png", "cannot be written (too many levels of symbolic links)"),
@@ -117,7 +117,7 @@ def test_what_cannot_be_written_is_found_before_any_work(
     (folder / "file").touch()
     (folder / "circle.png").symlink_to("circle.png")
     before = names(folder)
-    assert refused(capsys, folder / name, force=force) == f"uncrop: {folder / name}: {why}\n"
+    assert refused(capsys, folder / name, force=force) == f"uncrop: {folder / name}: {why.format(folder=folder)}\n"
     assert names(folder) == before
 
 

@@ -18,7 +18,7 @@ def test_of_two_servers_that_start_together_the_second_says_so(capsys: pytest.Ca
             serve._listen("127.0.0.1", port)
         assert caught.value.exit_code == 2
         assert capsys.readouterr().err == (
-            f"uncrop: cannot listen on 127.0.0.1 port {port} (address already in use); try --port\n"
+            f"uncrop: cannot listen on 127.0.0.1 port {port} (address already in use); try another --port\n"
         )
         with socket.create_connection(("127.0.0.1", port), timeout=60):  # waits to be accepted
             pass
@@ -48,4 +48,5 @@ def test_an_address_that_is_none_is_one_line(
     assert caught.value.exit_code == 2
     said = capsys.readouterr().err
     assert said.startswith(f"uncrop: cannot listen on {host} port 0 (")
+    assert said.endswith("); try another --host\n")
     assert said.count("\n") == 1

@@ -158,12 +158,13 @@ def test_a_request_is_one_line_with_what_was_done_and_no_secret(
     assert "CANARY" not in caplog.text
 
 
-def test_health_checks_are_noise_that_only_a_debugging_log_has(
+def test_what_is_asked_all_the_time_is_noise_that_only_a_debugging_log_has(
     fake_server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", "uncrop.server"):
         httpx2.get(fake_server.url + "/livez")
         httpx2.get(fake_server.url + "/readyz")
+        httpx2.get(fake_server.url + "/api/v1/requests/mine", headers={"X-API-Key": KEY})
         httpx2.get(fake_server.url + "/nothing")
         wait_until(lambda: bool(events(caplog)))
     assert [line["route"] for line in events(caplog) if line["status"] < 500] == ["unmatched"]

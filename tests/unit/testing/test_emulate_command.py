@@ -72,11 +72,14 @@ def test_a_dialect_can_be_chosen(
     assert seen == [status]
 
 
-@pytest.mark.parametrize(("provider", "known"), [("sdapi", "a1111, forge, sdnext"), ("openai", "none")])
+@pytest.mark.parametrize(
+    ("provider", "known"),
+    [("sdapi", "it has a1111, forge, sdnext"), ("openai", "it has no others than its own")],
+)
 def test_a_dialect_that_there_is_not_is_one_line(provider: str, known: str) -> None:
     result = CliRunner().invoke(app, [provider, "--dialect", "klingon"])
     assert result.exit_code == 2
-    assert f"{provider} has no dialect klingon; it has {known}" in result.output
+    assert result.stderr == f"uncrop: --dialect klingon: {provider} has no such dialect; {known}\n"
 
 
 def test_a_taken_port_is_one_line() -> None:
