@@ -17,6 +17,7 @@ import pytest
 
 import uncrop
 from fixtures_server import wait_until
+from terminals import read_terminal
 from uncrop.imaging import codec, header
 from uncrop.imaging.header import open_file
 from uncrop.testing import pictures
@@ -84,7 +85,7 @@ def test_a_terminal_sees_a_bar_that_leaves_no_trace(environment: dict[str, str],
     command = [sys.executable, "-m", "uncrop", *arguments]
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
-    shown = _all_of(reader).decode()
+    shown = read_terminal(reader).decode()
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, shown
     assert output.startswith(b"wide.png: 88x60, local, seed 5, ")
@@ -97,19 +98,6 @@ def test_a_terminal_sees_a_bar_that_leaves_no_trace(environment: dict[str, str],
     assert wiped.strip() == ""
     assert len(wiped) >= len(drawn[-1].rstrip())
     assert "[" not in rest
-
-
-def _all_of(reader: int) -> bytes:
-    shown = b""
-    while True:
-        try:
-            piece = os.read(reader, 4096)
-        except OSError:  # the other end of a terminal was closed
-            piece = b""
-        if not piece:
-            os.close(reader)
-            return shown
-        shown += piece
 
 
 def test_the_name_of_the_output_sets_its_format(environment: dict[str, str], small: Path, tmp_path: Path) -> None:

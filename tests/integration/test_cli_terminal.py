@@ -14,10 +14,12 @@ import sys
 import termios
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from terminals import read_terminal
 from uncrop.imaging.header import read_header
 from uncrop.testing import outcomes
 from uncrop.testing.clipdrop import ClipdropEmulator
@@ -62,11 +64,11 @@ def in_terminal(
     environment: dict[str, str],
     *,
     columns: int = 80,
-    seen: Callable[[bytes, int], None] | None = None,
+    seen: Callable[[int, bytes], None] | None = None,
 ) -> tuple[int, str]:
     """Run a command in a terminal of its own; return its exit code and all that it wrote there.
 
-    ``seen`` is told what was written so far, and the process, each time that there is more.
+    ``seen`` is told the process, and what was written so far, each time that there is more.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -80,18 +82,7 @@ def in_terminal(
         start_new_session=True,
     )
     os.close(theirs)
-    written = b""
-    while True:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError:  # the other end of a terminal was closed
-            piece = b""
-        if not piece:
-            break
-        written += piece
-        if seen is not None:
-            seen(written, process.pid)
-    os.close(ours)
+    written = read_terminal(ours, (lambda _: None) if seen is None else partial(seen, process.pid))
     return process.wait(timeout=120), written.decode().replace("\r\n", "\n")
 
 
@@ -106,7 +97,7 @@ def test_an_interrupt_ends_work_that_does_not_look_up_and_leaves_all_as_it_was(
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     interrupted: list[int] = []
 
-    def interrupt(written: bytes, process: int) -> None:
+    def interrupt(process: int, written: bytes) -> None:
         if b"seams" in written and not interrupted:
             interrupted.append(process)
             os.kill(process, signal.SIGINT)

@@ -17,13 +17,7 @@ from uncrop.model import Caller
 KEY = re.compile(r"uncrop_([0-9A-Za-z]{10})_[0-9A-Za-z_-]{43}\n")
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)  # where no .env lies
-    monkeypatch.setenv("UNCROP_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("UNCROP_DATABASE_URL", raising=False)
-    monkeypatch.delenv("UNCROP_KEY_PEPPER", raising=False)
-    return tmp_path / "data"
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def run(*arguments: str) -> Result:
@@ -136,11 +130,11 @@ def test_a_bad_organization_is_wrong_use(organization_id: str) -> None:
     )
 
 
-def test_without_organization_nothing_is_made(data_dir: Path) -> None:
+def test_without_organization_nothing_is_made(database: Path) -> None:
     result = run("create")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert not data_dir.exists()
+    assert not database.exists()
 
 
 def test_a_database_that_cannot_be_opened_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -162,9 +156,9 @@ def test_a_wrong_setting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_the_data_folder_holds_no_readable_key(data_dir: Path) -> None:
+def test_the_data_folder_holds_no_readable_key(database: Path) -> None:
     keys = [created("--organization", "org_a") for _ in range(3)]
-    files = {path.name: path.read_bytes() for path in data_dir.iterdir() if path.is_file()}
+    files = {path.name: path.read_bytes() for path in database.iterdir() if path.is_file()}
 
     assert {"pepper", "uncrop.db"} <= files.keys()
     for key in keys:

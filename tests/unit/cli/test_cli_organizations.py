@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -15,13 +14,7 @@ from uncrop.bootstrap import open_store_from
 from uncrop.cli import app
 from uncrop.model import ORGANIZATION_ID
 
-
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where no .env lies
-    monkeypatch.setenv("UNCROP_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("UNCROP_DATABASE_URL", raising=False)
-    monkeypatch.delenv("UNCROP_KEY_PEPPER", raising=False)
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def run(*arguments: str) -> Result:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -16,12 +15,7 @@ from uncrop.cli import app
 HEADINGS = ["DAY", "PROVIDER", "PICTURES", "FAILED", "OPEN", "CREDITS", "INPUT TOKENS", "OUTPUT TOKENS"]
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where no .env lies
-    monkeypatch.setenv("UNCROP_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("UNCROP_DATABASE_URL", raising=False)
-    monkeypatch.delenv("UNCROP_KEY_PEPPER", raising=False)
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def run(*arguments: str) -> Result:
