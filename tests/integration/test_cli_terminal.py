@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from fixtures_server import wait_until
 from terminals import read_terminal
 from uncrop.imaging.header import read_header
 from uncrop.testing import outcomes
 from uncrop.testing.clipdrop import ClipdropEmulator
+from uncrop.testing.comfyui import ComfyUIEmulator
 from uncrop.testing.pictures import photo_jpeg
 
 BIN = Path(sys.executable).parent  # where the command `uncrop` lies
@@ -137,6 +139,22 @@ def test_an_interrupt_tells_that_a_provider_may_bill(environment: dict[str, str]
     assert said == "uncrop: interrupted; wide.jpg not written; clipdrop may bill what it began\n"
 
 
+@pytest.mark.slow
+def test_an_interrupt_ends_the_work_at_a_provider_that_can_be_told(environment: dict[str, str]) -> None:
+    with ComfyUIEmulator() as comfyui:
+        comfyui.endless = True
+        command = [
+            *INTERRUPTIBLE,
+            *uncrop("extend", "photo.jpg", "--left", "8", "--provider", "comfyui", "-o", "a.png"),
+        ]
+        process = subprocess.Popen(command, env=environment | {"UNCROP_COMFYUI_BASE_URL": comfyui.url})
+        wait_until(lambda: any(call.path.startswith("/history/") for call in list(comfyui.calls)))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=120) == 130
+        assert len(comfyui.cancelled) == 1
+    assert not Path("a.png").exists()
+
+
 @pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
 def test_colours_are_for_terminals_that_have_and_want_them(
     environment: dict[str, str], variables: dict[str, str]
@@ -156,6 +174,7 @@ def test_help_takes_the_terminals_width(environment: dict[str, str]) -> None:
     assert widths[0] < widths[1]
 
 
+@pytest.mark.slow
 def test_a_photo_goes_through_pipes(environment: dict[str, str], photo: Path) -> None:
     command = uncrop("extend", "-", "--right", "8", "--quality", "fast", "--seed", "3", "--output", "-")
     done = subprocess.run(command, env=environment, input=photo.read_bytes(), capture_output=True, check=False)
