@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ from uncrop.model import Density, Placement, Rect
 from uncrop.testing import pictures
 
 if TYPE_CHECKING:
+    from uncrop.imaging.jpeg.coefficients.blocks import Coefficients
+    from uncrop.imaging.jpeg.layout import JpegLayout
     from uncrop.model import OpenedFile
 
 SUBSAMPLINGS = {"444": 0, "422": 1, "420": 2}
@@ -331,30 +334,32 @@ def test_damage_that_another_decoder_let_through_is_encoded_as_before() -> None:
         assert extended._replace(file=file).kept() is None
 
 
-@pytest.mark.parametrize("wrong", ["placed", "turned"])
-def test_a_photo_that_does_not_come_out_is_not_given_out(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slip", ["a block aside", "other signs", "one level of one block"])
+def test_a_photo_that_does_not_come_out_is_not_given_out(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     extended = extend(PLAIN, Sides(right=16))
     assert extended.kept() is not None
-    place = places.place_blocks
-    if wrong == "placed":
-        monkeypatch.setattr(places, "place_blocks", lambda own, at, result: place(own, (at[0] + 16, at[1]), result))
-    else:
-        monkeypatch.setattr(
-            jpeg_kept.turn, "turned", lambda own, orientation: type(own)(grid=own.grid, levels=-own.levels)
-        )
+    read_into = read.read_into
+
+    def wrong(data: bytes, layout: JpegLayout, result: Coefficients) -> None:
+        read_into(data, layout, result)
+        if slip == "a block aside":
+            result.levels[:] = np.roll(result.levels, 1, axis=0)
+        elif slip == "other signs":
+            result.levels[:] *= -1
+        else:
+            result.levels[3 * 14 + 4, 0] += 1
+
+    monkeypatch.setattr(read, "read_into", wrong)
     assert extended.kept() is None
 
 
-def test_one_level_of_one_block_that_is_not_the_photos_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    extended = extend(PLAIN, Sides(right=16))
-    place = places.place_blocks
-
-    def slip(own: read.Coefficients, at: tuple[int, int], result: read.Coefficients) -> None:
-        place(own, at, result)
-        result.of(result.grid.planes[0])[3, 4, 0] += 1
-
-    monkeypatch.setattr(places, "place_blocks", slip)
-    assert extended.kept() is None
+@pytest.mark.parametrize("sides", [Sides(right=16), Sides(32, 48, 5, 3), Sides()])
+def test_blocks_are_read_to_where_they_belong_or_copied_there(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    extended = extend(jpeg(pictures.photo(93, 61), progressive=True), sides)
+    read_there = extended.kept()
+    monkeypatch.setattr(places, "window", lambda own, at, canvas: None)
+    assert read_there is not None
+    assert extended.kept() == read_there
 
 
 # --- again and again -------------------------------------------------------------------------------------------------
@@ -400,6 +405,29 @@ def test_the_answer_is_no_larger_than_another_encoders() -> None:
         extended.picture, "JPEG", qtables=Image.open(io.BytesIO(extended.file.data)).quantization, subsampling=2
     )
     assert len(kept.data) < len(other)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "orientation", "crop"), [("420", 1, UNCROPPED), ("444", 1, Sides(left=16)), ("420", 6, UNCROPPED)]
+)
+def test_no_more_memory_is_taken_than_was_told(sampling: str, orientation: int, crop: Sides) -> None:
+    extended = extend(jpeg(pictures.photo(640, 480), sampling, orientation=orientation), Sides(32, right=64), crop=crop)
+    extended.kept()  # what is kept for good is made
+    tracemalloc.start()
+    try:
+        kept = extended.kept()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kept is not None
+    told = jpeg_kept.working_bytes(extended.file, extended.placement)
+    assert told / 2 < peak < told + 500_000  # small tables, and some rows that are compared
+
+
+def test_nothing_is_told_where_nothing_is_kept() -> None:
+    for data, sides in ((pillow(pictures.photo(16, 16), "PNG"), Sides(right=8)), (PLAIN, Sides(left=5))):
+        extended = extend(data, sides)
+        assert jpeg_kept.working_bytes(extended.file, extended.placement) == 0
 
 
 def test_metadata_goes_along() -> None:

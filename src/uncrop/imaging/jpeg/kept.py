@@ -7,7 +7,7 @@ quantisation tables and sampling, and only the blocks that show anything else ar
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Each takes a pass over the coefficients; encoders write up to a dozen.
 MAX_KEPT_SCANS = 24
 BLOCK_BYTES = 2 * SIDE * SIDE
+FILES = 4  # copies of what is read or written that stand beside the coefficients
 # By how many levels of 256 a picture that was turned as coefficients may differ from one that was turned as pixels:
 # decoders round between the two directions of their transform, and again for the colours.
 TURNING = 6
@@ -99,7 +100,7 @@ def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement)
         canvas = None if at is None else _canvas(upright, photo, arrays.to_8bit(picture), placement)
         if at is None or canvas is None:
             return None
-        data = write.write(_coefficients(turn.turned(read.read(file.data, layout), orientation), at, canvas))
+        data = write.write(_coefficients(file, layout, at, canvas))
         exact = _comes_out(decode_written(data, picture.shape[2]), canvas, 0 if orientation == 1 else TURNING)
     # The photo was decoded, but its data, or what was made of them, are not as plain as need be, or do not fit.
     except (InvalidImage, MemoryError):
@@ -108,18 +109,23 @@ def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement)
 
 
 def working_bytes(file: OpenedFile, placement: Placement) -> int:
-    """Predict the bytes that ``keep`` takes at most for the two pictures' coefficients; 0 where it keeps nothing."""
-    layout = file.layout
+    """Predict the bytes that ``keep`` takes at most for coefficients and what is coded; 0 where it keeps nothing."""
+    layout, orientation = file.layout, file.header.orientation
     if not isinstance(layout, JpegLayout):
         return 0
-    upright = file.header.orientation == 1
     try:
-        grid = read.grid_of(file.data, layout)
+        own = read.grid_of(file.data, layout)
     except InvalidImage:
         return 0
-    canvas = places.canvas_grid(turn.turned_grid(grid, file.header.orientation), placement, len(grid.planes))
-    # What is turned stands there twice, and one component of it once more.
-    return BLOCK_BYTES * max(grid.count + canvas.count, grid.count * (1 if upright else 3))
+    upright = turn.turned_grid(own, orientation)
+    at = places.offset(upright, orientation, placement)
+    if at is None:
+        return 0
+    canvas = places.canvas_grid(upright, placement, len(own.planes))
+    files = FILES * len(file.data) * canvas.count // own.count
+    if orientation != 1:  # what is turned stands there twice, and one component of it once more
+        return files + BLOCK_BYTES * max(own.count + canvas.count, 3 * own.count)
+    return files + BLOCK_BYTES * (canvas.count + (own.count if places.window(own, at, canvas) is None else 0))
 
 
 def warm_up() -> None:
@@ -164,10 +170,16 @@ def _canvas(upright: BlockGrid, photo: Pixels, picture: NDArray[np.uint8], place
     return _Canvas(picture=picture, own=own, kept=kept, grid=grid, made=made, near=near)
 
 
-def _coefficients(own: Coefficients, at: tuple[int, int], canvas: _Canvas) -> Coefficients:
+def _coefficients(file: OpenedFile, layout: JpegLayout, at: tuple[int, int], canvas: _Canvas) -> Coefficients:
     """Put the photo's blocks where they belong, and make the others."""
+    orientation = file.header.orientation
+    there = places.window(read.grid_of(file.data, layout), at, canvas.grid) if orientation == 1 else None
+    own = None if there else turn.turned(read.read(file.data, layout), orientation)
     result = Coefficients(grid=canvas.grid, levels=np.zeros((canvas.grid.count, 64), np.int16))
-    places.place_blocks(own, at, result)
+    if own is not None:
+        places.place_blocks(own, at, result)
+    elif there is not None:
+        read.read_into(file.data, layout, replace(result, grid=there))
     make.make(np.require(canvas.picture, requirements=("C", "W")), canvas.made, result)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,13 +101,29 @@ def _inside(count: int, size: int, part: tuple[int, int], *, ends: bool) -> Mask
     return (first >= start) & ((first + size <= start + length) | ends)
 
 
+def window(own: BlockGrid, at: tuple[int, int], canvas: BlockGrid) -> BlockGrid | None:
+    """Return the photo's grid with its blocks among the canvas's; ``None`` where some of them lie beyond it."""
+    planes: list[Plane] = []
+    for plane, target in zip(own.planes, canvas.planes, strict=False):
+        left, top = _block(own, plane, at)
+        if min(left, top) < 0 or left + plane.columns > target.columns or top + plane.rows > target.rows:
+            return None
+        planes.append(replace(plane, first=target.first + top * target.stride + left, stride=target.stride))
+    return replace(own, planes=tuple(planes))
+
+
 def place_blocks(own: Coefficients, at: tuple[int, int], result: Coefficients) -> None:
     """Copy the photo's blocks, the first of which begins at this pixel of the canvas, as far as they lie on it."""
     for plane, target in zip(own.grid.planes, result.grid.planes, strict=False):
-        wide, high = own.grid.box(plane)
-        left, top = at[0] // (SIDE * wide), at[1] // (SIDE * high)
+        left, top = _block(own.grid, plane, at)
         columns, rows = _overlap(left, plane.columns, target.columns), _overlap(top, plane.rows, target.rows)
         result.of(target)[rows[1], columns[1]] = own.of(plane)[rows[0], columns[0]]
+
+
+def _block(own: BlockGrid, plane: Plane, at: tuple[int, int]) -> tuple[int, int]:
+    """Return at which block of the canvas, from the left and from above, a component's first one lies."""
+    wide, high = own.box(plane)
+    return at[0] // (SIDE * wide), at[1] // (SIDE * high)
 
 
 def _overlap(start: int, count: int, room: int) -> tuple[slice, slice]:
