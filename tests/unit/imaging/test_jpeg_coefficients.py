@@ -267,7 +267,8 @@ def test_the_kernels_are_what_they_are_as_plain_python(name: str, monkeypatch: p
     assert np.array_equal(coefficients(SMALL[name]).levels, compiled.levels)
     twin = remade(PHOTO[:24, :24], compiled)
     assert np.abs(twin.levels - made.levels).max() <= 1  # the compiled one may add in another order
-    assert write.write(made) == written
+    with np.errstate(over="ignore"):  # compiled numbers wrap around, and are meant to
+        assert write.write(made) == written
 
 
 def damaged(data: bytes, seed: int) -> bytes:

@@ -116,13 +116,14 @@ def _coded_by(coefficients: Coefficients, sample: int) -> tuple[tuple[Table, ...
 
 
 def _sink(lengths: NDArray[np.int64], bits: NDArray[np.int64], size: int) -> Sink:
-    from uncrop.imaging.jpeg.coefficients.write_kernels import Sink
+    from uncrop.imaging.jpeg.coefficients.write_kernels import DE_BRUIJN, Sink
 
     return Sink(
         counts=np.zeros(4 * 256, np.int64),
         lengths=lengths,
         bits=bits,
         sizes=_SIZES,
+        powers=np.argsort((DE_BRUIJN << np.arange(64, dtype=np.uint64)) >> np.uint64(58)).astype(np.uint8),
         coded=np.empty(size, np.uint8),
     )
 
@@ -139,7 +140,6 @@ def _walk(coefficients: Coefficients, sink: Sink, step: int) -> tuple[int, int, 
         np.array((*coefficients.grid.units, step), np.int64),
         np.zeros(len(places), np.int64),
         coefficients.levels,
-        coefficients.levels.view(np.int64),
         sink,
     )
     return int(length), int(waiting), int(count)

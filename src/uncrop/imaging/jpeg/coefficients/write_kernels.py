@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_DC_BITS, MAX_AC_BITS = 11, 10  # of 8-bit samples (T.81, tables F.1 and F.2)
 BLOCK_BYTES = 512  # more than the longest codes of 64 levels and their bits take, twice
+# Times a power of two, its six highest bits are others for each power (Leiserson, Prokop and Randall, 1998).
+DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 ZEROS, END = 0xF0, 0x00  # sixteen zeros; nothing but zeros
 
 
@@ -23,13 +25,14 @@ class Sink(NamedTuple):
     """Where symbols go: they are counted while ``coded`` is empty, and written otherwise.
 
     ``counts``, ``lengths`` and ``bits`` have 256 places for each table: DC and AC of the first component, then of the
-    rest. ``sizes`` are how many bits each number has.
+    rest. ``sizes`` are how many bits each number has, and ``powers`` which power of two ``DE_BRUIJN`` was taken times.
     """
 
     counts: NDArray[np.int64]  # (1024,)
     lengths: NDArray[np.int64]  # (1024,)
     bits: NDArray[np.int64]  # (1024,)
     sizes: NDArray[np.uint8]  # (4096,)
+    powers: NDArray[np.uint8]  # (64,)
     coded: NDArray[np.uint8]
 
 
@@ -64,7 +67,6 @@ def _put(
 @inlined
 def _write_block(
     levels: NDArray[np.int16],
-    fours: NDArray[np.int64],
     difference: np.int64,
     table: np.int64,
     sink: Sink,
@@ -74,24 +76,24 @@ def _write_block(
     size = np.int64(sink.sizes[np.uint64(abs(difference)) & np.uint64(4095)])
     pending = _put(sink, table + size, difference, size, pending)
     table += 256
-    largest, run = np.int64(0), np.int64(-1)  # the first level is told by the difference
-    for four in range(16):
-        if fours[np.uint64(four)] == 0:
-            run += 4
-            continue
-        for at in range(4 * four, 4 * four + 4):
-            level = np.int64(levels[np.uint64(at)])
-            if level == 0 or at == 0:
-                run += 1
-                continue
-            largest = max(largest, abs(level))
-            while run > 15:
-                pending = _put(sink, table + ZEROS, np.int64(0), np.int64(0), pending)
-                run -= 16
-            size = np.int64(sink.sizes[np.uint64(abs(level)) & np.uint64(4095)])
-            pending = _put(sink, table + (run << 4 | size), level, size, pending)
-            run = np.int64(0)
-    if run > 0:
+    left = np.uint64(0)  # a bit for each level that is not zero; so most are passed over without a look
+    for place in range(1, 64):
+        left |= np.uint64(levels[np.uint64(place)] != 0) << np.uint64(place)
+    largest, last = np.int64(0), np.int64(0)
+    while left:
+        lowest = left & (~left + np.uint64(1))
+        left ^= lowest
+        at = np.int64(sink.powers[(lowest * DE_BRUIJN) >> np.uint64(58)])
+        run = at - last - 1
+        last = at
+        level = np.int64(levels[np.uint64(at)])
+        largest = max(largest, abs(level))
+        while run > 15:
+            pending = _put(sink, table + ZEROS, np.int64(0), np.int64(0), pending)
+            run -= 16
+        size = np.int64(sink.sizes[np.uint64(abs(level)) & np.uint64(4095)])
+        pending = _put(sink, table + (run << 4 | size), level, size, pending)
+    if last < 63:
         pending = _put(sink, table + END, np.int64(0), np.int64(0), pending)
     return bool(abs(difference) < 1 << MAX_DC_BITS and largest < 1 << MAX_AC_BITS), pending
 
@@ -102,7 +104,6 @@ def write_units(
     units: NDArray[np.int64],
     last: NDArray[np.int64],
     levels: NDArray[np.int16],
-    fours: NDArray[np.int64],
     sink: Sink,
 ) -> tuple[np.int64, np.int64, np.int64]:
     """Write the one scan of a baseline JPEG, or count what it takes.
@@ -115,8 +116,8 @@ def write_units(
         MCUs across and down, and which of their rows to go through: every first, every second and so on.
     last
         (components,): scratch space.
-    levels, fours
-        (blocks, 64), and the same as (blocks, 16), each place of which holds four.
+    levels
+        (blocks, 64).
     sink
         Where to.
 
@@ -139,7 +140,7 @@ def write_units(
                 at = first + (row * high + part // wide) * stride + column * wide + part % wide
                 level = np.int64(levels[at, 0])
                 difference, last[number] = level - last[number], level
-                fits, pending = _write_block(levels[at], fours[at], difference, places[number, 4], sink, pending)
+                fits, pending = _write_block(levels[at], difference, places[number, 4], sink, pending)
                 if not fits or (pending[2] > room and len(sink.coded)):
                     return failed
     return pending[2], pending[0], pending[1]
