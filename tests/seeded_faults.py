@@ -144,6 +144,7 @@ FAULTS: dict[str, Fault] = {
     "metadata's mistakes are not converted": Fault(
         "uncrop.imaging.metadata.exif:read_exif", _breaking(ZeroDivisionError)
     ),
+    "who was killed is not tried again": Fault("uncrop.workers.decoding.sandboxed:TRIES", _instead(1)),
     "everything is a JPEG": Fault(f"{HEADER}:sniff", _always("JPEG")),
     "animations pass": Fault(f"{HEADER}:_check_still", _instead(nothing)),
     "masks of any size pass": Fault("uncrop.imaging.mask:_broken", _breaking(KeyError)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import venv
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from fixtures_server import ORGANIZATION, PATH, Real, real, wait_until
+from processes import accepts, free_port
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.testing.pictures import photo, photo_jpeg
@@ -68,17 +68,6 @@ def house(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[R
         yield running
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as connection:
-        return connection.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="module")
 def nginx(house: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Start nginx, and give the address of each of its two servers."""
@@ -86,7 +75,7 @@ def nginx(house: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     if program is None:
         pytest.skip("nginx is not installed; on Debian: apt-get install nginx")
     folder = tmp_path_factory.mktemp("nginx")
-    ports = {"PLAIN": _free_port(), "UPGRADING": _free_port(), "SERVER": house.server.port}
+    ports = {"PLAIN": free_port(), "UPGRADING": free_port(), "SERVER": house.server.port}
     text = (HERE / "nginx.conf").read_text().replace("FOLDER", str(folder))
     for name, port in ports.items():
         text = text.replace(name, str(port))
@@ -95,7 +84,7 @@ def nginx(house: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     user = ["-g", "user root;"] if os.geteuid() == 0 else []
     process = subprocess.Popen([program, "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log", *user])
     try:
-        wait_until(lambda: process.poll() is not None or all(map(_listens, ports.values())))
+        wait_until(lambda: process.poll() is not None or all(map(accepts, ports.values())))
         assert process.poll() is None, (folder / "error.log").read_text()
         yield {f"{name} nginx": f"http://127.0.0.1:{ports[name.upper()]}" for name in ("plain", "upgrading")}
     finally:

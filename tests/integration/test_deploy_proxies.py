@@ -15,6 +15,7 @@ import pytest
 
 from fixtures_http import ask, clipdrop_form
 from fixtures_server import PATH, Real, wait_until
+from processes import accepts, free_port
 from uncrop.testing.pictures import photo_jpeg
 
 if TYPE_CHECKING:
@@ -34,17 +35,6 @@ http {{
 }}
 """
 CADDY = "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n import {folder}/snippet\n}}\n"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

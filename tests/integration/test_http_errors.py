@@ -440,7 +440,8 @@ def test_a_fault_of_our_own_tells_nothing(house: Real) -> None:
 
 # --- the table is complete -------------------------------------------------------------------------------------------
 
-# Provoked in other files: broken framing, oversize heads and slow bodies need raw sockets, /readyz is another route.
+# Provoked in other files: broken framing, oversize heads and slow bodies need raw sockets; /readyz and the
+# end of a running request are other routes.
 ELSEWHERE = {
     "MALFORMED_REQUEST",
     "REQUEST_HEADERS_TOO_LARGE",
@@ -448,6 +449,7 @@ ELSEWHERE = {
     "EXPECTATION_FAILED",
     "HTTP_VERSION_NOT_SUPPORTED",
     "NOT_READY",
+    "REQUEST_CANCELLED",
 }
 ALONE = {
     "AUTHENTICATION_REQUIRED",
