@@ -247,6 +247,17 @@ def test_the_viewer_gets_the_file(environment: dict[str, str], tmp_path: Path) -
     assert (tmp_path / "shown").read_text() == str(tmp_path / "wide.jpg")
 
 
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_completion_is_installed_for_the_shell_that_asks(
+    environment: dict[str, str], tmp_path: Path, no_color: str
+) -> None:
+    command = ["bash", "-c", "uncrop --install-completion; true"]
+    _, shown = in_terminal(command, {**environment, "HOME": str(tmp_path), "NO_COLOR": no_color}, columns=200)
+    assert "bash completion installed in" in shown
+    assert ("\x1b[" in shown) is (no_color == "")
+    assert "uncrop" in (tmp_path / ".bashrc").read_text()
+
+
 SHELLS = {
     "bash": "source <(uncrop --show-completion); COMP_WORDS=(uncrop extend --provider c); COMP_CWORD=3; "
     '_uncrop_completion uncrop; printf "%s\\n" "${COMPREPLY[@]}"',

@@ -66,12 +66,21 @@ def main() -> None:
 def _run() -> int:
     width = max(NARROWEST, shutil.get_terminal_size().columns - 1)
     try:
-        return app(prog_name="uncrop", standalone_mode=False, terminal_width=width) or 0
+        return app(prog_name="uncrop", standalone_mode=False, terminal_width=width, color=_colours()) or 0
     except typer.TyperException as error:
         from uncrop.cli.usage_errors import tell_usage
 
         tell_usage(error)
         return error.exit_code
+
+
+def _colours() -> bool | None:
+    """Leave colours to the terminal, but in the one line of the library's own that has any."""
+    if "--install-completion" not in sys.argv:
+        return None
+    from uncrop.settings.terminal import has_colour
+
+    return None if has_colour(sys.stdout) else False
 
 
 __all__ = ["app", "main"]
