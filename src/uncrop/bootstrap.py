@@ -147,7 +147,7 @@ async def open_service(settings: Settings, *, decoder: Decoder | None = None) ->
         registry = await stack.enter_async_context(_registry(settings, runner, tracer, decoder))
         capacity = Capacity(
             slots=Slots(settings.max_running, settings.max_waiting),
-            memory=PixelMemory(settings.max_pixel_bytes),
+            memory=PixelMemory(settings.max_pixel_bytes, refuses=settings.max_pixel_megabytes is not None),
             engine=FairQueue(settings.engine_workers + 1),
         )
         rates = RateLimiter(settings.rate_limit_per_minute)
@@ -257,6 +257,25 @@ def open_store_from(
     secret = load_pepper(settings.data_dir) if pepper is None else pepper.get_secret_value().encode()
     variable = "UNCROP_DATABASE_URL" if settings.database_url else "UNCROP_DATA_DIR"
     return open_store(settings.database, pepper=secret, variable=variable, lock_timeout_ms=lock_timeout_ms)
+
+
+def probe_decoders(settings: Settings) -> str:
+    """Start what a server decodes files in, and return a line about what is not enforced there; empty when all is.
+
+    Blocks.
+
+    Raises
+    ------
+    ServerBusy
+        It cannot be started.
+    """
+    if sys.platform != "linux":
+        return "this system has no processes that can be confined; a server decodes files by itself"
+    from uncrop.workers.decoding.sandboxed import SandboxedDecoder
+    from uncrop.workers.decoding.starting import start_fork_server
+
+    with SandboxedDecoder(partial(start_fork_server, settings.kernel_cache)) as decoder:
+        return decoder.protection().missing()
 
 
 @asynccontextmanager

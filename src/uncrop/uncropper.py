@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anyio import to_thread
 
+from uncrop.capacity.pixel_memory import decoding_bytes
 from uncrop.finish.pipeline import finish
 from uncrop.finish.work import scale_photo
 from uncrop.imaging import codec
@@ -165,7 +166,8 @@ class Uncropper:
                 maker.check_configured()
                 granted = await stack.enter_async_context(self._admission.grant(job, caller, admit_by=admit_by))
             with stage("provider"):
-                task = await self._in_thread(_open, self._decoder, job)
+                async with self._capacity.unpacking.memory(decoding_bytes(job)):
+                    task = await self._in_thread(_open, self._decoder, job)
                 between = Between(finish=finish, made=granted.note)
                 fill = await maker.fill(task, commitment, progress=progress, place=place, between=between)
             with stage("finish"):

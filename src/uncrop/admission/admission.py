@@ -104,14 +104,18 @@ class Admission:
             await self._rates.hit_provider(caller.organization_id, facts.name, per_minute)
 
     def check(self, job: Job, caller: Caller) -> None:
-        """Refuse another organization's request, before anything is held.
+        """Refuse another organization's request, and a picture that can never be made, before anything is held.
 
         Raises
         ------
+        ImageTooLarge
+            It needs more memory than there is.
         OrganizationAccessDenied
             The request names an organization that is not the caller's.
         """
         check_organization(job.request, caller)
+        if self.capacity.memory is not None:
+            self.capacity.memory.check(pixel_bytes(job))
 
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller, *, admit_by: float = math.inf) -> AsyncIterator[Granted]:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from uncrop.capacity.fair_queue import NOBODY, FairQueue
+from uncrop.errors import ImageTooLarge
+from uncrop.imaging.cost import cost_of
 from uncrop.imaging.jpeg import kept
 
 if TYPE_CHECKING:
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
 # An organization that holds some may not take the last sixteenth: the photo of another's first request fits there.
 KEPT_SHARE = 16
 BYTES_A_PIXEL = 3  # RGB
+# Of a provider's picture and the canvas, for each pixel of the canvas: as it came, cut or resized, and with an alpha.
+FINISHING = 10
+MEGABYTE = 1_000_000
 
 
 def pixel_bytes(job: Job) -> int:
     """Predict the bytes that a job's pixels take: the photo and its mask as decoded, and the work on them.
 
-    What works on this machine takes them in another process; the finished picture takes their place in this one.
+    What works on this machine takes them in another process; the finished picture takes their place in this one. What
+    decoding takes, and unpacking a provider's answer, is held for as long as that lasts; see ``Unpacking``.
     """
     header = job.header
     extent = header.width * header.height
@@ -32,6 +38,19 @@ def pixel_bytes(job: Job) -> int:
     working = 0 if predict is None else predict(header, job.sides)
     # The provider's work is over when coefficients are.
     return photo + mask + max(_between_calls(job) + working, _coefficients(job))
+
+
+def decoding_bytes(job: Job) -> int:
+    """Predict the bytes that decoders of the photo and of the mask take, one after the other, besides the pixels."""
+    files = (job.photo_file, job.mask_file)
+    return max(cost_of(file).peak_bytes for file in files if file is not None)
+
+
+def finishing_bytes(job: Job) -> int:
+    """Predict the bytes that putting the photo back into a provider's picture takes."""
+    header, placement = job.header, job.placement
+    in_rgb = 0 if (header.channels, header.bits) == (BYTES_A_PIXEL, 8) else BYTES_A_PIXEL
+    return FINISHING * placement.width * placement.height + in_rgb * header.width * header.height
 
 
 def _coefficients(job: Job) -> int:
@@ -52,22 +71,42 @@ class PixelMemory:
     """A bounded number of bytes, shared by organizations as ``FairQueue`` says.
 
     A small file may hold a large picture, so a number of slots alone does not bound the memory. A picture that is
-    larger than all there is waits until it is alone.
+    larger than all there is waits until it is alone, or is refused.
 
     Parameters
     ----------
     max_bytes
         All there is, at least 1.
+    refuses
+        Whether a picture that needs more is refused.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, refuses: bool = False) -> None:
         self._all = max_bytes
+        self._refuses = refuses
         self._queue = FairQueue(max_bytes, kept=max_bytes // KEPT_SHARE)
 
     @property
     def held(self) -> int:
         """How many bytes are held."""
         return self._queue.held
+
+    def check(self, wanted: int) -> None:
+        """Refuse a picture that needs more than there is, where such pictures are refused.
+
+        Raises
+        ------
+        ImageTooLarge
+        """
+        if self._refuses and wanted > self._all:
+            raise ImageTooLarge(
+                "The picture needs more memory than this server has for pictures",
+                details={
+                    "needed": -(-wanted // MEGABYTE),
+                    "max_allowed": self._all // MEGABYTE,
+                    "unit": "megabytes",
+                },
+            )
 
     @asynccontextmanager
     async def hold(self, wanted: int, owner: str = NOBODY) -> AsyncIterator[None]:

@@ -171,6 +171,21 @@ def check_engine(configured: Settings) -> list[Finding]:
     return [Finding(what="engine", state="ok", says=says, todo=todo)]
 
 
+def check_decoders(configured: Settings) -> list[Finding]:
+    """Start what a server decodes files in, and tell what the kernel enforces there."""
+    from uncrop.bootstrap import probe_decoders
+    from uncrop.errors import UncropError
+
+    try:
+        missing = probe_decoders(configured)
+    except UncropError as error:
+        todo = "A server answers 503 to every picture; look at the lines above."
+        return [Finding(what="decoders", state="bad", says=error.system_message, todo=todo)]
+    if missing:
+        return [Finding(what="decoders", state="off", says=missing)]
+    return [Finding(what="decoders", state="ok", says="each file is decoded in a process that can do nothing else")]
+
+
 def check_python(_configured: Settings) -> list[Finding]:
     """Tell the versions, for reports."""
     from uncrop import __version__
@@ -185,4 +200,5 @@ CHECKS: tuple[Callable[[Settings], list[Finding]], ...] = (
     check_database,
     check_providers,
     check_engine,
+    check_decoders,
 )

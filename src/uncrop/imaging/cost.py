@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uncrop.errors import ImageTooLarge
 from uncrop.imaging.jpeg.layout import JpegLayout
 from uncrop.imaging.png.layout import PALETTE, SAMPLES, PngLayout
 
 if TYPE_CHECKING:
     from uncrop.model import ImageHeader, OpenedFile
 
-MEGAPIXEL = 1_000_000
+MEGAPIXEL = MEGABYTE = 1_000_000
+# What takes more is not decoded: 50 megapixels of JPEG or PNG in 8 bits take less, 33 of WebP take it.
+MAX_PEAK_BYTES = 1_000_000_000
 # libwebp's planes, Pillow's picture of four bytes a pixel, and twice the bytes that go on.
 WEBP = 24
 # CMYK as it lies in the file, as ink, as Pillow's picture, as Pillow's RGB of four bytes, and as RGB.
@@ -56,6 +59,27 @@ def cost_of(file: OpenedFile) -> Cost:
     # 2: the file is copied once, and mended or put together in another copy.
     peak = 2 * len(file.data) + extent * (_decoded(file) + _turned(header) + _converted(header))
     return Cost(peak_bytes=peak, pixel_bytes=extent * _pixel(header), cpu_s=_seconds(file, extent))
+
+
+def check_cost(file: OpenedFile) -> None:
+    """Refuse a file that would take too much memory.
+
+    Raises
+    ------
+    ImageTooLarge
+    """
+    peak = cost_of(file).peak_bytes
+    if peak > MAX_PEAK_BYTES:
+        raise ImageTooLarge(
+            "Decoding the image would take too much memory",
+            details={
+                "width": file.header.width,
+                "height": file.header.height,
+                "needed": -(-peak // MEGABYTE),
+                "max_allowed": MAX_PEAK_BYTES // MEGABYTE,
+                "unit": "megabytes",
+            },
+        )
 
 
 def _pixel(header: ImageHeader) -> int:

@@ -12,6 +12,8 @@ from uncrop.imaging.limits import MAX_SIDES
 if TYPE_CHECKING:
     from uncrop.model import ImageFormat, ImageHeader, Placement, Plan, ProviderFacts, Rect, Sides, UncropRequest
 
+# A photo may have so many times the pixels of the largest picture, of up to so many bytes; of deeper ones, fewer.
+INPUT_SHARE, FULL_DEPTH = 1.25, 4
 OPAQUE = (1, 3)  # channels of a photo without alpha
 
 
@@ -27,6 +29,26 @@ def check_bytes(image: bytes, facts: ProviderFacts, plan: Plan | None = None) ->
         raise ImageTooLarge(
             "The image file is too large",
             details={"size": len(image), "max_allowed": facts.upload.max_bytes, "unit": "bytes"},
+        )
+
+
+def check_depth(header: ImageHeader, max_output_pixels: int) -> None:
+    """Refuse a photo that has far more pixels than a picture may have, or takes as much room by its depth.
+
+    All of a photo is decoded, also where most of it is cropped.
+    """
+    bytes_a_pixel = header.channels * header.bits // 8
+    most = int(INPUT_SHARE * max_output_pixels * min(1.0, FULL_DEPTH / bytes_a_pixel))
+    if header.width * header.height > most:
+        raise ImageTooLarge(
+            "The image has too many pixels",
+            details={
+                "width": header.width,
+                "height": header.height,
+                "bits": header.bits,
+                "max_allowed": most,
+                "unit": "pixels",
+            },
         )
 
 

@@ -10,10 +10,11 @@ from uncrop.geometry.output import output_size
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import parse_size, placement_of_size
 from uncrop.imaging.colour.turned import in_rgb
+from uncrop.imaging.cost import check_cost
 from uncrop.imaging.header import open_file
 from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, quality_of
-from uncrop.intake.limits import check_bytes, check_extent, check_made, check_output, plan_calls
+from uncrop.intake.limits import check_bytes, check_depth, check_extent, check_made, check_output, plan_calls
 from uncrop.model import Job
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ def parse(
     shape = shape_for(request, header, facts, max_output_pixels=max_output_pixels)
     if not facts.keeps_depth or shape.answer_format == "WEBP":  # neither knows grey
         photo_file = in_rgb(photo_file)
+    check_cost(photo_file)
     if request.mask is not None:
         mask_file = open_mask(request.mask, header.width, header.height)
+        check_cost(mask_file)
     row = facts.field("seed")
     seed = request.seed
     if seed is None and row is not None and row.maximum is not None:
@@ -96,6 +99,7 @@ def shape_for(request: UncropRequest, header: ImageHeader, facts: ProviderFacts,
         asked.
     """
     placement, finished = measure(request, header.width, header.height)
+    check_depth(header, max(max_output_pixels, facts.max_output_pixels or 0))
     check_extent(header, placement.source, facts)
     answer_format = request.answer_format or facts.answer_format or header.format
     for width, height in ((placement.width, placement.height), finished):

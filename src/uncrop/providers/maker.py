@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
+from uncrop.capacity.pixel_memory import finishing_bytes
 from uncrop.errors import InternalError, InvalidRequest, ProviderFault, ProviderTimeout, UncropError
+from uncrop.imaging.cost import cost_of
 from uncrop.placement.likeness import check_belongs
 from uncrop.providers.conversation import Answer, Call, Extend, Unpack, Unpacked, Wait
 from uncrop.providers.side_calls import cancel, report
@@ -203,6 +205,7 @@ class _Run:
         self._deadline: float | None = None
         self._last_status = 0
         self._calls, self._calls_made = 1, 0
+        self._finishing = 0
 
     def billed(self) -> dict[str, int]:
         """Return, where a call was made before the one that failed, how many may have been billed."""
@@ -211,6 +214,7 @@ class _Run:
     async def make(self, task: Task, between: Between | None, watch: Watch | None = None) -> Fill:
         """Make a picture by the calls of its plan; without one, or where it is direct, by one conversation."""
         plan = task.job.plan
+        self._finishing = finishing_bytes(task.job)
         if plan is None or plan.direct:
             return await self.hold(task, watch)
         if between is None:
@@ -226,6 +230,8 @@ class _Run:
             asked = await self._in_thread(steps.task_of, call)
             made = await self.hold(asked, watch)
             await self._in_thread(steps.take, call, made)
+            if self._place is not None and call is not plan.calls[-1]:
+                self._place.let_go()
             self._calls_made += 1
             between.made(steps.facts())
         return steps.fill()
@@ -270,7 +276,7 @@ class _Run:
 
     async def _do(self, step: Step) -> object:
         if isinstance(step, Unpack):
-            return await self._in_thread(_unpack, self._context.decoder, step)
+            return await self._unpack(step)
         if isinstance(step, Extend):
             return await self._context.engine.extend(
                 step.photo,
@@ -295,6 +301,12 @@ class _Run:
         if self._place is not None and isinstance(step, Call) and step.holds_picture and _is_ok(reply):
             await self._place.take()
         return reply
+
+    async def _unpack(self, step: Unpack) -> Unpacked | InvalidRequest:
+        if self._place is not None:
+            cost = cost_of(step.file)
+            await self._place.hold(cost.peak_bytes + cost.pixel_bytes + self._finishing)
+        return await self._in_thread(_unpack, self._context.decoder, step)
 
     async def _send(self, call: Call) -> Answer:
         self._last_status = 0

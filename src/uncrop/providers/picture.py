@@ -8,6 +8,7 @@ import numpy as np
 
 from uncrop.errors import InvalidRequest, ProviderInvalidResponse
 from uncrop.imaging import arrays, codec
+from uncrop.imaging.cost import check_cost
 from uncrop.imaging.header import open_file
 from uncrop.imaging.upload import encode_anew, upload_bytes
 from uncrop.model import MEDIA_TYPES, Metadata
@@ -136,6 +137,7 @@ def read_picture(
         wanted = width * header.height
         if abs(header.width * height - wanted) > SHAPE_TOLERANCE * wanted:
             raise _unusable(f"{header.width}x{header.height}, another shape than {width}x{height}")
+        check_cost(file)
         picture = yield from unpack(file, photo)
     except InvalidRequest as error:
         raise ProviderInvalidResponse(system_message="The provider's answer is not a whole picture") from error

@@ -101,7 +101,7 @@ class CoreSettings(BaseSettings):
         default=None,
         ge=1,
         description="Memory for the pixels of all requests worked on, the local engine's included; more of them wait, "
-        "and organizations get it in turn.",
+        "and organizations get it in turn. One that needs more is refused where this is set, else made alone.",
     )
     engine_workers: int = Field(
         default_factory=_default_engine_workers, ge=1, le=256, description="Processes of the local engine."

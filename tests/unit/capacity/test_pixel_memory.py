@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from uncrop.admission.admission import Admission
 from uncrop.capacity.capacity import Capacity
-from uncrop.capacity.pixel_memory import PixelMemory, pixel_bytes
+from uncrop.capacity.pixel_memory import PixelMemory, decoding_bytes, pixel_bytes
 from uncrop.capacity.slots import Slots
-from uncrop.errors import ServerBusy
+from uncrop.errors import ImageTooLarge, ServerBusy
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.steps import plan
+from uncrop.imaging.cost import cost_of
 from uncrop.imaging.header import open_file
 from uncrop.model import Caller, GeometryFacts, Job, Plan, Sides
 from uncrop.providers.local.facts import FACTS as LOCAL
@@ -180,6 +181,26 @@ def test_a_jpeg_of_a_jpeg_takes_memory_for_coefficients(job: Job, orientation: i
     assert pixel_bytes(replace(unscaled, answer_format="PNG")) == 64 * 64 * 3
     local = replace(job.provider, working_bytes=lambda header, sides: 10**6)
     assert pixel_bytes(replace(unscaled, provider=local)) == 64 * 64 * 3 + 10**6  # one after the other
+
+
+async def test_a_picture_that_cannot_fit_is_refused_where_that_is_asked_for(job: Job) -> None:
+    large = with_header(job, width=10_000, height=1000)
+    for refuses in (True, False):
+        memory = PixelMemory(10_000_000, refuses=refuses)
+        admission = Admission(capacity=Capacity(slots=Slots(9, 0), memory=memory))
+        admission.check(job, Caller())
+        if not refuses:
+            admission.check(large, Caller())
+            continue
+        with pytest.raises(ImageTooLarge) as caught:
+            admission.check(large, Caller())
+        assert caught.value.details == {"needed": 30, "max_allowed": 10, "unit": "megabytes"}
+
+
+def test_decoding_takes_what_its_larger_file_takes(job: Job) -> None:
+    assert decoding_bytes(job) == cost_of(job.photo_file).peak_bytes
+    mask = open_file(pictures.mask_png(300, 300, hole=None))
+    assert decoding_bytes(replace(job, mask_file=mask)) == cost_of(mask).peak_bytes
 
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:

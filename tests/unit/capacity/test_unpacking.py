@@ -69,3 +69,20 @@ async def test_one_object_tells_how_much_is_in_use() -> None:
             }
     assert Capacity(slots=Slots(2, 1)).figures()["pixel_bytes"] == 0
     assert capacity.threads.total_tokens == THREADS
+
+
+async def test_decoders_wait_for_memory_and_one_that_needs_all_is_alone() -> None:
+    unpacking = Unpacking(3, max_bytes=100)
+    with unpacking.place() as first, unpacking.place() as second:
+        await first.hold(70)
+        waiting = asyncio.create_task(second.hold(1000))
+        await anyio.wait_all_tasks_blocked()
+        assert not waiting.done()
+        first.let_go()
+        await waiting
+        # In place of what it had: it never waits for itself.
+        await second.hold(60)
+        async with unpacking.memory(40):
+            pass
+    async with unpacking.memory(100):
+        pass

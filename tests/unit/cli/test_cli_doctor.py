@@ -15,6 +15,9 @@ from uncrop import engine, settings
 from uncrop.cli import doctor, trial
 from uncrop.errors import ProviderError, SettingsError
 from uncrop.model import Sides
+from uncrop.workers.decoding import landlock, seccomp, starting
+from uncrop.workers.decoding.confinement import Protection
+from uncrop.workers.decoding.sandboxed import SandboxedDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,3 +246,37 @@ def test_the_versions_are_told(configured: settings.Settings) -> None:
     (finding,) = doctor.check_python(configured)
     assert finding.state == "ok"
     assert " on Python 3." in finding.says
+
+
+def test_decoders_are_started(configured: settings.Settings) -> None:
+    (finding,) = doctor.check_decoders(configured)
+    kernel = landlock.version() and seccomp.prepared()
+    assert finding.state == ("ok" if kernel else "off")
+
+
+@pytest.mark.parametrize(
+    ("protection", "says"),
+    [
+        (
+            Protection(landlock=0, seccomp=True),
+            "kernel has no Landlock; limits on memory, time and open files hold",
+        ),
+        (Protection(landlock=0, seccomp=False), "no Landlock and no filters of system calls"),
+        (Protection(landlock=7, seccomp=True), "can do nothing else"),
+    ],
+)
+def test_what_the_kernel_lacks_is_one_line(
+    protection: Protection, says: str, configured: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SandboxedDecoder, "protection", lambda _self: protection)
+    (finding,) = doctor.check_decoders(configured)
+    assert says in finding.says
+    assert finding.state == ("off" if protection.missing() else "ok")
+
+
+def test_decoders_that_cannot_be_started_are_told(
+    configured: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "BOOT", "raise SystemExit(1)")
+    (finding,) = doctor.check_decoders(configured)
+    assert (finding.state, finding.says) == ("bad", "No process can be started to decode in")

@@ -22,6 +22,7 @@ from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.geometry.steps import plan
 from uncrop.imaging.header import open_file
+from uncrop.intake.limits import check_depth
 from uncrop.intake.parse import parse
 from uncrop.model import FieldFacts, Job, ProviderFacts, Sides, UncropRequest
 from uncrop.providers.clipdrop.facts import FACTS as CLIPDROP
@@ -465,3 +466,20 @@ def test_cheap_checks_come_first() -> None:
     for number, (kind, _) in enumerate(steps):
         wishes = {name: value for _, wrong in reversed(steps[number:]) for name, value in wrong.items()}
         refused(kind, tiny, **wishes)
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "most"), [(1, 8, 1250), (3, 8, 1250), (4, 8, 1250), (3, 16, 833), (4, 16, 625)]
+)
+def test_a_photo_is_near_the_largest_picture_and_less_if_it_is_deep(channels: int, bits: int, most: int) -> None:
+    header = replace(open_file(PHOTO).header, channels=channels, bits=bits, height=1, width=most)
+    check_depth(header, 1000)
+    with pytest.raises(ImageTooLarge) as caught:
+        check_depth(replace(header, width=most + 1), 1000)
+    assert caught.value.details == {
+        "width": most + 1,
+        "height": 1,
+        "bits": bits,
+        "max_allowed": most,
+        "unit": "pixels",
+    }

@@ -45,7 +45,7 @@ class Started:
 Start: TypeAlias = Callable[[], Started]
 
 
-def start_fork_server(cache: Path | None, *, boot: str = BOOT) -> Started:
+def start_fork_server(cache: Path | None, *, boot: str | None = None) -> Started:
     """Execute the process that starts decoders, without this one's environment, memory and open files.
 
     Raises
@@ -55,7 +55,7 @@ def start_fork_server(cache: Path | None, *, boot: str = BOOT) -> Started:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     folders = [str(Path(folder).absolute()) for folder in sys.path]
-    command = (sys.executable, "-I", "-c", boot, "" if cache is None else str(cache.absolute()), *folders)
+    command = (sys.executable, "-I", "-c", boot or BOOT, "" if cache is None else str(cache.absolute()), *folders)
     try:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
