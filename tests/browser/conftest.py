@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from browser.visit import House, Visit
 from fixtures_server import PROVIDER_KEY, real
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+# As long as any test may take on a busy machine: what never comes about fails all the same.
+expect.set_options(timeout=60_000)
 # One that bills, and one that tells how far it is and can be held.
 PROVIDERS = ("stability", "sdapi")
 

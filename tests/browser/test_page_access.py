@@ -58,11 +58,11 @@ def states(page: Visit, house: House, seen: Callable[[str], None]) -> None:
     """Go through the page's states and tell each."""
     seen("empty")
     page.page.click("#example")
-    expect(page.find("#size")).to_contain_text("800 × 600")
+    expect(page.find("#size")).to_contain_text("451 × 300")
     page.quoted()
     expect(page.find("#quote")).to_contain_text("Free")
     seen("editor")
-    page.page.fill("[name=left]", "-800")
+    page.page.fill("[name=left]", "-451")
     expect(page.find("#sides-error")).not_to_be_empty()
     seen("mistake")
     page.find('[name=shape][value="16:9"]').check(force=True)

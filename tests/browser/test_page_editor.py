@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.visit import HEIGHT, SIDES, WIDTH, Visit, middle
+from fixtures_server import wait_until
 from uncrop.geometry.notations import parse_ratio, placement_of_ratio, sides_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def test_a_photo_is_chosen_and_another_one_takes_its_place(visit: Callable[..., 
 def test_the_example_is_at_hand(visit: Callable[..., Visit]) -> None:
     page = visit()
     page.page.click("#example")
-    expect(page.find("#size")).to_contain_text("800 × 600")
+    expect(page.find("#size")).to_contain_text("451 × 300")
 
 
 PASTE = """([name, type, bytes]) => {
@@ -270,10 +271,8 @@ def test_fingers_pull_handles_and_scroll_elsewhere(visit: Callable[..., Visit], 
     assert scrolled == 0
     x, y = middle(page.find("#size"))
     touch(page, (x, y), (x, y - 200))
-    page.page.wait_for_timeout(100)
-    assert page.page.evaluate("() => scrollY") > 0
+    wait_until(lambda: page.page.evaluate("() => scrollY") > 0)
     page.page.evaluate("() => scrollTo(0, 0)")
     x, y = middle(page.find("#photo"))
     touch(page, (x - 25, y + 20), (x - 25, y - 150))
-    page.page.wait_for_timeout(100)
-    assert page.page.evaluate("() => scrollY") > 0
+    wait_until(lambda: page.page.evaluate("() => scrollY") > 0)

@@ -124,7 +124,7 @@ def test_seeds_lead_from_one_picture_to_the_next(visit: Callable[..., Visit]) ->
     page.make()
     first = seed_of(page)
     page.page.click("#again")
-    expect(page.find("#strip li")).to_have_count(2, timeout=60_000)
+    expect(page.find("#strip li")).to_have_count(2)
     assert seed_of(page) != first
     page.page.click("#strip li:first-child button")
     assert seed_of(page) == first
@@ -136,7 +136,7 @@ def test_seeds_lead_from_one_picture_to_the_next(visit: Callable[..., Visit]) ->
     page.make()
     assert seed_of(page) == first
     page.page.click("#variations-button")
-    expect(page.find("#strip li")).to_have_count(7, timeout=60_000)
+    expect(page.find("#strip li")).to_have_count(7)
     # Each has the facts of its own.
     labels = [each.get_attribute("aria-label") for each in page.find("#strip button").all()]
     assert len({label.split("seed ")[1] for label in labels[3:] if label}) == 4

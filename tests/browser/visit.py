@@ -76,7 +76,7 @@ class Visit:
         """Open the page in a browser context of its own."""
         viewport = {"width": size[0], "height": size[1]}
         context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=house.server.url)
         visit = cls(page=context.new_page(), house=house, folder=folder)
         visit.page.on("console", visit._heard)
@@ -131,7 +131,7 @@ class Visit:
     def make(self) -> None:
         """Extend, and wait for the picture."""
         self.page.click("#extend")
-        expect(self.find("#result")).to_be_visible(timeout=60_000)
+        expect(self.find("#result")).to_be_visible()
 
 
 def middle(target: Locator) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -12,6 +13,7 @@ from uncrop.server.pages import page_files, takes_gzip
 if TYPE_CHECKING:
     from fixtures_server import Running
 
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -62,3 +64,7 @@ def test_the_page_is_small(fake_server: Running) -> None:
 )
 def test_the_page_is_compressed_for_those_who_take_it(accepted: str, taken: bool) -> None:
     assert takes_gzip(accepted) is taken
+
+
+def test_the_example_is_the_one_that_the_readme_extends() -> None:
+    assert dict(page_files())["/page/example.jpg"].read_bytes() == (EXAMPLES / "cat.jpg").read_bytes()

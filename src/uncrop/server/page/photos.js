@@ -29,7 +29,7 @@ async function openExample() {
   try {
     const response = await fetch("page/example.jpg");
     if (!response.ok) throw new TypeError();
-    const file = new File([await response.blob()], "raccoon.jpg", { type: "image/jpeg" });
+    const file = new File([await response.blob()], "cat.jpg", { type: "image/jpeg" });
     await open(file);
   } catch {
     showError("The example could not be loaded: the server could not be reached.");
