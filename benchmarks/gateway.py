@@ -1,11 +1,15 @@
 """What uncrop adds to a provider's call: CPU, time and memory, beside the same call sent directly, in one run.
 
-usage: scripts/bench gateway [--requests N] [--concurrent N] [--litellm PROGRAM]
+usage: scripts/bench gateway [--requests N] [--concurrent N] [--litellm PROGRAM] [--only MAKER]
 
 Three processes run on loopback: the emulators of both providers and the server. Each row sends the same photo first
 straight to the emulator, then through the server. "CPU added" is the server process's own CPU time (user and system, of
 all its threads) divided by the number of requests: body, decoding, finishing and encoding are all in it. The tiny photo
-shows what is left without body and codecs. The last line is the peak memory of the server after concurrent uploads.
+shows what is left without body and codecs. The next line is the peak memory of the server after concurrent uploads.
+
+A second table has every remote maker, asked for the same photos by sides, on a server of its own: CPU added, and how
+far the memory grew for one 10 MP photo. "files" are the bytes of the upload, of all calls, of all their answers, and of
+the server's answer; what the memory grew by beyond them is divided by the pixels of the canvas.
 
 Where LiteLLM can be had, its proxy is measured in the same run, before the same emulator: how many calls a second each
 answers over 1 and over 8 connections, and the CPU that it takes for a call, the best of three tries, taken in turn.
@@ -23,13 +27,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx2
 import litellm_proxy
+from gateway_makers import print_makers
 from litellm_proxy import running_proxy
 
 from uncrop.settings import load as load_settings
@@ -57,11 +63,22 @@ class Process:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def peak_megabytes(self) -> float:
-        """Highest resident size so far."""
+        """Highest resident size so far, or since it was forgotten."""
+        return self._megabytes("VmHWM")
+
+    def resident_megabytes(self) -> float:
+        """Resident size now."""
+        return self._megabytes("VmRSS")
+
+    def forget_peak(self) -> None:
+        """Let the highest resident size be that of now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _megabytes(self, name: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1000
-        raise RuntimeError("the kernel does not tell the peak memory")
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024 / 1e6
+        raise RuntimeError(f"the kernel does not tell {name}")
 
 
 def free_port() -> int:
@@ -92,11 +109,13 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
         try:
-            httpx2.get(url)
+            answer = httpx2.get(url)
         except httpx2.TransportError:
-            time.sleep(0.1)
-        else:
+            answer = None
+        # 503: it is up, and still warming up.
+        if answer is not None and answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             return
+        time.sleep(0.1)
     raise RuntimeError(f"{url} did not come up")
 
 
@@ -124,11 +143,7 @@ class Load:
 
     def through(self, url: str, key: str) -> httpx2.Response:
         """Send it through the server."""
-        files = {"image_file": ("photo.jpg", self.photo, "image/jpeg")}
-        if self.mask is not None:
-            files["mask_file"] = ("mask.png", self.mask, "image/png")
-        data = {"provider": self.provider, "organization_id": ORGANIZATION, **self.fields}
-        return CLIENT.post(f"{url}/v1/images/uncrop", headers={"X-API-Key": key}, data=data, files=files, timeout=60)
+        return send_photo(key, url, {"provider": self.provider, **self.fields}, self.photo, mask=self.mask)
 
 
 def loads() -> list[Load]:
@@ -221,31 +236,18 @@ def beside_the_peer(proxy: Process, server: Process, key: str, calls: int) -> No
             compare(load, {"LiteLLM": (proxy, peer), "uncrop": (server, own)}, calls)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=20)
-    parser.add_argument("--concurrent", type=int, default=16)
-    parser.add_argument("--litellm", metavar="PROGRAM", help="LiteLLM's own command, where it is installed")
-    arguments = parser.parse_args()
+def compare_with_direct(arguments: argparse.Namespace, folder: str, base: dict[str, str], key: str) -> None:
+    """Print the first table, the peer's, and the peak memory."""
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        base = {k: v for k, v in os.environ.items() if not k.startswith("UNCROP_")}
-        Path(folder, "kernels").symlink_to(
-            load_settings().kernel_cache
-        )  # compiled by set-up; an empty folder takes a minute
         clipdrop = stack.enter_context(running(["emulate", "clipdrop"], base, "/"))
         openai = stack.enter_context(running(["emulate", "openai"], base, "/"))
         environment = base | {
-            "UNCROP_DATA_DIR": folder,
-            "UNCROP_RATE_LIMIT_PER_MINUTE": "1000000",
             "UNCROP_CLIPDROP_API_KEY": "key",
             "UNCROP_CLIPDROP_BASE_URL": clipdrop.url,
             "UNCROP_OPENAI_API_KEY": "key",
             "UNCROP_OPENAI_BASE_URL": f"{openai.url}/v1",
         }
-        create = [UNCROP, "keys", "create", "--organization", ORGANIZATION]
-        key = subprocess.run(create, env=environment, check=True, capture_output=True, text=True).stdout.strip()
-        server = stack.enter_context(running(["serve"], environment, "/livez"))
+        server = stack.enter_context(serving(environment))
         emulators = {"clipdrop": clipdrop, "openai": openai}
         print(f"{'provider':<10}{'photo':<38}{'MB':>8}{'direct ms':>11}{'uncrop ms':>11}{'CPU added ms':>12}")
         for load in loads():
@@ -262,6 +264,41 @@ def main() -> None:
             f"\n{arguments.concurrent} concurrent 10 MP uploads, {done} of {len(answers)} done: "
             f"peak {server.peak_megabytes():.0f} MB (before: {before:.0f} MB)"
         )
+
+
+def serving(environment: dict[str, str]) -> AbstractContextManager[Process]:
+    return running(["serve"], environment, "/readyz")
+
+
+def send_photo(
+    key: str, url: str, fields: dict[str, str], photo: bytes, *, mask: bytes | None = None
+) -> httpx2.Response:
+    files = {"image_file": ("photo.jpg", photo, "image/jpeg")}
+    if mask is not None:
+        files["mask_file"] = ("mask.png", mask, "image/png")
+    data = {"organization_id": ORGANIZATION, **fields}
+    return CLIENT.post(f"{url}/v1/images/uncrop", headers={"X-API-Key": key}, data=data, files=files)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--concurrent", type=int, default=16)
+    parser.add_argument("--litellm", metavar="PROGRAM", help="LiteLLM's own command, where it is installed")
+    parser.add_argument("--only", metavar="MAKER", help="Measure by sides alone, and only this maker; all: every one")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        base = {k: v for k, v in os.environ.items() if not k.startswith("UNCROP_")}
+        base |= {"UNCROP_DATA_DIR": folder, "UNCROP_RATE_LIMIT_PER_MINUTE": "1000000"}
+        Path(folder, "kernels").symlink_to(
+            load_settings().kernel_cache
+        )  # compiled by set-up; an empty folder takes a minute
+        create = [UNCROP, "keys", "create", "--organization", ORGANIZATION]
+        key = subprocess.run(create, env=base, check=True, capture_output=True, text=True).stdout.strip()
+        if arguments.only is None:
+            compare_with_direct(arguments, folder, base, key)
+        only = None if arguments.only in {None, "all"} else arguments.only
+        print_makers(lambda settings: serving(base | settings), partial(send_photo, key), arguments.requests, only=only)
 
 
 if __name__ == "__main__":
