@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from uncrop import errors
+from uncrop.geometry.planner import choose_frame
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.model import Sides, Task, UncropRequest
 from uncrop.providers.comfyui.facts import FACTS
-from uncrop.providers.comfyui.frames import frame_for
 from uncrop.providers.comfyui.provider import ComfyUI
 from uncrop.providers.conversation import Answer, Call, Part, Raw, Step
 from uncrop.testing.pictures import photo, photo_jpeg
@@ -109,7 +109,7 @@ def body_of(call: Call) -> dict[str, Any]:
 
 def uploaded(task_: Task, of: ComfyUI | None = None) -> np.ndarray:
     of = of or comfyui()
-    call = of.upload(task_, frame_for(task_.job.placement, of.facts.geometry))
+    call = of.upload(task_, choose_frame(task_.job.placement, of.facts.geometry))
     data = parts_of(call)["image"].value
     assert isinstance(data, bytes)
     return codec.decode(open_file(data))

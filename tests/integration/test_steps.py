@@ -62,6 +62,9 @@ EVERY_DAY = {
     ("a canvas", "tiny", "bfl"),
     ("a canvas and a place", "portrait", "stability"),
     ("zooming out", "landscape", "clipdrop"),
+    ("zooming out", "tiny", "openai"),
+    ("a canvas", "landscape", "comfyui"),
+    ("sides", "portrait", "sdapi"),
 }
 CASES = [
     pytest.param(
@@ -76,6 +79,9 @@ CASES = [
     for provider in REMOTE
 ]
 SEAM = 1.5  # standard deviations of the same measure inside the photo
+# The web UI's model makes whole cells of 8 x 8 pixels, those in which the photo ends too: up to seven pixels beyond its
+# border are guessed, and what was guessed from them meets the photo's own.
+SEAM_OF_CELLS = 3.0
 
 
 class World:
@@ -86,7 +92,7 @@ class World:
         self.emulators = emulators
 
     def submits(self, provider: str) -> int:
-        return sum(call.method == "POST" for call in self.emulators[provider].calls)
+        return len(self.emulators[provider].submits)
 
     async def make(self, provider: str, image: bytes, **wishes: Any) -> UncropResult:
         request = UncropRequest(provider=provider, image=image, answer_format="PNG", **wishes)
@@ -128,23 +134,21 @@ def check_picture(result: UncropResult, source: NDArray[np.uint8]) -> NDArray[np
     inside = made[kept.y : kept.y + kept.height, kept.x : kept.x + kept.width]
     assert (inside == source[used.y : used.y + used.height, used.x : used.x + used.width]).all()
     assert result.original == "exact"
-    if ROWS[result.facts.provider].geometry.speaks == "mask":
-        # The emulator redraws the soft colours that it was shown, which have no grain, so that the border is seen.
-        return made
     across = made[kept.y : kept.y + kept.height].swapaxes(0, 1)
     down = made[:, kept.x : kept.x + kept.width]
-    check_seams(across, kept.x, kept.x + kept.width)
-    check_seams(down, kept.y, kept.y + kept.height)
+    limit = SEAM_OF_CELLS if result.facts.provider == "sdapi" else SEAM
+    check_seams(across, kept.x, kept.x + kept.width, limit)
+    check_seams(down, kept.y, kept.y + kept.height, limit)
     return made
 
 
-def check_seams(lines: NDArray[np.uint8], start: int, stop: int) -> None:
+def check_seams(lines: NDArray[np.uint8], start: int, stop: int, limit: float = SEAM) -> None:
     """Check that neither end of what is known, lines ``start`` to ``stop``, can be seen as a line of its own."""
     light = lines.mean(axis=2)
     usual = [excess(light[at - 2 : at + 2]) for at in range(start + 8, stop - 8, 3)]
     for at in (start, stop):
         if 2 <= at <= len(light) - 2:
-            assert (excess(light[at - 2 : at + 2]) - np.mean(usual)) / (np.std(usual) + 0.05) < SEAM
+            assert (excess(light[at - 2 : at + 2]) - np.mean(usual)) / (np.std(usual) + 0.05) < limit
 
 
 def excess(lines: NDArray[np.float64]) -> float:
@@ -158,7 +162,8 @@ async def test_every_geometry_is_made_by_every_provider(world: World, geometry: 
     width, height = PHOTOS[shape]
     before = world.submits(provider)
     result = await world.make(provider, photo_png(width, height), **GEOMETRIES[geometry])
-    assert world.submits(provider) - before == result.provider_calls == 1
+    assert world.submits(provider) - before == 1
+    assert result.provider_calls == ROWS[provider].bills
     check_picture(result, photo(width, height))
 
 

@@ -75,7 +75,24 @@ def on_grid(placement: Placement, grid: int) -> Frame:
 
 
 def choose_frame(placement: Placement, geometry: GeometryFacts) -> Frame:
-    """Choose the frame nearest in shape to the canvas, among those that the provider makes.
+    """Choose the frame of a canvas: at the canvas's own scale, on the grid, where the limits allow that.
+
+    Then nothing is resampled, so that what is made has the grain of the photo beside it, and the photo's border lies on
+    the grid, as far as it can. Otherwise the canvas is scaled, as ``nearest_frame`` says.
+
+    Raises
+    ------
+    ValueError
+        The provider's limits leave no frame at all.
+    """
+    unscaled = on_grid(placement, geometry.grid)
+    if not geometry.sizes and obstacle_to(unscaled, geometry) is None:
+        return unscaled
+    return nearest_frame(placement, geometry)
+
+
+def nearest_frame(placement: Placement, geometry: GeometryFacts) -> Frame:
+    """Choose the frame nearest in shape to the canvas, at any scale, among those that the provider makes.
 
     The canvas is scaled to fit inside and centred, never distorted; what is left over is padding. So there is one for
     every canvas.

@@ -43,6 +43,11 @@ class Placement:
     source: Rect
     kept: Rect
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the photo covers the whole canvas, as with a mask alone."""
+        return (self.kept.width, self.kept.height) == (self.width, self.height)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:

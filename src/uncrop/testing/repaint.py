@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.imaging import arrays, codec
+from uncrop.placement.underpaint import GREY, underpaint
 from uncrop.testing.pictures import photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from uncrop.model import ImageFormat
+    from uncrop.model import ImageFormat, Mask
     from uncrop.testing.outcomes import Outcome
 
 ANOTHER = 4711  # the seed of the picture that belongs to somebody else
@@ -40,6 +41,30 @@ def paint_canvas(given: NDArray[np.uint8], width: int, height: int, *, x: int, y
     rows, columns = _mirrored(height, y, given.shape[0]), _mirrored(width, x, given.shape[1])
     canvas = given[np.ix_(rows, columns)]
     return np.minimum(canvas, 255 - level) + np.uint8(level)
+
+
+def paint_unknown(given: NDArray[np.uint8], known: Mask) -> NDArray[np.uint8]:
+    """Paint what is not known by mirroring what is, which has the photo's own grain.
+
+    What is not known inside the rectangle around all that is, is filled with its colours before.
+
+    Parameters
+    ----------
+    given
+        (height, width, 3).
+    known
+        (height, width).
+    """
+    if known.all():
+        return given
+    if not known.any():
+        return np.full_like(given, GREY)
+    rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    photo = underpaint(given[box], known[box])
+    height, width = known.shape
+    mirrored = paint_canvas(photo, width, height, x=int(columns[0]), y=int(rows[0]), level=0)
+    return np.where(known[..., None], given, mirrored)
 
 
 def picture_file(pixels: NDArray[np.uint8], picture_format: ImageFormat, outcome: Outcome) -> bytes:

@@ -33,12 +33,12 @@ from fixtures_comfyui import (
     uploaded,
 )
 from uncrop import errors
+from uncrop.geometry.planner import choose_frame
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.model import Sides
 from uncrop.providers.comfyui import provider as module
 from uncrop.providers.comfyui.facts import FACTS
-from uncrop.providers.comfyui.frames import frame_for
 from uncrop.providers.comfyui.provider import ComfyUI
 from uncrop.providers.conversation import Answer, Call, Step, Wait
 from uncrop.testing.pictures import mask_png, photo, photo_jpeg, photo_png
@@ -58,7 +58,7 @@ def _known_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_photo_and_mask_go_up_in_one_png_named_by_what_it_holds() -> None:
     first = task()
-    call = comfyui().upload(first, frame_for(first.job.placement, comfyui().facts.geometry))
+    call = comfyui().upload(first, choose_frame(first.job.placement, comfyui().facts.geometry))
     assert (call.method, call.url, call.kind, call.on_cancel) == ("POST", f"{BASE}/upload/image", "submit", None)
     assert dict(call.headers) == {}
     parts = parts_of(call)
@@ -68,7 +68,7 @@ def test_photo_and_mask_go_up_in_one_png_named_by_what_it_holds() -> None:
     }
     assert parts["image"].media_type == "image/png"
     names = {
-        parts_of(comfyui().upload(each, frame_for(each.job.placement, comfyui().facts.geometry)))["image"].filename
+        parts_of(comfyui().upload(each, choose_frame(each.job.placement, comfyui().facts.geometry)))["image"].filename
         for each in (first, task(), task(sides=Sides(left=40, down=5)))
     }
     assert len(names) == 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncrop.geometry.planner import choose_frame as choose
+from uncrop.geometry.planner import nearest_frame
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import Frame, Rect
 from uncrop.providers.openai.models import COMPATIBLE, FAMILIES, NEWEST, ModelFacts, facts_of
@@ -14,8 +14,8 @@ from uncrop.providers.openai.models import COMPATIBLE, FAMILIES, NEWEST, ModelFa
 FIXED = FAMILIES["gpt-image-1"]
 
 
-def choose_frame(model: ModelFacts, width: int, height: int) -> Frame:
-    frame = choose(placement_of_size(width, height, None), model.geometry)
+def frame_of(model: ModelFacts, width: int, height: int) -> Frame:
+    frame = nearest_frame(placement_of_size(width, height, None), model.geometry)
     assert isinstance(frame, Frame)
     return frame
 
@@ -67,12 +67,12 @@ def test_each_family_gets_only_the_fields_that_it_takes() -> None:
     ],
 )
 def test_of_fixed_sizes_the_nearest_in_shape_is_taken(photo: tuple[int, int], frame: tuple[int, int]) -> None:
-    chosen = choose_frame(FIXED, *photo)
+    chosen = frame_of(FIXED, *photo)
     assert (chosen.width, chosen.height) == frame
 
 
 def test_of_squares_the_largest_is_taken() -> None:
-    chosen = choose_frame(FAMILIES["dall-e-2"], 300, 200)
+    chosen = frame_of(FAMILIES["dall-e-2"], 300, 200)
     assert (chosen.width, chosen.height) == (1024, 1024)
     assert chosen.photo == Rect(x=0, y=170, width=1024, height=683)
 
@@ -93,7 +93,7 @@ def test_of_squares_the_largest_is_taken() -> None:
     ],
 )
 def test_of_free_sizes_the_nearest_without_padding_is_taken(photo: tuple[int, int], frame: tuple[int, int]) -> None:
-    chosen = choose_frame(NEWEST, *photo)
+    chosen = frame_of(NEWEST, *photo)
     assert (chosen.width, chosen.height) == frame
 
 
@@ -103,7 +103,7 @@ SIDE = st.integers(16, 10_000)
 @settings(max_examples=200, deadline=None)
 @given(SIDE, SIDE)
 def test_every_photo_has_a_free_size_within_the_rules(width: int, height: int) -> None:
-    frame = choose_frame(NEWEST, width, height)
+    frame = frame_of(NEWEST, width, height)
     assert frame.width % 16 == frame.height % 16 == 0
     assert max(frame.width, frame.height) <= min(3840, 3 * min(frame.width, frame.height))
     assert 655_360 <= frame.width * frame.height <= 8_294_400
@@ -120,6 +120,6 @@ def test_every_photo_has_a_free_size_within_the_rules(width: int, height: int) -
 @settings(max_examples=100, deadline=None)
 @given(SIDE, SIDE)
 def test_every_photo_has_a_fixed_size(width: int, height: int) -> None:
-    frame = choose_frame(FIXED, width, height)
+    frame = frame_of(FIXED, width, height)
     assert f"{frame.width}x{frame.height}" in COMPATIBLE.sizes
     assert frame.photo.width == frame.width or frame.photo.height == frame.height

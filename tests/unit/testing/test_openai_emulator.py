@@ -72,7 +72,19 @@ def test_a_good_call_gets_a_picture_of_the_size_asked_for(openai: OpenAIEmulator
 def test_the_whole_frame_is_redrawn_in_other_colours(openai: OpenAIEmulator) -> None:
     made = picture(post(openai)).astype(int)
     stretched = codec.resize(photo(64, 64), 1024, 1024).astype(int)
-    assert tuple((made - stretched).reshape(-1, 3).mean(axis=0).round()) == REPAINT
+    # Up to the mask's right quarter, and three pixels of the photo that a pixel is resampled from.
+    kept = (made - stretched)[:, : 45 * 16]
+    assert tuple(kept.reshape(-1, 3).mean(axis=0).round()) == REPAINT
+
+
+def test_what_is_masked_continues_the_photo_with_its_own_grain(openai: OpenAIEmulator) -> None:
+    image, mask = photo_png(1024, 1024), mask_png(1024, 1024)
+    files = [("image", ("image.png", image, "image/png")), ("mask", ("mask.png", mask, "image/png"))]
+    made, sent = picture(post(openai, files=files)).astype(int), photo(1024, 1024).astype(int)
+    assert (made[:, :768] - sent[:, :768] == REPAINT).all()
+    assert (made[:, 768:] - sent[:, 767:511:-1] == REPAINT).all()
+    whole = picture(post(openai, files=files[:1])).astype(int)
+    assert (whole - sent == REPAINT).all()
 
 
 @pytest.mark.parametrize(("name", "format_"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])

@@ -1,4 +1,4 @@
-"""Which frame ComfyUI is asked for, and the one file that shows it what is there and what is to be made."""
+"""The one file that shows it what is there and what is to be made."""
 
 from __future__ import annotations
 
@@ -6,26 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.geometry.planner import choose_frame, on_grid
 from uncrop.imaging import arrays, codec
 from uncrop.placement.frames import draw_mask, draw_photo, visible_part
 
 if TYPE_CHECKING:
-    from uncrop.model import Frame, GeometryFacts, Mask, Placement, Task
-
-
-def frame_for(placement: Placement, geometry: GeometryFacts) -> Frame:
-    """Return the canvas at its own scale, enlarged to the grid, where the model can make that; else a scaled one.
-
-    The photo's border lies on the grid as far as it can, so that no cell of the model's holds both what is there and
-    what is to be made.
-    """
-    frame = on_grid(placement, geometry.grid)
-    edges, pixels = (frame.width, frame.height), frame.width * frame.height
-    fits = min(edges) >= geometry.min_edge and max(edges) <= (geometry.max_edge or max(edges))
-    if fits and geometry.min_pixels <= pixels <= (geometry.max_pixels or pixels):
-        return frame
-    return choose_frame(placement, geometry)
+    from uncrop.model import Frame, Mask, Task
 
 
 def draw_frame(task: Task, frame: Frame) -> bytes:

@@ -10,13 +10,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from uncrop.geometry.planner import choose_frame
 from uncrop.model import Fill, PictureFacts
 from uncrop.placement.frames import cut_canvas
 from uncrop.providers.answers import read_object, read_text, unusable
 from uncrop.providers.base import Provider
 from uncrop.providers.comfyui.errors import is_about_graph, read_body, refuse_call, refuse_graph, refuse_polled
 from uncrop.providers.comfyui.facts import GRIDS, MEGAPIXEL, MEGAPIXELS
-from uncrop.providers.comfyui.frames import draw_frame, frame_for
+from uncrop.providers.comfyui.frames import draw_frame
 from uncrop.providers.comfyui.graph import PHOTO, PROMPT, SEED, missing_of, read_graph
 from uncrop.providers.comfyui.jobs import QueuedJob, await_end, picture_of
 from uncrop.providers.comfyui.stock import MODELS, stock_graph
@@ -63,7 +64,7 @@ class ComfyUI(Provider):
         ProviderError
             The job failed, was interrupted, or is not known any more.
         """
-        frame = frame_for(task.job.placement, self.facts.geometry)
+        frame = choose_frame(task.job.placement, self.facts.geometry)
         uploaded = yield from ask(self.upload(task, frame))
         image = read_upload(uploaded)
         job = QueuedJob(id=new_job_id(), base_url=self.settings.base_url)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ProviderInvalidResponse
-from uncrop.geometry.planner import choose_frame, frame_of_size
+from uncrop.geometry.planner import choose_frame, frame_of_size, nearest_frame
 from uncrop.geometry.sizes import parse_size
 from uncrop.imaging.mask import encode_mask
 from uncrop.model import Fill, PictureFacts, TokenUsage
@@ -62,6 +62,9 @@ class OpenAI(Provider):
         """Return the frame that the model is asked for."""
         if job.request.size is not None:
             return frame_of_size(job.placement, *parse_size(job.request.size))
+        if job.placement.is_full:
+            # Nothing is drawn around the photo, whose own file goes as it is, for a picture of any scale.
+            return nearest_frame(job.placement, self.facts.geometry)
         return choose_frame(job.placement, self.facts.geometry)
 
     def submit(self, task: Task, frame: Frame) -> Call:

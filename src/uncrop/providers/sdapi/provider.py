@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.geometry.planner import choose_frame, plan_call, possible_sizes
+from uncrop.geometry.planner import choose_frame, possible_sizes
 from uncrop.imaging import codec
-from uncrop.model import Fill, Frame, PictureFacts
+from uncrop.model import Fill, PictureFacts
 from uncrop.placement.cells import draw_cells, draw_scaled
 from uncrop.placement.frames import cut_canvas
 from uncrop.providers.answers import read_base64, read_object
@@ -29,7 +29,7 @@ from uncrop.providers.sdapi.facts import CELL, FILLS, LEAST_PIXELS, MOST_PIXELS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from uncrop.model import ImageHeader, Placement, ProviderFacts, Task
+    from uncrop.model import Frame, ImageHeader, ProviderFacts, Task
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import CallKind, Conversation
 
@@ -72,17 +72,12 @@ class StableDiffusion(Provider):
         UncropError
             As the body says where it is known, else as the status says.
         """
-        frame = self.frame(task.job.placement)
+        frame = choose_frame(task.job.placement, self.facts.geometry)
         task_id = new_request_id()
         answer = yield from ask(self.submit(task, frame, task_id))
         if answer.status != HTTPStatus.OK:
             raise refuse_call(answer)
         return (yield from self.read(answer, frame, task_id, task.job.header))
-
-    def frame(self, placement: Placement) -> Frame:
-        """Return the picture to ask for: the canvas at its own scale, on whole cells, or else scaled to the limits."""
-        plan = plan_call(placement, replace(self.facts.geometry, speaks="canvas"))
-        return plan if isinstance(plan, Frame) else choose_frame(placement, self.facts.geometry)
 
     def submit(self, task: Task, frame: Frame, task_id: str) -> Call:
         """Build ``POST /sdapi/v1/img2img``. ``task_id`` is the web UI's name for the work as well as ours."""

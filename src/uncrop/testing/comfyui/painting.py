@@ -10,8 +10,7 @@ import numpy as np
 
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import open_file
-from uncrop.placement.underpaint import underpaint
-from uncrop.testing.repaint import paint_canvas
+from uncrop.testing.repaint import paint_unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,21 +126,8 @@ def _condition(values: Values) -> tuple[Any, Any, Latent]:
 def _sample(values: Values) -> tuple[Latent]:
     """Paint what is to be made from what is there; what lay under it does not count."""
     latent: Latent = values["latent_image"]
-    known = ~latent.mask
-    pixels = latent.pixels
-    if not known.all():
-        pixels = np.where(known[..., None], pixels, _continued(pixels, known))
+    pixels = paint_unknown(latent.pixels, ~latent.mask)
     return (Latent(pixels=pixels, mask=latent.mask, seed=int(values["seed"])),)
-
-
-def _continued(pixels: Image, known: NDArray[np.bool_]) -> Image:
-    if not known.any():
-        return np.full_like(pixels, GREY)
-    rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    photo = underpaint(pixels[box], known[box])
-    height, width = known.shape
-    return paint_canvas(photo, width, height, x=int(columns[0]), y=int(rows[0]), level=0)
 
 
 def _decode(values: Values) -> tuple[Image]:

@@ -1,4 +1,4 @@
-"""OpenAI's image edits on loopback: refuses what the real one refuses, and redraws the whole frame as it does."""
+"""OpenAI's image edits on loopback: refuses what the real one refuses, and redraws the whole picture as it does."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from uncrop.imaging import arrays, codec
 from uncrop.imaging.header import open_file
 from uncrop.testing.emulator import Emulator, Refusal, Reply, json_reply
 from uncrop.testing.openai.rules import check_fields, check_image, check_mask
-from uncrop.testing.repaint import another_of
+from uncrop.testing.repaint import another_of, paint_unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from uncrop.model import ImageFormat, ImageHeader
+    from uncrop.model import ImageFormat, ImageHeader, Pixels
     from uncrop.testing.emulator import ReceivedCall
+    from uncrop.testing.multipart import ReceivedPart
     from uncrop.testing.outcomes import Outcome
 
 # Grey levels by which red, green and blue are off everywhere: as real models repaint the frame, small but measurable.
@@ -69,7 +70,7 @@ class OpenAIEmulator(Emulator):
         size = fields.get("size", "auto")
         width, height = outcome.size or (_nearest(header) if size == "auto" else parse_size(size))
         picture_format = fields.get("output_format", "png")
-        picture = self._picture(image.data, (width, height), FORMATS[picture_format], another=outcome.another)
+        picture = self._picture(image, mask, (width, height), FORMATS[picture_format], another=outcome.another)
         text = base64.b64encode(outcome.spoil(picture)).decode()
         body = {
             "created": 1_760_000_000,
@@ -108,20 +109,23 @@ class OpenAIEmulator(Emulator):
             raise Refusal(400, "Could not parse multipart form.", code="invalid_multipart")
 
     def _picture(
-        self, data: bytes, size: tuple[int, int], picture_format: ImageFormat, *, another: bool = False
+        self,
+        image: ReceivedPart,
+        mask: ReceivedPart | None,
+        size: tuple[int, int],
+        picture_format: ImageFormat,
+        *,
+        another: bool = False,
     ) -> bytes:
         """Make the picture, or take it from the last few made: a benchmark asks for the same one again and again."""
-        name = hashlib.sha256(data + repr((size, picture_format, another)).encode()).hexdigest()
+        asked = repr((size, picture_format, another)).encode()
+        name = hashlib.sha256(b"".join((image.data, mask.data if mask else b"", asked))).hexdigest()
         with self._lock:
             known = self._made.get(name)
         if known is not None:
             return known
-        try:
-            photo = codec.decode(open_file(data))
-        except InvalidRequest:
-            message = "Invalid image file or mode for image 1, please check your image file."
-            raise Refusal(400, message, code="image_generation_user_error", param="image") from None
-        pixels = _redraw(arrays.to_rgb8(photo), size)
+        photo = arrays.to_rgb8(_decoded(image, "image"))
+        pixels = _redraw(photo, None if mask is None else _decoded(mask, "mask"), size)
         made = codec.encode(another_of(pixels) if another else pixels, picture_format)
         with self._lock:
             self._made[name] = made
@@ -130,9 +134,19 @@ class OpenAIEmulator(Emulator):
         return made
 
 
-def _redraw(photo: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Stretch the whole frame to the size and shift its colours."""
-    resized = arrays.to_8bit(codec.resize(photo, *size))
+def _decoded(file: ReceivedPart, param: str) -> Pixels:
+    try:
+        return codec.decode(open_file(file.data))
+    except InvalidRequest:
+        message = f"Invalid image file or mode for {param} 1, please check your image file."
+        raise Refusal(400, message, code="image_generation_user_error", param=param) from None
+
+
+def _redraw(photo: NDArray[np.uint8], mask: Pixels | None, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Paint where the mask is transparent, stretch all of it to the size, and shift its colours."""
+    alpha = None if mask is None else arrays.alpha8(mask)
+    painted = photo if alpha is None else paint_unknown(photo, alpha > 0)
+    resized = arrays.to_8bit(codec.resize(painted, *size))
     level = np.array(REPAINT, np.uint8)
     return np.minimum(resized, 255 - level) + level
 

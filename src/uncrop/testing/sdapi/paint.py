@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.testing.repaint import paint_canvas
+from uncrop.testing.repaint import paint_unknown
 from uncrop.testing.sdapi.rules import CELL
 
 if TYPE_CHECKING:
@@ -20,19 +20,12 @@ REPAINT = 4  # grey levels by which everything comes back from the latent space
 
 def paint(order: Order, seed: int) -> NDArray[np.uint8]:
     """Paint what the mask says, a cell at a time, and repaint all of it a little, by the seed."""
-    height, width = order.init.shape[:2]
     level = REPAINT + seed % 3
-    same = paint_canvas(order.init, width, height, x=0, y=0, level=level)
-    if order.painted is None or not order.fields["denoising_strength"]:
-        return same
-    latent = rounded(order.painted)
-    rows, columns = np.flatnonzero(~latent.all(axis=1)), np.flatnonzero(~latent.all(axis=0))
-    if not len(rows):
-        return same
-    top, left = rows[0], columns[0]
-    kept = order.init[top : rows[-1] + 1, left : columns[-1] + 1]
-    mirrored = paint_canvas(kept, width, height, x=int(left), y=int(top), level=level)
-    return np.where(latent[:, :, None], mirrored, same)
+    made = order.init
+    if order.painted is not None and order.fields["denoising_strength"]:
+        known = ~rounded(order.painted)
+        made = paint_unknown(made, known) if known.any() else made
+    return np.minimum(made, 255 - level) + np.uint8(level)
 
 
 def half_painted(order: Order, seed: int) -> NDArray[np.uint8]:
