@@ -19,7 +19,6 @@ from uncrop.intake.parse import parse
 from uncrop.model import (
     MEDIA_TYPES,
     Caller,
-    Fill,
     Job,
     Picture,
     StageTime,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from uncrop.admission.admission import Admission
     from uncrop.capacity.capacity import Capacity
-    from uncrop.model import ConfidenceMap, Progress, ProviderFacts
+    from uncrop.model import ConfidenceMap, PictureFacts, Progress, ProviderFacts
     from uncrop.model.stages import Original
     from uncrop.providers.registry import Registry
     from uncrop.telemetry.spans import Tracer
@@ -172,12 +171,14 @@ class Uncropper:
                 fill = await maker.fill(task, commitment, progress=progress, place=place, between=between)
             with stage("finish"):
                 picture = await self._in_thread(finish, task, fill)
+            facts, confidence_map = fill.facts, fill.confidence_map
+            # All that counts of it is in the picture: encoding needs its memory.
+            del fill
             with stage("encode"):
                 image, original = await self._in_thread(_encode, task, picture)
-                marks = fill.confidence_map
-                trust = None if marks is None else await self._in_thread(_encode_map, job, marks)
-            await granted.capture(fill.facts)
-        return _result(job, fill, picture, (image, original), trust, stopwatch, commitment.billed_calls)
+                trust = None if confidence_map is None else await self._in_thread(_encode_map, job, confidence_map)
+            await granted.capture(facts)
+        return _result(job, facts, picture, (image, original), trust, stopwatch, commitment.billed_calls)
 
     @contextmanager
     def _stage(self, stopwatch: Stopwatch, name: str) -> Iterator[None]:
@@ -228,7 +229,7 @@ def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
 
 def _result(
     job: Job,
-    fill: Fill,
+    facts: PictureFacts,
     picture: Picture,
     image: tuple[bytes, Original],
     trust: bytes | None,
@@ -241,9 +242,9 @@ def _result(
         width=job.output_size[0],
         height=job.output_size[1],
         seed=job.seed,
-        facts=fill.facts,
+        facts=facts,
         repaint_difference=picture.repaint_difference,
-        warnings=(*fill.facts.warnings, *picture.warnings),
+        warnings=(*facts.warnings, *picture.warnings),
         stages=tuple(stopwatch.stages),
         confidence_map=trust,
         placement=job.placement,

@@ -133,9 +133,28 @@ def halve_known(pixels: Bytes, known: Mask) -> tuple[Bytes, Mask]:
     return means, found
 
 
+def fill_unknown(pixels: Bytes, known: Mask, rows: Indices, columns: Indices, patch: Bytes) -> None:
+    """Write what ``resample`` made of some rows and columns to those of its places that are not known.
+
+    Parameters
+    ----------
+    pixels
+        (height, width, channels), written to.
+    known
+        (height, width).
+    patch
+        (len(rows), len(columns), channels).
+    """
+    from uncrop.imaging import resample_kernels
+
+    resample_kernels.fill_unknown(pixels, known, rows, columns, patch)
+
+
 def warm_up() -> None:
     """Compile the loops ahead of the first picture."""
-    halve_known(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.bool_))
+    pixels, known, places = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.bool_), np.arange(2)
+    halve_known(pixels, known)
+    fill_unknown(pixels, known, places, places, pixels.copy())
     for width in (7, 8):
         resample(np.zeros((2, width, 1), np.uint8), 1, 1)
 

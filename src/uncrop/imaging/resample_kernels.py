@@ -288,3 +288,24 @@ def average_known(
                 total += np.uint32(pixels[bottom, left, channel]) * np.uint32(c)
                 total += np.uint32(pixels[bottom, right, channel]) * np.uint32(d)
                 means[row, column, channel] = total >> np.uint32(2) if count == 4 else total // max(count, np.uint32(1))
+
+
+@kernel
+def fill_unknown(
+    pixels: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    patch: NDArray[np.uint8],
+) -> None:
+    """Write the pixels of ``patch``, (len(rows), len(columns), channels), to those of their places that are not known.
+
+    ``pixels``, (height, width, channels), is written to.
+    """
+    for i in range(len(rows)):
+        row = np.uint64(rows[i])
+        for j in range(len(columns)):
+            column = np.uint64(columns[j])
+            if not known[row, column]:
+                for channel in range(pixels.shape[2]):
+                    pixels[row, column, channel] = patch[i, j, channel]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncrop.imaging import arrays, codec
-from uncrop.placement.underpaint import underpaint
+from uncrop.placement.underpaint import fill_in_place, underpaint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def _drawn(photo: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
     place = _index(frame.photo)
     drawn[place] = photo
     known[place] = True
-    return underpaint(drawn, known)
+    return fill_in_place(drawn, known)
 
 
 def draw_mask(task: Task, frame: Frame) -> Mask:

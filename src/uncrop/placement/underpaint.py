@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncrop.imaging.resample import halve_known, resample
+from uncrop.imaging.resample import fill_unknown, halve_known, resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,20 +37,23 @@ def underpaint(pixels: NDArray[np.uint8], known: Mask) -> NDArray[np.uint8]:
     NDArray
         A picture of the same shape.
     """
+    return pixels if known.all() else fill_in_place(pixels.copy(), known)
+
+
+def fill_in_place(pixels: NDArray[np.uint8], known: Mask) -> NDArray[np.uint8]:
+    """Do as ``underpaint`` does, and write to ``pixels`` themselves, which are returned."""
     height, width = known.shape
     if known.all():
         return pixels
     if max(height, width) == 1:
-        return np.full_like(pixels, GREY)
+        pixels[:] = GREY
+        return pixels
+    coarse = fill_in_place(*halve_known(pixels, known))
     # Only those rows and columns are enlarged where something is missing: in the sides of a frame, a few.
-    empty = ~known
-    painted = pixels.copy()
-    coarse = underpaint(*halve_known(pixels, known))
-    for rows, columns in _parts(empty):
-        some = np.ix_(rows, columns)
+    for rows, columns in _parts(~known):
         patch = resample(coarse, width, height, rows=rows, columns=columns)
-        painted[some] = np.where(empty[some][..., None], patch, painted[some])
-    return painted
+        fill_unknown(pixels, known, rows, columns, patch)
+    return pixels
 
 
 def _parts(empty: Mask) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -86,14 +86,15 @@ def framed_part(name: str, task: Task, frame: Frame, upload: UploadFacts) -> Par
     """Make the form field that carries the photo in the shape of a frame.
 
     The stripped file goes as it is where the photo fills the frame and has no transparent pixel. Otherwise the photo is
-    drawn into the frame, with its own colours drawn out under all that is empty.
+    drawn into the frame, with its own colours drawn out under all that is empty: as a fine JPEG where it was one, which
+    takes a fraction of the time and of the bytes of a PNG, else as a PNG.
     """
     visible = visible_part(task)
     if fills(frame) and visible is None:
         return photo_part(name, task, upload)
     pixels = draw_photo(task, frame, visible)
-    data = codec.encode(pixels, "PNG", metadata=Metadata(icc=task.job.header.metadata.icc))
-    return picture_part(name, *_within((data, "PNG"), pixels, task, upload))
+    file = encode_anew(task.job.header, pixels, formats=upload.formats)
+    return picture_part(name, *_within(file, pixels, task, upload))
 
 
 def picture_part(name: str, data: bytes, picture_format: ImageFormat) -> Part:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from uncrop.geometry.planner import Obstacle, choose_frame, frame_of_size, on_grid, plan_call, possible_sizes
+from uncrop.geometry.planner import (
+    Obstacle,
+    choose_frame,
+    frame_of_size,
+    nearest_frame,
+    obstacle_to,
+    on_grid,
+    plan_call,
+    possible_sizes,
+)
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.sizes import placement_of_size
 from uncrop.model import Frame, GeometryFacts, Placement, Rect, Sides
@@ -245,6 +254,18 @@ def test_a_canvas_that_the_model_makes_exactly_is_not_touched() -> None:
     assert (frame.width, frame.height) == (1536, 1024)
     assert frame.canvas == Rect(x=0, y=0, width=1536, height=1024)
     assert frame.photo == placement.kept
+
+
+@settings(deadline=None)
+@given(placement=placements(), facts=st.sampled_from([FREE, replace(FREE, grid=8)]))
+def test_a_canvas_that_the_model_makes_on_its_grid_is_not_scaled(placement: Placement, facts: GeometryFacts) -> None:
+    frame, unscaled = choose_frame(placement, facts), on_grid(placement, facts.grid)
+    if obstacle_to(unscaled, facts) is None:
+        assert frame == unscaled
+        assert (frame.photo.width, frame.photo.height) == (placement.kept.width, placement.kept.height)
+        assert frame.photo.x % facts.grid == frame.photo.y % facts.grid == 0
+    else:
+        assert frame == nearest_frame(placement, facts)
 
 
 def test_a_large_canvas_is_made_at_the_models_scale() -> None:

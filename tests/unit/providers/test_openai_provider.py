@@ -15,7 +15,7 @@ from uncrop.imaging import codec
 from uncrop.imaging.compare import mean_difference
 from uncrop.imaging.header import open_file, read_header
 from uncrop.imaging.mask import decode_mask, encode_mask
-from uncrop.model import Fill, Rect, Task, TokenUsage, UncropRequest, UploadFacts
+from uncrop.model import Fill, Rect, Sides, Task, TokenUsage, UncropRequest, UploadFacts
 from uncrop.providers.conversation import Answer, Call, Part
 from uncrop.providers.openai.facts import FACTS
 from uncrop.providers.openai.provider import PROMPT, OpenAI
@@ -185,6 +185,20 @@ def test_a_task_without_a_mask_asks_for_the_padding_alone() -> None:
     mask = mask_of(call_of(openai(), built))
     assert mask[:, :256].all()
     assert not mask[:, 256:1280].any()
+
+
+@pytest.mark.parametrize(("image", "file"), [(photo_jpeg(900, 700), "image.jpeg"), (photo_png(900, 700), "image.png")])
+def test_sides_are_drawn_at_the_photos_own_scale_into_a_file_of_its_kind(image: bytes, file: str) -> None:
+    asked = make_task(UncropRequest(provider="", image=image, sides=Sides(left=50, down=90)), FACTS)
+    call = call_of(openai(), asked)
+    assert fields(call)["size"] == "976x800"
+    assert parts(call)["image"].filename == file
+    sent, mask = image_of(call), mask_of(call)
+    assert sent.shape[:2] == mask.shape == (800, 976)
+    assert (mean_difference(sent[:700, 64:964], asked.photo) or 0) < 1
+    assert not mask[:700, 64:964].any()
+    assert mask[700:].all()
+    assert mask[:, :64].all()
 
 
 def test_a_size_that_the_model_does_not_make_is_refused() -> None:
