@@ -33,12 +33,23 @@ class Vocabulary:
         Codes that stand over errors of several kinds, and so count only where codes, words and status say nothing.
     statuses
         Statuses that mean something else with this maker than with most.
+    failures
+        Regular expressions for what the maker's own server says when it breaks down, and the code of ``codes`` by which
+        each is told. They count from status 500 on: a refusal may repeat words of the caller's.
+    hints
+        What the operator can do about it, by code, by regular expression of ``words``, or by status.
+    page
+        What a web page in place of an answer tells of the address, where the server is the operator's own; such a page
+        says nothing about the request. Empty for others, whose pages come from what stands before them.
     """
 
     codes: Meanings = field(default_factory=dict)
     words: Meanings = field(default_factory=dict)
     vague: Meanings = field(default_factory=dict)
     statuses: Mapping[int, type[UncropError]] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str | int, str] = field(default_factory=dict)
+    page: str = ""
 
 
 def _all(kind: type[UncropError], *names: str) -> Meanings:

@@ -62,6 +62,22 @@ def test_jobs_end_in_our_words(messages: list[object], code: str, text: str) -> 
     assert error.system_message == text
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("Request moderated: the input was flagged as sexual", errors.ContentRejected),
+        ("Payment Required: please add credits to your account", errors.ProviderQuotaExhausted),
+        ("Unauthorized: please login first to use this node", errors.ProviderAuthenticationFailed),
+        ("Unknown parameter: 'seed'", errors.ProviderError),
+    ],
+)
+def test_a_node_that_calls_a_maker_itself_is_read_as_that_maker_is(words: str, kind: type[errors.UncropError]) -> None:
+    message = ["execution_error", {"exception_type": "Exception", "exception_message": words}]
+    error = refused(UPLOADED, TAKEN, failed(message))
+    assert type(error) is kind
+    assert words not in f"{error.message} {error.system_message} {error.details}"
+
+
 def test_a_failure_without_messages_is_one_all_the_same() -> None:
     error = refused(UPLOADED, TAKEN, ended({}, {"status_str": "error", "messages": CANARY}))
     assert (error.details or {})["provider_code"] == "execution_error"

@@ -298,6 +298,18 @@ def test_an_own_graph_decides_what_can_be_asked() -> None:
     assert fill.facts.model is None
 
 
+def test_a_negative_prompt_goes_where_the_graph_has_a_weight_for_it() -> None:
+    of = comfyui(graph="checkpoint")
+    for wanted in ("people", None):
+        steps, _ = held(UPLOADED, TAKEN, ended(), picture(), of=of, task_=task(of=of, negative_prompt=wanted))
+        graph = body_of(steps[1])["prompt"]  # type: ignore[arg-type]
+        assert graph["negative"]["inputs"]["text"] == (wanted or "")
+        assert graph["prompt"]["inputs"]["text"] == ""
+    assert [field.name for field in comfyui().facts.fields] == ["mask_file", "seed", "prompt"]
+    with pytest.raises(errors.InvalidFieldValue, match="negative_prompt is not supported by provider comfyui"):
+        task(negative_prompt="people")
+
+
 @pytest.mark.parametrize(
     ("values", "node", "field", "expected", "pixels"),
     [
@@ -332,7 +344,7 @@ def test_ids_of_runs_are_drawn_in_the_form_that_comfyui_takes(monkeypatch: pytes
 
 def test_the_row_of_facts() -> None:
     facts = FACTS
-    assert [field.name for field in facts.fields] == ["mask_file", "seed", "prompt"]
+    assert [field.name for field in facts.fields] == ["mask_file", "seed", "prompt", "negative_prompt"]
     assert (facts.geometry.speaks, facts.geometry.scales, facts.geometry.grid) == ("mask", True, 16)
     assert (facts.answer_format, facts.bills, facts.price) == ("PNG", False, None)
     assert (facts.poll_hosts, facts.download_hosts) == ((), ())

@@ -43,7 +43,10 @@ MAKERS: dict[str, tuple[ProviderFacts, Callable[..., Provider]]] = {
     "bfl": (BFL, Bfl),
     "bria": (BRIA, Bria),
 }
-VOCABULARIES = {name: import_module(f"uncrop.providers.{name}.vocabulary").VOCABULARY for name in MAKERS}
+SELF_HOSTED = ("comfyui", "sdapi")
+VOCABULARIES = {
+    name: import_module(f"uncrop.providers.{name}.vocabulary").VOCABULARY for name in (*MAKERS, *SELF_HOSTED)
+}
 POLLED = {
     "bfl": Answer(status=200, body=b'{"id": "1", "polling_url": "https://api.bfl.ai/v1/get?id=1"}'),
     "bria": Answer(status=202, body=b'{"request_id": "1", "status_url": "https://engine.prod.bria-api.com/v2/s/1"}'),
@@ -154,6 +157,20 @@ def test_what_is_said_decides_in_every_shape_and_with_every_status(name: str, sh
         assert found is not None, (said, status)
         check(found, kind, status)
         check(reader_refused(answer, VOCABULARIES[name]), kind, status)
+
+
+@pytest.mark.parametrize("name", SELF_HOSTED)
+def test_a_server_of_the_operators_own_is_read_likewise_but_for_its_pages(name: str) -> None:
+    for said, kind in WORDS + CODES:
+        for status in (400, 403, 429, 500):
+            answer = Answer(status=status, body=SHAPES["detail"](said))
+            # A field that the web UI does not know is not the caller's: uncrop alone chooses what is sent.
+            ours = name == "sdapi" and kind is Rejected and " " in said
+            check(reader_refused(answer, VOCABULARIES[name]), Failed if ours else kind, status)
+            page = reader_refused(Answer(status=status, body=SHAPES["a page"](said)), VOCABULARIES[name])
+            by_status = {403: Key, 429: Limited, 500: Failed}.get(status, errors.ProviderInvalidResponse)
+            check(page, by_status, status)
+            assert page.system_message.endswith(f" and a web page: {VOCABULARIES[name].page}")
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -22,8 +22,8 @@ from uncrop.testing.pictures import mask_png, photo, photo_jpeg, photo_png
 from uncrop.testing.workbench import make_settings, make_task, talk
 
 CANARY = "canary-7f3a"
-NOT_JSON = "The provider's answer is not a JSON object"
-PAGE = f"{NOT_JSON}: a web page came, so that something else than the API answers at this address"
+NOT_JSON = "The provider's answer is no JSON object"
+PAGE = "The provider's answer is a web page: something else than the web UI's API answers at this address"
 
 
 def web_ui(**values: str | float | None) -> StableDiffusion:
@@ -299,7 +299,7 @@ def test_what_holds_no_picture_is_no_answer(answer: Answer, text: str) -> None:
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 NO_API = "the web UI must be started with --api, and base_url be its address"
-SOMETHING_ELSE = "a web page came, so that something else than the API answers at this address"
+SOMETHING_ELSE = "something else than the web UI's API answers at this address"
 NAMES = "the web UI does not know the checkpoint or the sampler that is set"
 FIELDS = "the web UI does not take the fields that it was sent; it may be too old or too new"
 USER = "api_auth must be a user and a password that the web UI has in --api-auth"
@@ -334,8 +334,11 @@ def test_refusals_say_what_the_operator_can_do(
 ) -> None:
     error = refused(answer)
     assert type(error) is kind
-    assert error.details == {"provider_status": answer.status}
+    code = {"provider_code": "internal_server_error"} if answer.body == b"Internal Server Error" else {}
+    assert error.details == {"provider_status": answer.status, **code}
     told = f"The provider answered with status {answer.status}"
+    told += " and a web page" if hint == SOMETHING_ELSE else ""
+    told += " and code internal_server_error" if code else ""
     assert error.system_message == (told if hint is None else f"{told}: {hint}")
 
 

@@ -1,28 +1,27 @@
-"""What the refusals of ComfyUI mean: those of a call, those of a graph, and how a job can end without a picture."""
+"""What the refusals of ComfyUI mean beside what all makers say: of a graph, and of a job that failed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uncrop.errors import (
-    ProviderError,
-    ProviderInvalidResponse,
-    ProviderNotConfigured,
-    UncropError,
-)
-from uncrop.providers.answers import is_page, read_object, unusable
+from uncrop.errors import ProviderError, ProviderNotConfigured, ProviderRejectedRequest
+from uncrop.providers.answers import read_object
 from uncrop.providers.comfyui.graph import class_of
-from uncrop.providers.refusal import BY_STATUS, refuse, refuse_poll
+from uncrop.providers.comfyui.vocabulary import FAILED, INTERRUPTED, OUT_OF_MEMORY, VOCABULARY
+from uncrop.providers.conversation import Answer
+from uncrop.providers.error_reader import error_in, object_in, refused
+from uncrop.providers.refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uncrop.errors import UncropError
     from uncrop.providers.comfyui.graph import Graph
-    from uncrop.providers.conversation import Answer
+    from uncrop.providers.vocabulary import Vocabulary
 
-PAGE = ": the address may not be that of ComfyUI's server"
 # What is said of a graph as a whole, and of one node. No other word of ComfyUI's is passed on.
 GRAPH_REFUSED = frozenset(
     {
@@ -49,7 +48,6 @@ NODE_REFUSED = frozenset(
         "value_smaller_than_min",
     }
 )
-INTERRUPTED, FAILED, OUT_OF_MEMORY = "execution_interrupted", "execution_error", "out_of_memory"
 TEXTS: Mapping[str, str] = {
     INTERRUPTED: "The job was interrupted in ComfyUI",
     FAILED: "A node of the graph failed in ComfyUI",
@@ -57,35 +55,19 @@ TEXTS: Mapping[str, str] = {
 }
 
 
-def refuse_call(answer: Answer) -> UncropError:
-    """Turn an answer whose status is not 200 into an error; a page says nothing about the request."""
-    if not is_page(answer):
-        return refuse(answer)
-    return _with_page(refuse(answer, error=BY_STATUS.get(answer.status) or _of_page(answer.status)))
-
-
-def refuse_polled(answer: Answer) -> UncropError:
-    """Turn an answer to a poll whose status is not 200 into an error."""
-    error = refuse_poll(answer)
-    return _with_page(error) if is_page(answer) else error
-
-
-def read_body(answer: Answer, refused: Callable[[Answer], UncropError]) -> Mapping[str, object]:
+def body_of(answer: Answer, refuse: Callable[[Answer, Vocabulary], UncropError] = refused) -> Mapping[str, object]:
     """Read an answer's JSON object.
 
     Raises
     ------
     UncropError
-        As ``refused`` makes it of another status than 200.
+        As ``refuse`` makes it of another status than 200.
     ProviderInvalidResponse
         It is no JSON object.
     """
     if answer.status != HTTPStatus.OK:
-        raise refused(answer)
-    body = read_object(answer.body)
-    if body is None:
-        raise unusable(f"is a web page{PAGE}" if is_page(answer) else "is no JSON object")
-    return body
+        raise refuse(answer, VOCABULARY)
+    return object_in(answer, VOCABULARY)
 
 
 def is_about_graph(answer: Answer) -> bool:
@@ -108,15 +90,22 @@ def refuse_graph(answer: Answer, graph: Graph, missing: tuple[str, ...]) -> Uncr
     if missing:
         text = f"ComfyUI does not have {'; '.join(missing)}"
     else:
-        refused = "; ".join(_refused_nodes(answer, graph))
-        text = f"ComfyUI refuses the graph{f': {refused}' if refused else ''}"
+        nodes = "; ".join(_refused_nodes(answer, graph))
+        text = f"ComfyUI refuses the graph{f': {nodes}' if nodes else ''}"
     details = {"provider_status": answer.status, "provider_code": _kind_of(answer)}
     return ProviderNotConfigured(details=details, system_message=text)
 
 
 def refuse_job(answer: Answer, entry: Mapping[str, object]) -> UncropError:
-    """Turn the history's entry of a job that ended without success into an error."""
-    code = _ending(entry)
+    """Turn the history's entry of a job that ended without success into an error.
+
+    What the node that failed says is read as any maker's error is: some nodes call makers themselves.
+    """
+    code, words = _ending(entry)
+    if code == FAILED:
+        told = error_in(Answer(status=HTTPStatus.OK, body=json.dumps({"error": words}).encode()), VOCABULARY)
+        if told is not None and not isinstance(told, ProviderRejectedRequest):
+            return told
     error = refuse(answer, error=ProviderError, code=code)
     error.system_message = TEXTS[code]
     return error
@@ -125,15 +114,6 @@ def refuse_job(answer: Answer, entry: Mapping[str, object]) -> UncropError:
 def lost_job() -> UncropError:
     """Return the error of a job that ComfyUI knows no more: it was started anew, or its queue was cleared."""
     return ProviderError(system_message="ComfyUI does not know the job any more; it was cleared or started anew")
-
-
-def _with_page(error: UncropError) -> UncropError:
-    error.system_message += f" and a web page{PAGE}"
-    return error
-
-
-def _of_page(status: int) -> type[UncropError]:
-    return ProviderError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProviderInvalidResponse
 
 
 def _kind_of(answer: Answer) -> str:
@@ -152,13 +132,15 @@ def _refused_nodes(answer: Answer, graph: Graph) -> Iterator[str]:
             yield f"{class_of(graph.nodes[name])}: {', '.join(known)}"
 
 
-def _ending(entry: Mapping[str, object]) -> str:
+def _ending(entry: Mapping[str, object]) -> tuple[str, list[str]]:
+    """Return how a job ended, and what the node that failed says, if one did."""
     status = entry.get("status")
     messages = status.get("messages") if isinstance(status, Mapping) else None
     for message in messages if isinstance(messages, list) else ():
         event, data = message if isinstance(message, list) and len(message) == 2 else ("", None)
         if event == INTERRUPTED:
-            return INTERRUPTED
-        if event == FAILED and isinstance(data, Mapping) and "OutOfMemory" in str(data.get("exception_type")):
-            return OUT_OF_MEMORY
-    return FAILED
+            return INTERRUPTED, []
+        if event == FAILED and isinstance(data, Mapping):
+            kind, words = (str(data.get(name, "")) for name in ("exception_type", "exception_message"))
+            return (OUT_OF_MEMORY if "OutOfMemory" in kind else FAILED), [kind, words]
+    return FAILED, []

@@ -37,6 +37,7 @@ FACTS = ProviderFacts(
         MASK_FILE,
         seed(),
         FieldFacts(name="prompt", help="What to continue with; without it the model goes by the photo alone."),
+        FieldFacts(name="negative_prompt", help="What must not be there; the graph flux has no weight for it."),
     ),
     # Frames are drawn here; ComfyUI's own limit of 100 MB for an upload is far beyond any of them.
     upload=UploadFacts(formats=frozenset({"JPEG", "PNG", "WEBP"}), max_bytes=50_000_000),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uncrop.providers.answers import read_object, unusable
-from uncrop.providers.comfyui.errors import lost_job, read_body, refuse_job, refuse_polled
+from uncrop.providers.comfyui.errors import body_of, lost_job, refuse_job
 from uncrop.providers.conversation import Answer, Call, Wait, ask, json_body
+from uncrop.providers.error_reader import refused_poll
 
 if TYPE_CHECKING:
     from uncrop.providers.conversation import Step
@@ -111,7 +112,7 @@ def picture_of(entry: Mapping[str, object], node: str) -> dict[str, str]:
 def _entry(job: QueuedJob) -> Generator[Step, object, Mapping[str, object] | None]:
     """Return the job's entry in the history; ``None`` until it has ended."""
     answer = yield from ask(job.history())
-    body = read_body(answer, refuse_polled)
+    body = body_of(answer, refused_poll)
     if not body:
         return None
     entry = body.get(job.id)
@@ -129,7 +130,7 @@ def _entry(job: QueuedJob) -> Generator[Step, object, Mapping[str, object] | Non
 def _place(job: QueuedJob) -> Generator[Step, object, int | None]:
     """Return the job's place among those that wait, 0 where it runs; ``None`` where it is not in the queue."""
     answer = yield from ask(job.queue())
-    body = read_body(answer, refuse_polled)
+    body = body_of(answer, refused_poll)
     running, pending = (_ids(body, name) for name in ("queue_running", "queue_pending"))
     if job.id in running:
         return 0

@@ -15,13 +15,14 @@ from uncrop.model import Fill, PictureFacts
 from uncrop.placement.frames import cut_canvas
 from uncrop.providers.answers import read_object, read_text, unusable
 from uncrop.providers.base import Provider
-from uncrop.providers.comfyui.errors import is_about_graph, read_body, refuse_call, refuse_graph, refuse_polled
+from uncrop.providers.comfyui.errors import body_of, is_about_graph, refuse_graph
 from uncrop.providers.comfyui.facts import GRIDS, MEGAPIXEL, MEGAPIXELS
 from uncrop.providers.comfyui.frames import draw_frame
-from uncrop.providers.comfyui.graph import PHOTO, PROMPT, SEED, missing_of, read_graph
+from uncrop.providers.comfyui.graph import NEGATIVE_PROMPT, PHOTO, PROMPT, SEED, missing_of, read_graph
 from uncrop.providers.comfyui.jobs import QueuedJob, await_end, picture_of
 from uncrop.providers.comfyui.stock import MODELS, stock_graph
 from uncrop.providers.conversation import Call, Part, ask, json_body
+from uncrop.providers.error_reader import refused_poll
 from uncrop.providers.jobs import fetch_file
 from uncrop.providers.picture import picture_part, read_picture
 
@@ -46,7 +47,7 @@ class ComfyUI(Provider):
         name = settings.text("graph") or next(iter(MODELS))
         self.model = None if own else settings.text("model") or MODELS[name]
         self.graph: Graph = read_graph(own) if own else stock_graph(name, settings.text("model"))
-        takes = {"prompt": PROMPT, "seed": SEED}
+        takes = {"prompt": PROMPT, "negative_prompt": NEGATIVE_PROMPT, "seed": SEED}
         fields = tuple(field for field in facts.fields if field.name not in takes or self.graph.has(takes[field.name]))
         # An own graph is taken for one of FLUX, whose grid suits the others as well.
         geometry = _geometry(facts.geometry, next(iter(MODELS)) if own else name, settings)
@@ -88,7 +89,7 @@ class ComfyUI(Provider):
             ComfyUI did not tell.
         """
         answer = yield self._look()
-        return missing_of(self.graph, read_body(answer, refuse_polled))
+        return missing_of(self.graph, body_of(answer, refused_poll))
 
     def upload(self, task: Task, frame: Frame) -> Call:
         """Build ``POST /upload/image`` of the frame and its mask in one PNG.
@@ -108,10 +109,11 @@ class ComfyUI(Provider):
         )
 
     def submit(self, task: Task, image: str, job: QueuedJob) -> Call:
-        """Build ``POST /prompt``: the graph with the image's name, the prompt and the seed in place."""
+        """Build ``POST /prompt``: the graph with the image's name, the prompts and the seed in place."""
         values: dict[str, object] = {PHOTO: image, SEED: task.job.seed}
-        if task.job.request.prompt:
-            values[PROMPT] = task.job.request.prompt
+        request = task.job.request
+        texts = {PROMPT: request.prompt, NEGATIVE_PROMPT: request.negative_prompt}
+        values |= {title: text for title, text in texts.items() if text}
         body = {"prompt": self.graph.filled(values), "client_id": job.id, "prompt_id": job.id}
         return Call(
             method="POST",
@@ -139,7 +141,7 @@ def read_upload(answer: Answer) -> str:
     UncropError
         It was refused, or the answer names no file.
     """
-    body = read_body(answer, refuse_call)
+    body = body_of(answer)
     name, folder = (read_text(body, field, missing="names no uploaded file") for field in ("name", "subfolder"))
     return f"{folder}/{name} {PLACED}" if folder else f"{name} {PLACED}"
 
@@ -152,7 +154,7 @@ def read_job_id(answer: Answer) -> str:
     UncropError
         It was refused, or the answer names no job.
     """
-    named = read_text(read_body(answer, refuse_call), "prompt_id", missing="names no job")
+    named = read_text(body_of(answer), "prompt_id", missing="names no job")
     try:
         return str(uuid.UUID(named))
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.shared_rows import MASK_FILE, rate_limit, seed
+from uncrop.providers.shared_rows import MASK_FILE, own_base_url, rate_limit, seed
 
 # What is under the mask when the work begins, and the number that the API has for it.
 FILLS = {"fill": 0, "original": 1, "noise": 2, "nothing": 3}
@@ -42,13 +42,8 @@ FACTS = ProviderFacts(
     max_output_pixels=MAX_PIXELS["PNG"],
     bills=False,
     settings=(
-        # No default: 7860 is also the port of every Gradio program, and a photo is sent to nobody who was not named.
-        SettingFacts(
-            name="base_url",
-            kind="address",
-            help="Address of the web UI, started with --api: http://127.0.0.1:7860 where it runs on this machine.",
-            required=True,
-        ),
+        # 7860 is also the port of every Gradio program.
+        own_base_url("the web UI, started with --api", "http://127.0.0.1:7860"),
         SettingFacts(name="api_auth", kind="secret", help="user:password, where the web UI has --api-auth."),
         SettingFacts(
             name="checkpoint",

@@ -22,9 +22,10 @@ from uncrop.placement.frames import cut_canvas
 from uncrop.providers.answers import read_base64, read_object
 from uncrop.providers.base import Provider, new_request_id
 from uncrop.providers.conversation import Answer, Call, ProgressPoll, ask, json_body
+from uncrop.providers.error_reader import object_in, refused
 from uncrop.providers.picture import read_picture
-from uncrop.providers.sdapi.errors import refuse_call, refuse_text
 from uncrop.providers.sdapi.facts import CELL, FILLS, LEAST_PIXELS, MOST_PIXELS
+from uncrop.providers.sdapi.vocabulary import VOCABULARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ class StableDiffusion(Provider):
         task_id = new_request_id()
         answer = yield from ask(self.submit(task, frame, task_id))
         if answer.status != HTTPStatus.OK:
-            raise refuse_call(answer)
+            raise refused(answer, VOCABULARY)
         return (yield from self.read(answer, frame, task_id, task.job.header))
 
     def submit(self, task: Task, frame: Frame, task_id: str) -> Call:
@@ -94,10 +95,7 @@ class StableDiffusion(Provider):
 
     def read(self, answer: Answer, frame: Frame, task_id: str, photo: ImageHeader) -> Conversation:
         """Decode the first picture and cut it to the canvas; others, such as the mask's, may follow it."""
-        body = read_object(answer.body)
-        if body is None:
-            raise refuse_text(answer)
-        images = body.get("images")
+        images = object_in(answer, VOCABULARY).get("images")
         first = images[0] if isinstance(images, list) and images else None
         pixels = yield from read_picture(read_base64(first), frame.width, frame.height, photo)
         facts = PictureFacts(
