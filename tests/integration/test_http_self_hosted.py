@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fixtures_http import Form, Refusal, ask, check, send
 from fixtures_server import ORGANIZATION, real, wait_until
 from uncrop.testing import outcomes
 from uncrop.testing.comfyui import ComfyUIEmulator
 from uncrop.testing.pictures import photo_jpeg
+from uncrop.testing.sdapi import StableDiffusionEmulator
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from uncrop.testing import Emulator
 
 FORM = Form(
     fields={"provider": "comfyui", "organization_id": ORGANIZATION, "extend_left": "16", "seed": "7"},
@@ -39,17 +44,35 @@ def test_a_client_that_leaves_ends_the_job(data_dir: Path) -> None:
         assert (len(comfyui.submits), house.booked()) == (1, 0)
 
 
-def test_a_web_page_in_its_place_is_told(data_dir: Path) -> None:
-    with ComfyUIEmulator() as comfyui, real(data_dir, settings={"comfyui_base_url": comfyui.url}) as house:
-        comfyui.script(outcomes.html(200))
+@pytest.mark.parametrize(
+    ("name", "emulated", "text"),
+    [
+        ("comfyui", ComfyUIEmulator, "the address may not be that of ComfyUI's server"),
+        ("sdapi", StableDiffusionEmulator, "something else than the web UI's API answers at this address"),
+    ],
+)
+def test_a_web_page_in_its_place_is_told(data_dir: Path, name: str, emulated: type[Emulator], text: str) -> None:
+    with emulated() as emulator, real(data_dir, settings={f"{name}_base_url": emulator.url}) as house:
+        emulator.script(outcomes.html(200), outcomes.html(404))
         check(
-            ask(house.url, FORM, key=house.key),
+            ask(house.url, FORM.but(provider=name), key=house.key),
             Refusal(
                 status=502,
                 code="PROVIDER_INVALID_RESPONSE",
                 message="The provider sent an answer that could not be used",
-                details={"provider": "comfyui"},
-                system_message="The provider's answer is a web page: the address may not be that of ComfyUI's server",
+                details={"provider": name},
+                system_message=f"The provider's answer is a web page: {text}",
+                type="server_error",
+            ),
+        )
+        check(
+            ask(house.url, FORM.but(provider=name), key=house.key),
+            Refusal(
+                status=502,
+                code="PROVIDER_ERROR",
+                message="The provider failed to process the request",
+                details={"provider": name, "provider_status": 404},
+                system_message=f"The provider answered with status 404 and a web page: {text}",
                 type="server_error",
             ),
         )

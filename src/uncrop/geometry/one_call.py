@@ -54,10 +54,14 @@ class CallFitter:
         whole = CallPlan(part=known, window=target, frame=_as_it_is(known, target))
         if self.is_legal(whole):
             return whole
-        cut = self.cut(whole) if self.cuts else None
-        if cut is not None and self.is_legal(cut[0]):
-            return cut[0]
-        rest = whole if cut is None else cut[1]
+        extents = self.cut(whole) if self.cuts else None
+        rest = whole
+        if extents is not None:
+            across, low, high = extents
+            cut = _cut_to(whole, high, across=across)
+            if self.is_legal(cut):
+                return cut
+            rest = cut if low == high else _cut_to(whole, low, across=across)
         if self.geometry.sizes:
             return self.of_a_size(whole) or self.of_a_size(rest)
         return self.scaled(rest) if self.geometry.scales and self.has_legal_shape(rest) else None
@@ -77,13 +81,14 @@ class CallFitter:
             for rect, ratio in ((call.part, self.geometry.max_photo_ratio), (call.window, self.geometry.max_ratio))
         )
 
-    def cut(self, call: CallPlan) -> tuple[CallPlan, CallPlan] | None:
-        """Cut what lies far from the one side that grows; ``None`` where several do.
+    def cut(self, call: CallPlan) -> tuple[bool, int, int] | None:
+        """Tell how what lies far from the one side that grows can be cut off; ``None`` where several do.
 
         Returns
         -------
         tuple
-            The call with as much as the limits allow, and the one with the least that should be shown.
+            Whether it is columns that are cut, not rows; the fewest that should be shown of them; and as many as the
+            limits allow.
         """
         part, window = call.part, call.window
         across = part.height == window.height and (part.x == window.x) != (_right(part) == _right(window))
@@ -93,7 +98,7 @@ class CallFitter:
         along, wide = (part.width, part.height) if across else (part.height, part.width)
         added = (window.width - part.width) if across else (window.height - part.height)
         low, high = self.extents(along, wide, added)
-        return _cut_to(call, max(low, high), across=across), _cut_to(call, low, across=across)
+        return across, low, max(low, high)
 
     def extents(self, along: int, wide: int, added: int) -> tuple[int, int]:
         """Return the least that a call should be shown along the side that grows, and the most that the limits allow.
@@ -192,15 +197,17 @@ def _cut_to(call: CallPlan, extent: int, *, across: bool) -> CallPlan:
     """Keep so many columns, or rows, of a call's part, those next to the side that grows."""
     part, window = call.part, call.window
     if across:
-        grows_left = part.x != window.x
-        part = replace(part, x=part.x if grows_left else _right(part) - extent, width=extent)
-        width = window.width - call.part.width + extent
-        window = replace(window, x=window.x if grows_left else part.x, width=width)
+        x = part.x if part.x != window.x else _right(part) - extent
+        left = window.x if part.x != window.x else x
+        width = window.width - part.width + extent
+        part = Rect(x=x, y=part.y, width=extent, height=part.height)
+        window = Rect(x=left, y=window.y, width=width, height=window.height)
     else:
-        grows_up = part.y != window.y
-        part = replace(part, y=part.y if grows_up else _bottom(part) - extent, height=extent)
-        height = window.height - call.part.height + extent
-        window = replace(window, y=window.y if grows_up else part.y, height=height)
+        y = part.y if part.y != window.y else _bottom(part) - extent
+        top = window.y if part.y != window.y else y
+        height = window.height - part.height + extent
+        part = Rect(x=part.x, y=y, width=part.width, height=extent)
+        window = Rect(x=window.x, y=top, width=window.width, height=height)
     return CallPlan(part=part, window=window, frame=_as_it_is(part, window))
 
 

@@ -8,12 +8,16 @@ A canvas beyond what a provider makes, and a photo beyond what it takes, are mad
 
 Each call costs money, so of all such plans one with the fewest calls is taken, and a part is scaled only where nothing
 else keeps its call within the limits. No part is scaled for the sake of the limit of a side: that takes calls.
+
+Most plans are one call and take some hundredths of a millisecond. The rare search over four sides takes up to five, so
+that the last plans are kept: a quote, its request, and the next photo of a batch ask for the same one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -30,6 +34,7 @@ MOST_CALLS = 64
 _SIDES = ("left", "right", "up", "down")
 
 
+@lru_cache(maxsize=1024)
 def plan(
     placement: Placement,
     geometry: GeometryFacts,
@@ -107,32 +112,39 @@ class _Search:
     def fewest(self, known: Rect, wanted: Sides) -> tuple[CallPlan, ...] | None:
         """Return the calls by which ``known`` grows by ``wanted``: on all sides at once, else on some before others."""
         if wanted not in self.found:
-            best = self.together(known, wanted)
-            if best is None:
-                best = min(self.in_turn(known, wanted), key=len, default=None)
-            self.found[wanted] = best
+            self.found[wanted] = self.together(known, wanted) or self.in_turn(known, wanted)
         return self.found[wanted]
 
-    def in_turn(self, known: Rect, wanted: Sides) -> Iterator[tuple[CallPlan, ...]]:
-        """Yield plans that make some of the sides before the others."""
-        growing = [name for name in _SIDES if getattr(wanted, name)]
-        for count in range(1, len(growing)):
-            for names in combinations(growing, count):
-                now = Sides(**{name: getattr(wanted, name) for name in names})
-                first = self.together(known, now)
-                rest = None if first is None else self.fewest(_grown(known, now), _less(wanted, now))
-                if first is not None and rest is not None:
-                    yield first + rest
+    def in_turn(self, known: Rect, wanted: Sides) -> tuple[CallPlan, ...] | None:
+        """Return the fewest calls that make some of the sides before the others."""
+        best: tuple[CallPlan, ...] | None = None
+        for now in _some_of(wanted):
+            later = _less(wanted, now)
+            # What cannot become fewer is not worth to be looked for.
+            if best is not None and self.least(now) + self.least(later) >= len(best):
+                continue
+            first = self.together(known, now)
+            if first is None or (best is not None and len(first) + self.least(later) >= len(best)):
+                continue
+            rest = self.fewest(_grown(known, now), later)
+            if rest is not None and (best is None or len(first) + len(rest) < len(best)):
+                best = first + rest
+        return best
+
+    def least(self, wanted: Sides) -> int:
+        """Return how many calls the limit of a side asks for at least."""
+        facts = self.fitter.geometry
+        return 1 if facts.max_side is None else -(-max(_amounts(wanted)) // max(1, facts.max_side - facts.grid + 1))
 
     def together(self, known: Rect, wanted: Sides) -> tuple[CallPlan, ...] | None:
         """Return the fewest calls of which each makes an even share of every side."""
-        amounts, facts = _amounts(wanted), self.fitter.geometry
-        longest = max(amounts)
-        asked_for = 1 if facts.max_side is None else -(-longest // max(1, facts.max_side - facts.grid + 1))
+        amounts, asked_for = _amounts(wanted), self.least(wanted)
         # More calls than the sides ask for help only where a part of the picture can be sent, next to one side.
-        most = min(MOST_CALLS, longest if sum(1 for amount in amounts if amount) == 1 else asked_for)
+        most = min(MOST_CALLS, max(amounts) if sum(1 for amount in amounts if amount) == 1 else asked_for)
         failed, made = 0, None
-        for calls in sorted({1, min(asked_for, most), most}):
+        for calls in _tries(min(asked_for, most), most):
+            if calls > asked_for and not self.is_possible(known, wanted, most):
+                return None
             made = self.in_rounds(known, wanted, calls)
             if made is not None:
                 break
@@ -145,17 +157,42 @@ class _Search:
 
     def in_rounds(self, known: Rect, wanted: Sides, rounds: int) -> tuple[CallPlan, ...] | None:
         """Return so many calls, or ``None`` where one of them would break a limit."""
-        calls = []
-        target = _grown(known, wanted)
-        # The outermost one is the largest, and tells soonest that there is no way.
-        for number in reversed(range(rounds)):
-            inner = _grown(known, _share(wanted, number, rounds))
-            call = self.fitter.make(inner, target)
+        calls: dict[int, CallPlan] = {}
+        # The outermost one is the largest, the innermost the smallest: they tell soonest that there is no way.
+        for number in (rounds - 1, *range(rounds - 1)):
+            call = self.one_round(known, wanted, number, rounds)
             if call is None:
                 return None
-            calls.append(call)
-            target = inner
-        return tuple(reversed(calls))
+            calls[number] = call
+        return tuple(calls[number] for number in range(rounds))
+
+    def is_possible(self, known: Rect, wanted: Sides, rounds: int) -> bool:
+        """Tell whether the outermost and the innermost of so many calls keep every limit."""
+        return all(self.one_round(known, wanted, number, rounds) is not None for number in (rounds - 1, 0))
+
+    def one_round(self, known: Rect, wanted: Sides, number: int, rounds: int) -> CallPlan | None:
+        """Return one of so many calls, counted from 0, or ``None`` where it would break a limit."""
+        inner, outer = (_grown(known, _share(wanted, done, rounds)) for done in (number, number + 1))
+        return self.fitter.make(inner, outer)
+
+
+def _some_of(wanted: Sides) -> Iterator[Sides]:
+    """Yield each choice of some of the sides that grow, but not all, the smallest choices first."""
+    growing = [name for name in _SIDES if getattr(wanted, name)]
+    for count in range(1, len(growing)):
+        for names in combinations(growing, count):
+            yield Sides(**{name: getattr(wanted, name) for name in names})
+
+
+def _tries(asked_for: int, most: int) -> Iterator[int]:
+    """Yield numbers of calls to try: one, as many as are asked for, and twice as many each time, up to the most."""
+    if asked_for > 1:
+        yield 1
+    calls = asked_for
+    while calls < most:
+        yield calls
+        calls *= 2
+    yield most
 
 
 def _amounts(sides: Sides) -> tuple[int, int, int, int]:

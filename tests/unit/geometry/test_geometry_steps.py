@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncrop.geometry.notations import parse_ratio, placement_of_canvas, placement_of_ratio
+from uncrop.geometry.one_call import CallFitter
 from uncrop.geometry.planner import Obstacle, plan_call
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.steps import plan
@@ -333,3 +334,43 @@ def test_a_size_with_a_grid_holds_the_photo_on_the_grid() -> None:
     planned = plan(tight, only, refused.calls_needed or 0)
     assert isinstance(planned, Plan)
     check_plan(planned, tight, only)
+
+
+# --- what planning takes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("photo", "sides", "geometry", "needed", "most"),
+    [
+        ((6000, 400), Sides(left=3000, right=3000, up=3000, down=3000), CLIPDROP.geometry, 8, 250),
+        ((6000, 400), Sides(left=3000, right=3000, up=3000, down=3000), STABILITY.geometry, None, 85),
+        ((40, 30), Sides(left=2000, right=1900, up=1500, down=1700), STABILITY.geometry, None, 140),
+        ((300, 8000), Sides(left=1000, right=200, up=2500, down=2500), STABILITY.geometry, None, 70),
+        ((1224, 816), Sides(left=256, right=256), STABILITY.geometry, 1, 0),
+    ],
+)
+def test_the_search_tries_few_calls(
+    monkeypatch: pytest.MonkeyPatch,
+    photo: tuple[int, int],
+    sides: Sides,
+    geometry: GeometryFacts,
+    needed: int | None,
+    most: int,
+) -> None:
+    tried, make = [], CallFitter.make
+
+    def counted(fitter: CallFitter, known: Rect, target: Rect) -> CallPlan | None:
+        tried.append(target)
+        return make(fitter, known, target)
+
+    monkeypatch.setattr(CallFitter, "make", counted)
+    plan.cache_clear()
+    planned = plan(placement_of_sides(*photo, sides), geometry, 8)
+    assert (len(planned.calls) if isinstance(planned, Plan) else planned.calls_needed) == needed
+    assert len(tried) <= most
+
+
+def test_a_plan_that_was_made_is_known() -> None:
+    first = plan(PANORAMA, CLIPDROP.geometry, 3)
+    assert plan(placement_of_canvas(6000, 400, (9000, 400), (0, 0)), CLIPDROP.geometry, 3) is first
+    assert plan(PANORAMA, CLIPDROP.geometry, 1) != first
