@@ -226,7 +226,7 @@ def test_the_command_says_how_many_calls_it_takes(data_dir: Path) -> None:
 
         refused, made = run(), run("--max-calls", "2")
     assert refused.returncode == 3
-    assert refused.stderr.endswith("limit: side; value: 2200; max_allowed: 2000; calls_needed: 2\n")
+    assert refused.stderr.endswith("; side is 2200, at most 2000; --max-calls 2 would allow it\n")
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("wide.png: 2500x40, clipdrop, 2 calls, seed ")
     assert len(emulator.calls) == 2
