@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import os
 
     from uncrop.bootstrap import open_uncropper
-    from uncrop.model import Caller, Options, Progress, Sides, UncropRequest, UncropResult
+    from uncrop.model import Caller, Options, Progress, Sides, UncropRequest, UncropResult, Variations
     from uncrop.settings import Settings
     from uncrop.uncropper import Uncropper
 
@@ -38,8 +38,10 @@ __all__ = [
     "UncropRequest",
     "UncropResult",
     "Uncropper",
+    "Variations",
     "__version__",
     "extend",
+    "extend_variations",
     "open_uncropper",
 ]
 
@@ -52,6 +54,7 @@ _LAZY = {
     "UncropRequest": "uncrop.model",
     "UncropResult": "uncrop.model",
     "Uncropper": "uncrop.uncropper",
+    "Variations": "uncrop.model",
     "open_uncropper": "uncrop.bootstrap",
 }
 
@@ -101,18 +104,65 @@ def extend(
     with explained():
         from uncrop import settings as configuration
         from uncrop.bootstrap import extend_once
-        from uncrop.model import Sides, UncropRequest, form_values
-    values = form_values(options)
-    wished = values.pop("output_format", None)
-    request = UncropRequest(
-        provider=provider,
-        image=photo if isinstance(photo, bytes) else Path(photo).read_bytes(),
-        sides=Sides(left=left, right=right, up=up, down=down),
-        mask=mask,
-        answer_format=wished and wished.upper(),
-        **values,
-    )
+        from uncrop.model import Sides
+    sides = Sides(left=left, right=right, up=up, down=down)
+    request = _request(photo, options, provider=provider, sides=sides, mask=mask)
     return extend_once(request, settings or configuration.load(), progress=progress)
+
+
+def extend_variations(
+    photo: bytes | str | os.PathLike[str],
+    count: int,
+    *,
+    left: int = 0,
+    right: int = 0,
+    up: int = 0,
+    down: int = 0,
+    provider: str = "local",
+    mask: bytes | None = None,
+    settings: Settings | None = None,
+    **options: Unpack[Options],
+) -> Variations:
+    """Make several pictures of one photo, each of a seed of its own, and wait for them.
+
+    Parameters
+    ----------
+    photo, left, right, up, down, provider, mask, settings, options
+        As of ``extend``. A ``seed`` is that of the first picture; the others have seeds of its family of four.
+    count
+        How many, 1 to 4. What they have in common is computed once, and each is a call of its own to those who bill.
+
+    Returns
+    -------
+    Variations
+        The pictures that were made, and why others were not.
+
+    Raises
+    ------
+    UncropError
+        None was made; see ``extend`` for this and the rest.
+    """
+    with explained():
+        from uncrop import settings as configuration
+        from uncrop.bootstrap import make_once
+        from uncrop.model import Sides, Variations
+    sides = Sides(left=left, right=right, up=up, down=down)
+    request = _request(photo, options, provider=provider, sides=sides, mask=mask, variations=count)
+    made = make_once(request, settings or configuration.load())
+    return Variations(results=tuple(picture.result for picture in made.pictures), failures=made.failures)
+
+
+def _request(photo: bytes | str | os.PathLike[str], options: Options, **values: Any) -> UncropRequest:
+    from uncrop.model import UncropRequest, form_values
+
+    wished = form_values(options)
+    answer_format = wished.pop("output_format", None)
+    return UncropRequest(
+        image=photo if isinstance(photo, bytes) else Path(photo).read_bytes(),
+        answer_format=answer_format and answer_format.upper(),
+        **values,
+        **wished,
+    )
 
 
 def __getattr__(name: str) -> Any:

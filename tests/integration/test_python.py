@@ -18,7 +18,7 @@ import uncrop
 from uncrop import settings
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
-from uncrop.testing import pictures
+from uncrop.testing import outcomes, pictures
 from uncrop.testing.clipdrop import ClipdropEmulator
 from uncrop.workers import engine_runner
 
@@ -72,6 +72,25 @@ def test_auto_asks_whom_the_settings_name(data_dir: Path) -> None:
         configured = settings.load(data_dir=data_dir, **values)
         result = uncrop.extend(pictures.photo_jpeg(64, 48), left=16, provider="auto", settings=configured)
         assert (result.facts.provider, len(clipdrop.calls)) == ("clipdrop", 1)
+
+
+def test_variations_differ_in_their_seeds_and_tell_what_was_not_made(data_dir: Path) -> None:
+    with ClipdropEmulator(api_key="key") as clipdrop:
+        configured = settings.load(data_dir=data_dir, clipdrop_api_key="key", clipdrop_base_url=clipdrop.url)
+        wishes: dict[str, Any] = {"left": 16, "provider": "clipdrop", "seed": 5, "settings": configured}
+        photo = pictures.photo_jpeg(64, 48)
+        made = uncrop.extend_variations(photo, 2, output_format="png", **wishes)
+        assert isinstance(made, uncrop.Variations)
+        assert ([result.seed for result in made.results], made.failures) == ([5, 6], ())
+        assert {(result.width, result.media_type) for result in made.results} == {(80, "image/png")}
+        assert made.results[0].image != made.results[1].image
+        clipdrop.script(outcomes.refuse(500))
+        some = uncrop.extend_variations(photo, 2, **wishes)
+        assert [len(some.results), *(failure.code for failure in some.failures)] == [1, "PROVIDER_ERROR"]
+        calls = len(clipdrop.calls)
+        with pytest.raises(ValueError, match="variations must be between 1 and 4"):
+            uncrop.extend_variations(photo, 5, **wishes)
+        assert len(clipdrop.calls) == calls
 
 
 def test_what_is_wrong_with_the_request_is_a_value_error(configured: settings.Settings) -> None:

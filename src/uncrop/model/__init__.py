@@ -49,6 +49,7 @@ from uncrop.model.stages import (
     Task,
     TokenUsage,
     UncropResult,
+    Variations,
 )
 
 if TYPE_CHECKING:
@@ -94,5 +95,6 @@ __all__ = [
     "UncropRequest",
     "UncropResult",
     "UploadFacts",
+    "Variations",
     "form_values",
 ]

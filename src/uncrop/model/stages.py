@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from uncrop.errors import UncropError
     from uncrop.model.pictures import ConfidenceMap, ImageFormat, ImageHeader, Mask, OpenedFile, Pixels, Quality
     from uncrop.model.plans import Plan
     from uncrop.model.provider_facts import ProviderFacts
@@ -148,3 +149,19 @@ class UncropResult:
     placement: Placement | None = None
     original: Original | None = None
     provider_calls: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variations:
+    """Several pictures of one photo.
+
+    Attributes
+    ----------
+    results
+        Those that were made, at least one, in the order of their seeds.
+    failures
+        Why others were not made.
+    """
+
+    results: tuple[UncropResult, ...]
+    failures: tuple[UncropError, ...] = ()
