@@ -172,8 +172,7 @@ class Uncropper:
             with stage("finish"):
                 picture = await self._in_thread(finish, task, fill)
             facts, confidence_map = fill.facts, fill.confidence_map
-            # All that counts of it is in the picture: encoding needs its memory.
-            del fill
+            del fill  # all that counts of it is in the picture, and encoding needs its memory
             with stage("encode"):
                 image, original = await self._in_thread(_encode, task, picture)
                 trust = None if confidence_map is None else await self._in_thread(_encode_map, job, confidence_map)
