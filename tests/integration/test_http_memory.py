@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,16 @@ import pytest
 
 from fixtures_server import PATH, wait_until
 from uncrop.imaging.png.layout import SIGNATURE, chunk
+from uncrop.settings import PIXEL_MEGABYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-WORKERS = 1
+WORKERS, AT_ONCE = 1, 16
+PROCESSES = 300 + 120 + 220 * WORKERS  # the server, what starts decoders, and the engine
+DECODING, BODIES = 1000, 512
+FORMULA = PROCESSES + PIXEL_MEGABYTES * (1 + WORKERS) + DECODING + BODIES
 MEGABYTE = 1_000_000
 
 
@@ -132,3 +137,15 @@ def test_a_small_file_of_a_giant_costs_nothing(tmp_path: Path, kernels: Path) ->
         assert (response.status_code, response.json()["error"]["code"]) == (422, "IMAGE_TOO_LARGE")
         assert response.json()["error"]["details"]["max_allowed"] == 25_000_000
         assert server.peak - before < 100
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may look at the memory of processes that nobody may trace")
+def test_the_deepest_legal_pictures_at_once_stay_under_the_formula(tmp_path: Path, kernels: Path) -> None:
+    image = deep_png(5000, 5000)
+    fields = {"extend_left": "-2000", "extend_right": "-2000", "extend_up": "-2000", "extend_down": "16"}
+    with watched(tmp_path, kernels) as server, ThreadPoolExecutor(AT_ONCE) as clients:
+        before = server.now()
+        answers = list(clients.map(lambda _number: server.extend(image, **fields), range(AT_ONCE)))
+        assert {answer.status_code: answer.text[:200] for answer in answers if answer.status_code != 200} == {}
+        assert before + 200 < server.peak < FORMULA
