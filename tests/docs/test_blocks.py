@@ -185,7 +185,18 @@ def runnable(page: Path) -> list[Block]:
 
 
 # Pages of which the everyday run has others of their kind.
-SLOW = {"bfl.md", "bria.md", "comfyui.md", "deploy.md", "gallery.md", "sdapi.md", "shop.md", "stability.md"}
+SLOW = {
+    "bfl.md",
+    "bria.md",
+    "cli.md",
+    "comfyui.md",
+    "deploy.md",
+    "gallery.md",
+    "quickstart.md",
+    "sdapi.md",
+    "shop.md",
+    "stability.md",
+}
 RUN = [
     pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else (), id=page.relative_to(ROOT).as_posix())
     for page in PAGES
