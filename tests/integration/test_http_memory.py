@@ -9,15 +9,19 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
+import numpy as np
 import pytest
 
 from fixtures_server import PATH, wait_until
+from uncrop.imaging import codec
 from uncrop.imaging.png.layout import SIGNATURE, chunk
 from uncrop.settings import PIXEL_MEGABYTES
+from uncrop.testing.pictures import photo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,11 +145,20 @@ def test_a_small_file_of_a_giant_costs_nothing(tmp_path: Path, kernels: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may look at the memory of processes that nobody may trace")
-def test_the_deepest_legal_pictures_at_once_stay_under_the_formula(tmp_path: Path, kernels: Path) -> None:
-    image = deep_png(5000, 5000)
+@pytest.mark.parametrize("kind", ["deep", "PNG", "JPEG", "WEBP"])
+def test_the_largest_legal_pictures_at_once_stay_under_the_formula(tmp_path: Path, kernels: Path, kind: str) -> None:
+    image = deep_png(5000, 5000) if kind == "deep" else _striped(6000 if kind == "WEBP" else 8000, kind)
     fields = {"extend_left": "-2000", "extend_right": "-2000", "extend_up": "-2000", "extend_down": "16"}
     with watched(tmp_path, kernels) as server, ThreadPoolExecutor(AT_ONCE) as clients:
         before = server.now()
-        answers = list(clients.map(lambda _number: server.extend(image, **fields), range(AT_ONCE)))
+        post = partial(server.extend, image, output_format="png", **fields)
+        answers = list(clients.map(lambda _number: post(), range(AT_ONCE)))
         assert {answer.status_code: answer.text[:200] for answer in answers if answer.status_code != 200} == {}
         assert before + 200 < server.peak < FORMULA
+
+
+def _striped(width: int, kind: str) -> bytes:
+    pixels = np.repeat(photo(width, 50), 100, axis=0)
+    if kind == "WEBP":
+        return codec.encode(pixels, "WEBP", lossless=True)
+    return codec.encode(pixels, "PNG" if kind == "PNG" else "JPEG")
