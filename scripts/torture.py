@@ -115,7 +115,7 @@ def control_of(row: Row) -> str:
         return f"{NOT} caught" if report.failures or report.skipped else f"{CAUGHT} by {_short(row.control)}"
     if row.fault is None:
         return ""
-    report = pytest(row.tests, "--exitfirst", "-m", "not slow", seconds=CONTROL_S, fault=row.fault)
+    report = pytest(row.tests, "--exitfirst", seconds=CONTROL_S, fault=row.fault)
     return f"{CAUGHT} by {_short(report.failures[0])}" if report.failures else f"{NOT} caught"
 
 
