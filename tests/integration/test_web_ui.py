@@ -197,37 +197,6 @@ def test_without_an_address_it_is_not_configured(house: Real) -> None:
     )
 
 
-def test_an_address_that_answers_pages_is_told(tmp_path: Path) -> None:
-    with (
-        StableDiffusionEmulator() as emulator,
-        real(tmp_path, settings={"sdapi_base_url": emulator.url}) as house,
-    ):
-        emulator.script(outcomes.html(200), outcomes.html(502))
-        page = "a web page came, so that something else than the API answers at this address"
-        check(
-            ask(house.url, form(), key=house.key),
-            Refusal(
-                status=502,
-                code="PROVIDER_INVALID_RESPONSE",
-                message="The provider sent an answer that could not be used",
-                details={"provider": "sdapi"},
-                system_message=f"The provider's answer is not a JSON object: {page}",
-                type="server_error",
-            ),
-        )
-        check(
-            ask(house.url, form(), key=house.key),
-            Refusal(
-                status=502,
-                code="PROVIDER_ERROR",
-                message="The provider failed to process the request",
-                details={"provider": "sdapi", "provider_status": 502},
-                system_message=f"The provider answered with status 502: {page}",
-                type="server_error",
-            ),
-        )
-
-
 def test_a_field_that_it_does_not_take_is_refused(house: Real) -> None:
     check(
         ask(house.url, form().but(size="1024x1024"), key=house.key),

@@ -47,6 +47,6 @@ def test_only_those_are_asked_that_are_configured_and_cost_nothing(tmp_path: Pat
     (finding,) = (each for each in doctor.check_providers(chosen) if each.what == "comfyui")
     assert (finding.state, finding.says, finding.todo) == (
         "off",
-        "no base_url",
+        "no address",
         "Set UNCROP_COMFYUI_BASE_URL to use it.",
     )

@@ -15,7 +15,6 @@ from uncrop.providers.registry import load_rows
 @pytest.mark.parametrize(
     ("complete", "typed", "offered"),
     [
-        (completion.complete_provider, "", ["auto", *load_rows()]),
         (completion.complete_provider, "cl", ["clipdrop"]),
         (completion.complete_quality, "", ["fast", "standard", "best"]),
         (completion.complete_anchor, "top-", ["top-left", "top-right"]),
@@ -29,6 +28,10 @@ def test_values_that_begin_as_typed_are_offered(
     complete: Callable[[str], list[str]], typed: str, offered: list[str]
 ) -> None:
     assert complete(typed) == offered
+
+
+def test_every_provider_is_offered_plug_ins_too() -> None:
+    assert completion.complete_provider("") == ["auto", *load_rows()]
 
 
 @pytest.mark.parametrize(
