@@ -14,7 +14,6 @@ from fixtures_server import ORGANIZATION, Real, real, wait_until
 from uncrop import settings
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
-from uncrop.testing import outcomes
 from uncrop.testing.pictures import mask_png, photo, photo_png
 from uncrop.testing.sdapi import StableDiffusionEmulator
 
