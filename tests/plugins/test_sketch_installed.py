@@ -287,3 +287,12 @@ def test_by_python(variables: dict[str, str], sketch: SketchEmulator, monkeypatc
     assert (result.original, result.facts.model) == ("exact", "sketch-1")
     check_picture(result.image)
     check_submit(sketch)
+
+
+def test_several_by_python(variables: dict[str, str], sketch: SketchEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    made = uncrop.extend_variations(photo_png(WIDTH, HEIGHT), 2, provider="sketch", seed=8, **SIDES)
+    assert ([result.seed for result in made.results], made.failures) == ([8, 9], ())
+    for result in made.results:
+        check_picture(result.image)

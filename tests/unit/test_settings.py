@@ -134,6 +134,15 @@ def test_what_is_no_origin_stops_the_start_with_one_line(monkeypatch: pytest.Mon
     ]
 
 
+@pytest.mark.parametrize("address", ["collector:4318", "ftp://collector", "http://", "https:///v1/traces"])
+def test_what_is_no_address_of_a_collector_stops_the_start(address: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(otlp_endpoint=address)
+    assert caught.value.problems == [
+        "UNCROP_OTLP_ENDPOINT: must begin with http:// or https:// and name a host; /v1/traces is added to it"
+    ]
+
+
 def test_every_origin_and_one_more_contradict() -> None:
     with pytest.raises(SettingsError) as caught:
         settings.load(cors_origins="*,https://a.example")

@@ -35,6 +35,14 @@ def refused(
     return caught.value.message, caught.value.details
 
 
+def test_a_format_that_is_none_is_refused_before_anything_is_made() -> None:
+    wrong: Any = "GIF"
+    assert refused(InvalidFieldValue, answer_format=wrong) == (
+        "output_format must be one of jpeg, png, webp",
+        {"field": "output_format", "allowed": ["jpeg", "png", "webp"]},
+    )
+
+
 def test_more_calls_make_what_one_cannot() -> None:
     wishes = {"sides": Sides(), "canvas_width": 9000, "canvas_height": 30, "canvas_x": 0, "canvas_y": 0}
     assert refused(ImageTooLarge, **wishes, max_calls=4) == (

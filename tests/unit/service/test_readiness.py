@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from uncrop import engine
-from uncrop.errors import InternalError, ServerBusy
+from uncrop.errors import InternalError, ServerBusy, UncropError
 from uncrop.service.readiness import Readiness, ReadinessChecks
 from uncrop.workers.decoding.decoder import InlineDecoder
 
@@ -39,10 +40,28 @@ def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "is_compiled", lambda _folder: True)
 
 
-async def look(checks: ReadinessChecks, database: Database) -> Readiness:
+class StartedLate(InlineDecoder):
+    """Cannot decode before it is warm; may fail to become so; counts how often it was tried."""
+
+    is_ready = False
+
+    def __init__(self, failure: UncropError | None) -> None:
+        self.failure = failure
+        self.tried = 0
+        self.go_on = threading.Event()
+
+    def warm_up(self) -> None:
+        self.tried += 1
+        self.go_on.wait(10)
+        if self.failure is not None:
+            raise self.failure
+        self.is_ready = True
+
+
+async def look(checks: ReadinessChecks, database: Database, decoder: InlineDecoder | None = None) -> Readiness:
     store: Any = database
     runner: Any = Runner()
-    return await checks.look(store, runner, Path(), InlineDecoder())
+    return await checks.look(store, runner, Path(), decoder or InlineDecoder())
 
 
 async def test_what_was_found_is_told_again_for_a_moment() -> None:
@@ -81,3 +100,23 @@ async def test_a_failure_is_a_failure(failure: Exception) -> None:
     database, checks = Database(), ReadinessChecks()
     database.failure = failure
     assert not (await look(checks, database)).database
+
+
+@pytest.mark.parametrize("failure", [None, ServerBusy(system_message="no process can be started")])
+async def test_decoders_that_are_not_there_are_started_once_and_their_failure_is_logged(
+    failure: UncropError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    decoder, checks, database = StartedLate(failure), ReadinessChecks(), Database()
+    found = [await look(checks, database, decoder) for _ in range(3)]
+    assert [each.decoders for each in found] == [False] * 3
+    decoder.go_on.set()
+    started = checks._starting
+    assert started is not None
+    await started
+    assert decoder.tried == 1
+    assert ("no process can be started" in caplog.text) == (failure is not None)
+    assert (await look(checks, database, decoder)).decoders == (failure is None)
+    if failure is not None:  # the next one who asks has it tried again
+        assert checks._starting is not None
+        await checks._starting
+    assert decoder.tried == (1 if failure is None else 2)
