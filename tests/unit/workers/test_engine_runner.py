@@ -22,7 +22,8 @@ from uncrop.engine import Extension
 from uncrop.errors import InternalError, InvalidExtendParameters, ProviderTimeout
 from uncrop.model import Sides
 from uncrop.workers import engine_runner
-from uncrop.workers.engine_runner import InlineRunner, ProcessRunner, compute, compute_variation, prepare
+from uncrop.workers.engine_runner import InlineRunner, ProcessRunner, compute, compute_variation, prepare, tell_through
+from uncrop.workers.progress_pipe import progress_pipe
 
 PHOTO = np.full((16, 16, 3), 7, np.uint8)
 SIDES = Sides(left=4)
@@ -306,10 +307,10 @@ async def test_cancelling_inline_work_ends_it_at_the_next_step(monkeypatch: pyte
     started, ended = threading.Event(), threading.Event()
 
     def work(*arguments: object) -> Extension:
-        started.set()
         try:
             while True:
                 arguments[-1](0.5, "search")  # type: ignore[operator]
+                started.set()  # nobody listens, and it goes on until it is cancelled
                 time.sleep(0.001)
         finally:
             ended.set()
@@ -451,3 +452,18 @@ async def test_where_no_pipe_can_be_made_the_work_is_done_all_the_same(
     made = await runner().extend(PHOTO, SIDES, seed=3, quality="fast", progress=lambda *_: None)
     assert made.confidence not in (0, os.getpid())
     assert "no pipe can be made" in caplog.text
+
+
+async def test_work_tells_through_the_pipe_that_it_is_given() -> None:
+    told: list[float] = []
+
+    def note(fraction: float, _step: str) -> None:
+        told.append(fraction)
+        if fraction == 1:
+            raise InternalError
+
+    with progress_pipe() as pipe:
+        assert tell_through(pipe.path, tell_twice, PHOTO).confidence == 1
+        with anyio.fail_after(60), pytest.raises(InternalError):
+            await pipe.listen(note)
+    assert told == [0.5, 1]

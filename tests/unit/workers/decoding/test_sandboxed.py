@@ -148,6 +148,12 @@ def test_a_refusal_comes_back(kind: str) -> None:
     assert said(found) == said(error)
 
 
+def test_details_that_are_no_details_are_left_out() -> None:
+    found = read_refusal(b'{"kind": "InvalidImage", "message": "A sentence.", "details": [1]}')
+    assert isinstance(found, InvalidImage)
+    assert (found.message, found.details) == ("A sentence.", None)
+
+
 def test_a_decoder_cannot_say_much() -> None:
     long = REFUSALS["InvalidImage"](
         "x" * 9999, details={"nested": {"a": ["b" * 9999]}, **{str(at): at for at in range(99)}}
