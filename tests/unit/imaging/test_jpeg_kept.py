@@ -321,6 +321,15 @@ def test_many_scans_are_encoded_as_before(monkeypatch: pytest.MonkeyPatch) -> No
     assert extend(data, Sides(right=16)).kept() is None
 
 
+@pytest.mark.parametrize("step", [0, 1, 40, 63])
+def test_a_step_of_zero_is_encoded_as_before(step: int) -> None:
+    data = bytearray(jpeg(pictures.photo(64, 48)))
+    tables = data.index(b"\xff\xdb") + 5  # behind the marker, the length and the first table's number
+    data[tables + step] = 0
+    extended = extend(bytes(data), Sides(left=16))
+    assert extended.kept() is None
+
+
 def test_damage_that_another_decoder_let_through_is_encoded_as_before() -> None:
     extended = extend(PLAIN, Sides(right=16))
     layout = extended.file.layout

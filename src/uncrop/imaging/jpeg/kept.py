@@ -96,6 +96,7 @@ def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement)
     orientation = file.header.orientation
     try:
         upright = turn.turned_grid(read.grid_of(file.data, layout), orientation)
+        write.steps_of(upright)  # before anything is divided by one
         at = places.offset(upright, orientation, placement)
         canvas = None if at is None else _canvas(upright, photo, arrays.to_8bit(picture), placement)
         if at is None or canvas is None:

@@ -44,7 +44,7 @@ def write(coefficients: Coefficients) -> bytes:
     grid = coefficients.grid
     tables, coded = _coded(coefficients)
     parts = [bytes((0xFF, SOI)), segment(APP0, JFIF)]
-    parts += (segment(DQT, bytes((number,)) + bytes(table)) for number, table in enumerate(_steps(grid)))
+    parts += (segment(DQT, bytes((number,)) + bytes(table)) for number, table in enumerate(steps_of(grid)))
     parts.append(segment(BASELINE, _frame(grid)))
     for row, table in enumerate(tables):
         # The row's table is of DC or AC, of the first component or of the rest.
@@ -53,16 +53,22 @@ def write(coefficients: Coefficients) -> bytes:
     return b"".join(parts)
 
 
-def _steps(grid: BlockGrid) -> list[tuple[int, ...]]:
-    """Return the quantisation tables, each once."""
+def steps_of(grid: BlockGrid) -> list[tuple[int, ...]]:
+    """Return the quantisation tables, each once.
+
+    Raises
+    ------
+    InvalidImage
+        When a step is larger than a baseline JPEG can tell, or zero, by which nothing could be divided.
+    """
     steps = list(dict.fromkeys(plane.table for plane in grid.planes))
     if any(not 0 < step <= MAX_STEP for table in steps for step in table):
-        raise InvalidImage(system_message="a JPEG quantisation step is too large")
+        raise InvalidImage(system_message="a JPEG quantisation step is zero or too large")
     return steps
 
 
 def _frame(grid: BlockGrid) -> bytes:
-    steps = _steps(grid)
+    steps = steps_of(grid)
     parts = (
         bytes((number, plane.across << 4 | plane.down, steps.index(plane.table)))
         for number, plane in enumerate(grid.planes, 1)
