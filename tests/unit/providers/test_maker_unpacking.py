@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
@@ -18,6 +21,10 @@ from uncrop.providers.maker import Between, Maker
 from uncrop.testing import ScriptedSend
 from uncrop.testing.pictures import photo_png
 from uncrop.testing.workbench import make_context, make_settings, make_task
+from uncrop.workers.decoding.decoder import InlineDecoder
+
+if TYPE_CHECKING:
+    from uncrop.model import ImageHeader, OpenedFile
 
 
 def task_of(width: int, **sides: int) -> Task:
@@ -49,6 +56,21 @@ async def test_what_cannot_be_decoded_is_the_providers_fault() -> None:
     whole = padded(task, 8).body
     with pytest.raises(errors.ProviderInvalidResponse):
         await maker(Answer(status=200, body=whole[: len(whole) // 2])).fill(task, Commitment())
+
+
+class Refusing(InlineDecoder):
+    """Finds what no reader of heads can find."""
+
+    def answer(self, file: OpenedFile, photo: ImageHeader) -> Any:
+        raise errors.InvalidImage(system_message="a checksum is wrong")
+
+
+async def test_what_its_decoder_refuses_is_the_providers_fault() -> None:
+    task = task_of(64, left=8)
+    context = replace(make_context(send=ScriptedSend(padded(task, 8))), decoder=Refusing())
+    with pytest.raises(errors.ProviderInvalidResponse) as caught:
+        await Maker(Clipdrop(FACTS, make_settings(FACTS)), context).fill(task, Commitment())
+    assert caught.value.system_message == "The provider's answer is not a whole picture"
 
 
 async def test_between_two_calls_of_a_picture_others_have_the_memory() -> None:
