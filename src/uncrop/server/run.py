@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
-from anyio import to_thread
 
-from uncrop.errors import UncropError
 from uncrop.server.app import create_app
 from uncrop.server.protocol import BoundedProtocol
+from uncrop.service.readiness import start_decoders
 
 if TYPE_CHECKING:
     import socket
@@ -108,9 +107,9 @@ def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProt
 
 
 async def run_server(service: Service, listener: socket.socket) -> None:
-    """Serve on a bound socket until told to stop; the engine's first worker warms up meanwhile."""
+    """Serve on a bound socket until told to stop; the decoders and the engine's first worker start meanwhile."""
     _allow_open_files(OPEN_FILES)
-    warming = asyncio.create_task(_warm_up(service), name="warm up the engine")
+    warming = asyncio.create_task(_warm_up(service), name="warm up")
     try:
         await make_server(create_app(service)).serve(sockets=[listener])
     finally:
@@ -132,10 +131,13 @@ def _allow_open_files(wanted: int) -> None:
 
 
 async def _warm_up(service: Service) -> None:
-    try:
-        await to_thread.run_sync(service.decoder.warm_up)
-    except UncropError as error:
-        _log.warning("decoders could not be started; the next picture tries again", reason=error.system_message)
+    """Start the decoders and the engine's first worker; neither waits for the other."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(start_decoders(service.decoder))
+        tasks.create_task(_warm_up_engine(service))
+
+
+async def _warm_up_engine(service: Service) -> None:
     try:
         await service.runner.warm_up()
     except Exception:  # noqa: BLE001 - other providers work without the engine, and its next call starts it anew

@@ -80,7 +80,7 @@ class ReadinessChecks:
         decoders = decoder.is_ready
         if not decoders and (self._starting is None or self._starting.done()):
             # Who is told that this server is not ready sends no picture, which would start them.
-            self._starting = asyncio.create_task(_start(decoder))
+            self._starting = asyncio.create_task(start_decoders(decoder))
         return Readiness(
             database=await self._database_is_written(store),
             engine=compiled and not runner.warming,
@@ -105,11 +105,12 @@ class ReadinessChecks:
         return not reason
 
 
-async def _start(decoder: Decoder) -> None:
+async def start_decoders(decoder: Decoder) -> None:
+    """Start what decodes files, off the event loop; a failure is logged."""
     try:
         await to_thread.run_sync(decoder.warm_up)
     except UncropError as error:
-        _log.warning("decoders not ready", reason=error.system_message)
+        _log.warning("decoders could not be started; the next picture tries again", reason=error.system_message)
 
 
 async def _refusal(store: Store) -> str:
