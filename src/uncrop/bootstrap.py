@@ -23,7 +23,7 @@ from uncrop.providers.registry import Registry
 from uncrop.providers.transport.sender import Sender, open_client
 from uncrop.telemetry.spans import UNTRACED
 from uncrop.uncropper import Uncropper
-from uncrop.workers.decoding.decoder import InlineDecoder
+from uncrop.workers.decoding.decoder import INLINE
 from uncrop.workers.engine_runner import EngineRunner, InlineRunner, ProcessRunner
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from uncrop.store.database import Store
     from uncrop.telemetry.spans import Tracer
     from uncrop.workers.decoding.decoder import Decoder
+    from uncrop.workers.decoding.sandboxed import SandboxedDecoder
 
 # For how long the database is waited for when somebody else holds what is needed. Requests are many, and better told
 # soon; a command is alone, and better patient.
@@ -143,7 +144,8 @@ async def open_service(settings: Settings, *, decoder: Decoder | None = None) ->
         store = await stack.enter_async_context(open_store_from(settings, lock_timeout_ms=REQUESTS_LOCK_TIMEOUT_MS))
         tracer = await stack.enter_async_context(_open_tracer(settings))
         if decoder is None:
-            decoder = await stack.enter_async_context(_open_decoder(settings))
+            sandboxed = _sandboxed_decoder(settings)
+            decoder = INLINE if sandboxed is None else stack.enter_context(sandboxed)
         registry = await stack.enter_async_context(_registry(settings, runner, tracer, decoder))
         capacity = Capacity(
             slots=Slots(settings.max_running, settings.max_waiting),
@@ -269,31 +271,26 @@ def probe_decoders(settings: Settings) -> str:
     ServerBusy
         It cannot be started.
     """
-    if sys.platform != "linux":
+    sandboxed = _sandboxed_decoder(settings)
+    if sandboxed is None:
         return "this system has no processes that can be confined; a server decodes files by itself"
-    from uncrop.workers.decoding.sandboxed import SandboxedDecoder
-    from uncrop.workers.decoding.starting import start_fork_server
-
-    with SandboxedDecoder(partial(start_fork_server, settings.kernel_cache)) as decoder:
+    with sandboxed as decoder:
         return decoder.protection().missing()
 
 
-@asynccontextmanager
-async def _open_decoder(settings: Settings) -> AsyncIterator[Decoder]:
-    """Open what decodes each file in a process of its own; where the system has none that can be confined, here."""
+def _sandboxed_decoder(settings: Settings) -> SandboxedDecoder | None:
+    """Return what decodes each file in a process of its own; None where the system has none that can be confined."""
     if sys.platform != "linux":
-        yield InlineDecoder()
-        return
+        return None
     from uncrop.workers.decoding.sandboxed import SandboxedDecoder
     from uncrop.workers.decoding.starting import start_fork_server
 
-    with SandboxedDecoder(partial(start_fork_server, settings.kernel_cache)) as decoder:
-        yield decoder
+    return SandboxedDecoder(partial(start_fork_server, settings.kernel_cache))
 
 
 @asynccontextmanager
 async def _registry(
-    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED, decoder: Decoder | None = None
+    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED, decoder: Decoder = INLINE
 ) -> AsyncIterator[Registry]:
     # The reader of PNGs is compiled code too. In a thread, since it loads the compiler's library.
     await asyncio.to_thread(engine.use_cache, settings.kernel_cache)
@@ -303,14 +300,14 @@ async def _registry(
 
 @asynccontextmanager
 async def _open_registry(
-    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED, decoder: Decoder | None = None
+    settings: Settings, runner: EngineRunner, tracer: Tracer = UNTRACED, decoder: Decoder = INLINE
 ) -> AsyncIterator[Registry]:
     async with Sender(client=partial(open_client, settings.network), tracer=tracer) as send:
         context = MakerContext(
             send=send,
             engine=runner,
             timeout_s=settings.provider_timeout_s,
-            decoder=decoder or InlineDecoder(),
+            decoder=decoder,
         )
         yield Registry(settings.rows, settings.providers, context)
 
@@ -321,7 +318,7 @@ def _uncropper(
     capacity: Capacity,
     admission: Admission,
     tracer: Tracer = UNTRACED,
-    decoder: Decoder | None = None,
+    decoder: Decoder = INLINE,
 ) -> Uncropper:
     return Uncropper(
         registry=registry,

@@ -7,7 +7,7 @@ import secrets
 import time
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from anyio import to_thread
 
@@ -29,7 +29,7 @@ from uncrop.model import (
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.maker import Between
 from uncrop.telemetry.spans import UNTRACED
-from uncrop.workers.decoding.decoder import InlineDecoder
+from uncrop.workers.decoding.decoder import INLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ class Uncropper:
         admission: Admission,
         capacity: Capacity,
         max_output_pixels: int,
-        decoder: Decoder | None = None,
+        decoder: Decoder = INLINE,
         draw_seed: Callable[[int], int] = lambda maximum: secrets.randbelow(maximum + 1),
         tracer: Tracer = UNTRACED,
     ) -> None:
@@ -115,7 +115,7 @@ class Uncropper:
         self._max_output_pixels = max_output_pixels
         self._draw_seed = draw_seed
         self._capacity = capacity
-        self._decoder = decoder or InlineDecoder()
+        self._decoder = decoder
         self._tracer = tracer
 
     async def run(
@@ -174,10 +174,10 @@ class Uncropper:
             facts, confidence_map = fill.facts, fill.confidence_map
             del fill  # all that counts of it is in the picture, and encoding needs its memory
             with stage("encode"):
-                image, original = await self._in_thread(_encode, task, picture)
+                encoded = await self._in_thread(_encode, task, picture)
                 trust = None if confidence_map is None else await self._in_thread(_encode_map, job, confidence_map)
             await granted.capture(facts)
-        return _result(job, facts, picture, (image, original), trust, stopwatch, commitment.billed_calls)
+        return _result(job, facts, picture, encoded, trust, stopwatch, commitment.billed_calls)
 
     @contextmanager
     def _stage(self, stopwatch: Stopwatch, name: str) -> Iterator[None]:
@@ -203,14 +203,18 @@ def _open(decoder: Decoder, job: Job) -> Task:
     )
 
 
-def _encode(task: Task, picture: Picture) -> tuple[bytes, Original]:
+class _Encoded(NamedTuple):
+    image: bytes
+    original: Original
+
+
+def _encode(task: Task, picture: Picture) -> _Encoded:
     """Encode the picture, and tell how the photo's own pixels stand in it."""
     job, header = task.job, task.job.header
-    unscaled = job.output_size == (job.placement.width, job.placement.height)
-    if job.answer_format == "JPEG" and unscaled:
+    if job.may_keep_coefficients:
         kept = codec.encode_kept(job.photo_file, task.photo, picture.pixels, job.placement)
         if kept is not None:
-            return kept.data, "exact" if kept.exact else "recompressed"
+            return _Encoded(kept.data, "exact" if kept.exact else "recompressed")
     image = codec.encode(
         codec.resize(picture.pixels, *job.output_size),
         job.answer_format,
@@ -219,7 +223,7 @@ def _encode(task: Task, picture: Picture) -> tuple[bytes, Original]:
         lossless=header.lossless,
         webp_quality=header.webp_quality,
     )
-    return image, _original(job)
+    return _Encoded(image, _original(job))
 
 
 def _encode_map(job: Job, trust: ConfidenceMap) -> bytes:
@@ -230,13 +234,13 @@ def _result(
     job: Job,
     facts: PictureFacts,
     picture: Picture,
-    image: tuple[bytes, Original],
+    encoded: _Encoded,
     trust: bytes | None,
     stopwatch: Stopwatch,
     calls: int,
 ) -> UncropResult:
     return UncropResult(
-        image=image[0],
+        image=encoded.image,
         media_type=MEDIA_TYPES[job.answer_format],
         width=job.output_size[0],
         height=job.output_size[1],
@@ -247,7 +251,7 @@ def _result(
         stages=tuple(stopwatch.stages),
         confidence_map=trust,
         placement=job.placement,
-        original=image[1],
+        original=encoded.original,
         provider_calls=calls,
     )
 
@@ -259,7 +263,7 @@ def _original(job: Job) -> Original:
     # CMYK, and grey that became RGB.
     flattened = flattened or job.header.source_icc is not None or job.header.mode == "CMYK"
     scaled = (source.width, source.height) != (kept.width, kept.height)
-    if flattened or scaled or job.output_size != (job.placement.width, job.placement.height):
+    if flattened or scaled or not job.is_unscaled:
         return "resampled"
     lossless = job.answer_format == "PNG" or (job.answer_format == "WEBP" and job.header.lossless)
     return "exact" if lossless else "recompressed"

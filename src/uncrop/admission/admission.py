@@ -114,8 +114,9 @@ class Admission:
             The request names an organization that is not the caller's.
         """
         check_organization(job.request, caller)
-        if self.capacity.memory is not None:
-            self.capacity.memory.check(pixel_bytes(job))
+        memory = self.capacity.memory
+        if memory is not None and memory.refuses:  # what a picture needs is not worked out for nothing
+            memory.check(pixel_bytes(job))
 
     @asynccontextmanager
     async def grant(self, job: Job, caller: Caller, *, admit_by: float = math.inf) -> AsyncIterator[Granted]:

@@ -55,8 +55,7 @@ def finishing_bytes(job: Job) -> int:
 
 def _coefficients(job: Job) -> int:
     """Return the bytes of the coefficients that a JPEG of a JPEG is made of."""
-    unscaled = job.output_size == (job.placement.width, job.placement.height)
-    return kept.working_bytes(job.photo_file, job.placement) if job.answer_format == "JPEG" and unscaled else 0
+    return kept.working_bytes(job.photo_file, job.placement) if job.may_keep_coefficients else 0
 
 
 def _between_calls(job: Job) -> int:
@@ -79,11 +78,16 @@ class PixelMemory:
         All there is, at least 1.
     refuses
         Whether a picture that needs more is refused.
+
+    Attributes
+    ----------
+    refuses
+        As the parameter.
     """
 
     def __init__(self, max_bytes: int, *, refuses: bool = False) -> None:
         self._all = max_bytes
-        self._refuses = refuses
+        self.refuses = refuses
         self._queue = FairQueue(max_bytes, kept=max_bytes // KEPT_SHARE)
 
     @property
@@ -98,7 +102,7 @@ class PixelMemory:
         ------
         ImageTooLarge
         """
-        if self._refuses and wanted > self._all:
+        if self.refuses and wanted > self._all:
             raise ImageTooLarge(
                 "The picture needs more memory than this server has for pictures",
                 details={

@@ -32,9 +32,7 @@ def picture_json(result: UncropResult, photo: Path, path: Path, seconds: float) 
         "media_type": result.media_type,
         "width": result.width,
         "height": result.height,
-        "canvas": None
-        if placement is None
-        else f"{placement.width}x{placement.height}+{placement.kept.x}+{placement.kept.y}",
+        "canvas": None if placement is None else placement.to_text(),
         "provider": facts.provider,
         "provider_request_id": facts.request_id,
         "provider_calls": result.provider_calls,
@@ -60,12 +58,6 @@ def _overreach(result: UncropResult) -> list[str]:
     """Name the sides that were extended further than can be trusted, and how far they can."""
     if result.facts.advice is None or result.placement is None:
         return []
-    placement, kept = result.placement, result.placement.kept
-    added = {
-        "left": kept.x,
-        "right": placement.width - kept.x - kept.width,
-        "up": kept.y,
-        "down": placement.height - kept.y - kept.height,
-    }
+    added = dataclasses.asdict(result.placement.added)
     trusted = dataclasses.asdict(result.facts.advice)
     return [f"{side} {trusted[side]}" for side, pixels in added.items() if pixels > trusted[side]]

@@ -171,12 +171,12 @@ def _placed(width: int, height: int, canvas: tuple[int, int], place: tuple[int, 
 
 def sides_of(placement: Placement, width: int, height: int) -> Sides:
     """Return the sides, negative where the photo is cropped, that make a placement of a photo."""
-    source, kept = placement.source, placement.kept
+    source, added = placement.source, placement.added
     return Sides(
-        left=kept.x - source.x,
-        right=(placement.width - kept.x - kept.width) - (width - source.x - source.width),
-        up=kept.y - source.y,
-        down=(placement.height - kept.y - kept.height) - (height - source.y - source.height),
+        left=added.left - source.x,
+        right=added.right - (width - source.x - source.width),
+        up=added.up - source.y,
+        down=added.down - (height - source.y - source.height),
     )
 
 

@@ -70,12 +70,7 @@ def plan(
     if obstacle is None:
         frame = Frame(width=whole.width, height=whole.height, canvas=whole, photo=kept)
         return Plan(calls=(CallPlan(part=kept, window=whole, frame=frame),), direct=True)
-    wanted = Sides(
-        left=kept.x,
-        right=whole.width - kept.x - kept.width,
-        up=kept.y,
-        down=whole.height - kept.y - kept.height,
-    )
+    wanted = placement.added
     search = _Search(fitter=CallFitter.of(geometry, cuts=cuts))
     calls = search.fewest(kept, wanted) if any(_amounts(wanted)) else None
     if calls is None:

@@ -65,7 +65,7 @@ def decode_mask(file: OpenedFile) -> Mask:
     try:
         mask = _transparent(file)
     except InvalidImage as error:
-        raise _corrupt() from error
+        raise corrupt_mask() from error
     if mask is None:
         raise _broken("alpha", "The mask must have an alpha channel", "an alpha channel", file.header.mode)
     if not mask.any():
@@ -108,16 +108,18 @@ def _open(data: bytes) -> OpenedFile:
     try:
         return open_file(data)
     except InvalidImage as error:
-        raise _corrupt() from error
+        raise corrupt_mask() from error
     except UnsupportedImageFormat as error:
         raise _broken("format", "The mask must not be animated", "a still PNG", "animated") from error
     except ImageTooLarge as error:
         raise _broken("dimensions", "The mask has too many pixels", "the image's extent", "too large") from error
 
 
-def _corrupt() -> InvalidMask:
-    return _broken("format", "The mask is corrupt or incomplete", "a whole PNG", "corrupt")
+def corrupt_mask(system_message: str | None = None) -> InvalidMask:
+    """Return the refusal of a mask that is not whole."""
+    return _broken("format", "The mask is corrupt or incomplete", "a whole PNG", "corrupt", system_message)
 
 
-def _broken(rule: str, message: str, expected: Any, actual: Any) -> InvalidMask:
-    return InvalidMask(message, details={"rule": rule, "expected": expected, "actual": actual})
+def _broken(rule: str, message: str, expected: Any, actual: Any, system_message: str | None = None) -> InvalidMask:
+    details = {"rule": rule, "expected": expected, "actual": actual}
+    return InvalidMask(message, details=details, system_message=system_message)

@@ -48,6 +48,17 @@ class Placement:
         """Whether the photo covers the whole canvas, as with a mask alone."""
         return (self.kept.width, self.kept.height) == (self.width, self.height)
 
+    @property
+    def added(self) -> Sides:
+        """How many pixels are to be made on each side of the photo; none is negative."""
+        kept = self.kept
+        right, down = self.width - kept.x - kept.width, self.height - kept.y - kept.height
+        return Sides(left=kept.x, right=right, up=kept.y, down=down)
+
+    def to_text(self) -> str:
+        """Return the canvas, and where the photo lies on it, as every front tells it: ``WxH+X+Y``."""
+        return f"{self.width}x{self.height}+{self.kept.x}+{self.kept.y}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:

@@ -46,6 +46,16 @@ class Job:
         """What the photo's file says about itself."""
         return self.photo_file.header
 
+    @property
+    def is_unscaled(self) -> bool:
+        """Whether the finished picture has the canvas's own size."""
+        return self.output_size == (self.placement.width, self.placement.height)
+
+    @property
+    def may_keep_coefficients(self) -> bool:
+        """Whether the answer is a JPEG that may hold the photo's own coefficients, if it was a JPEG too."""
+        return self.answer_format == "JPEG" and self.is_unscaled
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:

@@ -20,7 +20,7 @@ from uncrop.providers.side_calls import cancel, report
 from uncrop.providers.steps import Steps
 from uncrop.providers.transport.addresses import Addresses
 from uncrop.providers.transport.breaker import Breaker
-from uncrop.workers.decoding.decoder import InlineDecoder
+from uncrop.workers.decoding.decoder import INLINE
 from uncrop.workers.watched import watched
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MakerContext:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
-    decoder: Decoder = field(default_factory=InlineDecoder)
+    decoder: Decoder = INLINE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

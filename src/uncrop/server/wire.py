@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from uncrop.errors import RateLimitState
-    from uncrop.model import ImageFormat, Placement, StageTime, UncropResult
+    from uncrop.model import ImageFormat, StageTime, UncropResult
     from uncrop.server.form import FormItem
 
 _SWITCHED = {"": False, "false": False, "true": True}
@@ -224,7 +224,7 @@ def picture_headers(result: UncropResult) -> dict[str, str]:
     if facts.advice is not None:
         headers["X-Advice"] = ", ".join(f"{side}={pixels}" for side, pixels in asdict(facts.advice).items())
     if result.placement is not None:
-        headers["X-Canvas"] = canvas_text(result.placement)
+        headers["X-Canvas"] = result.placement.to_text()
     if result.original is not None:
         headers["X-Original"] = result.original
     if result.repaint_difference is not None:
@@ -239,11 +239,6 @@ def picture_headers(result: UncropResult) -> dict[str, str]:
 def warnings_text(warnings: Iterable[str]) -> str:
     """Return warnings as a list of strings of RFC 9651."""
     return ", ".join(f'"{_quoted(warning)}"' for warning in warnings)
-
-
-def canvas_text(placement: Placement) -> str:
-    """Return the canvas, and where the photo lies on it, as ``WxH+X+Y``."""
-    return f"{placement.width}x{placement.height}+{placement.kept.x}+{placement.kept.y}"
 
 
 def _quoted(text: str) -> str:
@@ -262,7 +257,7 @@ def report_of(result: UncropResult) -> dict[str, object]:
         "confidence": facts.confidence,
         "advice": None if facts.advice is None else asdict(facts.advice),
         "warnings": list(result.warnings),
-        "canvas": None if result.placement is None else canvas_text(result.placement),
+        "canvas": None if result.placement is None else result.placement.to_text(),
         "original": result.original,
         "repaint_difference": result.repaint_difference,
         "stages": [asdict(stage) for stage in result.stages],

@@ -79,12 +79,11 @@ class Quote:
 
     def to_json(self) -> Json:
         """Return it as the API tells it."""
-        placement = self.placement
         return {
             "provider": self.facts.name,
             "possible": self.possible,
             "refusal": None if self.refusal is None else refusal_json(self.refusal),
-            "canvas": f"{placement.width}x{placement.height}+{placement.kept.x}+{placement.kept.y}",
+            "canvas": self.placement.to_text(),
             "output_size": f"{self.output_size[0]}x{self.output_size[1]}",
             "calls": self.calls,
             "bills": self.facts.bills,

@@ -23,7 +23,7 @@ from uncrop.service.report import RunEnd, RunReport
 from uncrop.service.running import RunningRequests
 from uncrop.service.tasks import BackgroundTasks, CallerLeft
 from uncrop.telemetry.spans import UNTRACED
-from uncrop.workers.decoding.decoder import InlineDecoder
+from uncrop.workers.decoding.decoder import INLINE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -64,7 +64,7 @@ class Service:
     registry: Registry
     capacity: Capacity
     runner: ProcessRunner
-    decoder: Decoder = field(default_factory=InlineDecoder)
+    decoder: Decoder = INLINE
     tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
     running: RunningRequests = field(default_factory=RunningRequests)
     durations: Durations = field(default_factory=Durations)

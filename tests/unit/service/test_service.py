@@ -62,10 +62,28 @@ class Front:
         assert end.provider == self.report.provider
         self.outcomes.append(end.outcome)
 
-    async def extend(self, *keys: str) -> UncropResult:
-        made = await self.service.extend(keys, self._read, self._left, report=self.report, finished=self._finished)
+    async def extend(self, *keys: str, request_id: str = "") -> UncropResult:
+        made = await self.service.extend(
+            keys, self._read, self._left, report=self.report, finished=self._finished, request_id=request_id
+        )
         (one,) = made.pictures
         return one.result
+
+
+class Held:
+    """Work that goes on when it is told to, with or without a call that may be billed before."""
+
+    def __init__(self, *, sends: bool) -> None:
+        self.sends = sends
+        self.started = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def make(self, _request: UncropRequest, commitment: Commitment) -> UncropResult:
+        if self.sends:
+            commitment.commit()
+        self.started.set()
+        await self.go_on.wait()
+        return picture()
 
 
 def made_of(report: RunReport) -> list[UncropResult]:
@@ -140,23 +158,15 @@ async def test_a_provider_that_nobody_knows_is_not_repeated(tmp_path: Path) -> N
 async def test_who_leaves_ends_only_what_costs_nothing(
     tmp_path: Path, sends: bool, outcome: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
-        if sends:
-            commitment.commit()
-        started.set()
-        await go_on.wait()
-        return picture()
-
-    asking = front(tmp_path, make)
+    work = Held(sends=sends)
+    asking = front(tmp_path, work.make)
     extending = asyncio.create_task(asking.extend(KEY))
-    await started.wait()
+    await work.started.wait()
     with caplog.at_level("INFO"):
         asking.gone.set()
         with pytest.raises(CallerLeft):
             await extending
-        go_on.set()
+        work.go_on.set()
         await asking.service.drain()
     assert (asking.outcomes, asking.report.billed_calls) == ([outcome], int(sends))
     assert "the client left" in caplog.text
@@ -278,23 +288,11 @@ async def test_a_search_in_which_nobody_could_be_asked_is_told_once(tmp_path: Pa
 
 @pytest.mark.parametrize("sends", [False, True])
 async def test_a_request_is_ended_by_its_id_but_for_what_may_be_billed(tmp_path: Path, sends: bool) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
-        if sends:
-            commitment.commit()
-        started.set()
-        await go_on.wait()
-        return picture()
-
-    asking = front(tmp_path, make)
+    work = Held(sends=sends)
+    asking = front(tmp_path, work.make)
     service = asking.service
-    extending = asyncio.create_task(
-        service.extend(
-            (KEY,), asking._read, asking._left, report=asking.report, finished=asking._finished, request_id="mine"
-        )
-    )
-    await started.wait()
+    extending = asyncio.create_task(asking.extend(KEY, request_id="mine"))
+    await work.started.wait()
     running = await service.look_up((KEY,), "mine")
     assert running is not None
     assert (running.stage, running.to_json()["calls_billed"]) == ("intake", int(sends))
@@ -302,7 +300,7 @@ async def test_a_request_is_ended_by_its_id_but_for_what_may_be_billed(tmp_path:
     with pytest.raises(RequestCancelled) as ended:
         await extending
     assert ended.value.details == {"calls_billed": int(sends)}
-    go_on.set()
+    work.go_on.set()
     await service.drain()
     assert asking.outcomes == ["OK" if sends else "CANCELLED"]
     assert await service.look_up((KEY,), "mine") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -47,14 +48,7 @@ class Stability(Provider):
     def submit(self, task: Task) -> Call:
         """Build ``POST /v2beta/stable-image/edit/outpaint``: what negative sides leave of the photo, and the others."""
         placement, request = task.job.placement, task.job.request
-        kept = placement.kept
-        fields: dict[str, object] = {
-            "left": kept.x,
-            "right": placement.width - kept.x - kept.width,
-            "up": kept.y,
-            "down": placement.height - kept.y - kept.height,
-            "output_format": "png",
-        }
+        fields: dict[str, object] = {**asdict(placement.added), "output_format": "png"}
         if task.job.seed is not None:
             fields["seed"] = task.job.seed
         if request.prompt:

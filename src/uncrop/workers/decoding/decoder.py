@@ -102,3 +102,7 @@ class InlineDecoder:
         InvalidImage
         """
         return decode_answer(file, photo)
+
+
+INLINE = InlineDecoder()
+"""For whoever is given no other decoder."""

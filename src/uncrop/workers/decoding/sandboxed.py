@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from uncrop.errors import InvalidImage, InvalidMask, ServerBusy
+from uncrop.errors import InvalidImage, ServerBusy
 from uncrop.imaging.cost import Cost, cost_of
+from uncrop.imaging.mask import corrupt_mask
 from uncrop.workers.decoding.messages import (
     DONE,
     DONE_WITH_ALPHA,
@@ -147,10 +148,7 @@ class SandboxedDecoder:
         try:
             _, pixels = self._decode("mask", file, header, size)
         except InvalidImage as error:
-            details = {"rule": "format", "expected": "a whole PNG", "actual": "corrupt"}
-            raise InvalidMask(
-                "The mask is corrupt or incomplete", details=details, system_message=error.system_message
-            ) from error
+            raise corrupt_mask(error.system_message) from error
         raw = np.frombuffer(pixels, np.uint8, size).reshape(header.height, header.width)
         # A truth value is 0 or 1, whatever a decoder wrote.
         found: Mask = np.minimum(raw, 1, out=raw).view(np.bool_)
