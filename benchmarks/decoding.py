@@ -1,8 +1,9 @@
 """What it costs to decode a file in a process of its own, and what decoding takes: ``python -m benchmarks.decoding``.
 
-Processor time, of all processes that take part, in pairs of the same file with and without; wall-clock time depends on
-what else the machine does. With ``--memory`` the least address space in which each kind of file is decoded, beside
-what was predicted for it.
+In pairs of the same file with and without: processor time, of all processes that take part; and with ``--latency`` what
+whoever asks waits for, when files come one at a time with a pause between, as in a server that is not overloaded. That
+depends on what else the machine does. With ``--memory`` the least address space in which each kind of file is decoded,
+beside what was predicted for it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import io
 import resource
 import statistics
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 TICKS = 100  # a second, in which the kernel tells the time of other processes
 NEAR = 2_000_000  # bytes
+PAUSE_S = 0.03
 
 
 def main() -> None:
@@ -47,12 +50,14 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=50, help="in a round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--latency", action="store_true")
     asked = parser.parse_args()
     kinds = dict(files(asked.megapixels))
     if asked.memory:
         print_memory(kinds)
     else:
-        print_time({name: kinds[name] for name in ("jpeg", "png rgb", "webp lossy")}, asked.files, asked.rounds)
+        some = {name: kinds[name] for name in ("jpeg", "png rgb", "webp lossy")}
+        print_time(some, asked.files, asked.rounds, _waited if asked.latency else _each)
 
 
 def files(megapixels: float) -> Iterator[tuple[str, OpenedFile]]:
@@ -112,13 +117,18 @@ class Watched:
         return own.ru_utime + own.ru_stime + sum(map(int, fields[11:15])) / TICKS
 
 
-def print_time(kinds: Mapping[str, OpenedFile], count: int, rounds: int) -> None:
+def print_time(
+    kinds: Mapping[str, OpenedFile],
+    count: int,
+    rounds: int,
+    measure: Callable[[Watched, Callable[[], object], int], float],
+) -> None:
     """Print what a file costs with and without a process of its own, in milliseconds."""
     watched = Watched()
     with watched.decoder as decoder:
         for name, file in kinds.items():
             ways: tuple[Callable[[], object], ...] = (partial(decoder.photo, file), partial(codec.decode, file))
-            apart, here = zip(*([_each(watched, way, count) for way in ways] for _ in range(rounds)), strict=True)
+            apart, here = zip(*([measure(watched, way, count) for way in ways] for _ in range(rounds)), strict=True)
             more = [a - b for a, b in zip(apart, here, strict=True)]
             print(
                 f"{name:12} apart {statistics.median(apart):6.2f} ms  here {statistics.median(here):6.2f} ms  "
@@ -133,6 +143,18 @@ def _each(watched: Watched, decode: Callable[[], object], count: int) -> float:
     for _ in range(count):
         decode()
     return (watched.seconds() - before) / count * 1000
+
+
+def _waited(_watched: Watched, decode: Callable[[], object], count: int) -> float:
+    """Return the median."""
+    decode()
+    took = []
+    for _ in range(count):
+        time.sleep(PAUSE_S)
+        begun = time.perf_counter()
+        decode()
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took) * 1000
 
 
 def print_memory(kinds: Mapping[str, OpenedFile]) -> None:

@@ -35,7 +35,7 @@ from pathlib import Path
 
 import httpx2
 import litellm_proxy
-from gateway_makers import print_makers
+from gateway_makers import print_detail, print_makers
 from litellm_proxy import running_proxy
 
 from uncrop.settings import load as load_settings
@@ -285,7 +285,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20)
     parser.add_argument("--concurrent", type=int, default=16)
     parser.add_argument("--litellm", metavar="PROGRAM", help="LiteLLM's own command, where it is installed")
-    parser.add_argument("--only", metavar="MAKER", help="Measure by sides alone, and only this maker; all: every one")
+    parser.add_argument(
+        "--only",
+        metavar="MAKER",
+        help="Measure by sides alone, and only this maker; all: every one; detail: what drawing it costs",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         base = {k: v for k, v in os.environ.items() if not k.startswith("UNCROP_")}
@@ -298,7 +302,12 @@ def main() -> None:
         if arguments.only is None:
             compare_with_direct(arguments, folder, base, key)
         only = None if arguments.only in {None, "all"} else arguments.only
-        print_makers(lambda settings: serving(base | settings), partial(send_photo, key), arguments.requests, only=only)
+        serve = lambda settings: serving(base | settings)  # noqa: E731
+        send = partial(send_photo, key)
+        if only != "detail":
+            print_makers(serve, send, arguments.requests, only=only)
+        if only in {None, "detail"}:
+            print_detail(serve, send, max(1, arguments.requests // 4))
 
 
 if __name__ == "__main__":

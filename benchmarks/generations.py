@@ -28,6 +28,7 @@ from PIL import Image
 from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
 from uncrop.imaging.header import open_file
+from uncrop.imaging.jpeg.kept import read_own
 from uncrop.imaging.jpeg.pixels import write
 from uncrop.model import OpenedFile, Placement, Rect
 from uncrop.testing import pictures
@@ -60,7 +61,7 @@ def anew(file: OpenedFile, _photo: Picture, picture: Picture, _placement: Placem
 
 
 def keeping(file: OpenedFile, photo: Picture, picture: Picture, placement: Placement) -> bytes:
-    kept = codec.encode_kept(file, photo, picture, placement)
+    kept = codec.encode_kept(file, photo, picture, placement, reads_own=read_own)
     return anew(file, photo, picture, placement) if kept is None else kept.data
 
 

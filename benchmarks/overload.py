@@ -8,7 +8,9 @@ the flood, asks for ``--factor`` times as many; another, the neighbour, for a te
 sent when they are due, whether or not earlier ones were answered, and a request's time counts from the moment at which
 it was due. Before that, the flood alone asks for just as many as can be made; what is then done a second is the peak.
 
-"refused" are answers 503; their time counts from the last byte sent. `/livez` is asked twenty times a second meanwhile.
+"refused" are answers 503; their time counts from the last byte sent. Among them are those of the flood that waited, and
+whose place the neighbour took, so that the late quantiles say little where it is there. `/livez` is asked twenty times
+a second meanwhile.
 "late" is how far this process was behind its own schedule: a run that is later than LATEST_S says nothing about the
 server, and ends with status 1.
 """

@@ -38,6 +38,9 @@ SHARED_VARIABLES = (
     "| `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` | Proxy for calls: `http://`, `https://`, `socks5://`, `socks5h://`. |",
     "| `NO_PROXY` | Hosts, addresses and networks that are asked directly, with commas in between; `*` for all. |",
     "| `SSL_CERT_FILE`, `SSL_CERT_DIR` | Certificates that are believed instead of the system's. |",
+    "| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | Keys to a bucket. |",
+    "| `AWS_REGION`, `AWS_DEFAULT_REGION` | The bucket's region. |",
+    "| `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL` | Address of a service other than Amazon's that speaks S3. |",
 )
 
 

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 GROUPS = {
     "A": "Images",
     "B": "HTTP and forms",
+    "C": "Keys and organizations",
+    "E": "Requests under a key",
+    "F": "The ledger",
+    "G": "Jobs",
     "H": "Providers",
     "I": "Overload",
     "J": "Start and stop",
     "K": "Leaks and supply",
+    "replicas": "Several servers",
     "clients": "Real clients",
 }
 CAUGHT = "caught"

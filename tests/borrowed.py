@@ -137,6 +137,8 @@ BORROWED = [
     Borrowed("typer", "typer.core:TyperCommand.format_help", "(ctx, formatter)", "cli.rows_help fills it in"),
     Borrowed("typer", "typer.core:TyperCommand.shell_complete", "(ctx, incomplete)", "cli.rows_help shortens it"),
     Borrowed("typer", "typer.core:TyperArgument.display_type_rich", "(ctx)", "cli.rows_help says it in plain words"),
+    Borrowed("typer", "typer.core:TyperGroup.resolve_command", "(ctx, args)", "cli.provider_keys has a default"),
+    Borrowed("typer", "typer.core:TyperGroup.get_command", "(ctx, cmd_name)", "and tells its name from others"),
     Borrowed("typer", "typer._click.core:Parameter", "type", _SENTENCE),
     Borrowed("typer", f"{_USAGE}:BadOptionUsage", "type", _SENTENCE),
     Borrowed("typer", f"{_USAGE}:BadParameter", "type", _SENTENCE),

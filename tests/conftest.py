@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -18,6 +19,7 @@ from uncrop.settings import Settings
 pytest_plugins = [
     "seeded_faults",
     "fixtures_postgres",
+    "fixtures_redis",
     "fixtures_server",
     "fixtures_kernels",
     "fixtures_http",
@@ -25,14 +27,28 @@ pytest_plugins = [
     "fixtures_socks",
     "fixtures_jobs",
     "fixtures_plugin",
+    "fixtures_s3",
     "fixtures_corpus",
     "fixtures_torture",
+    "fixtures_tenants",
+    "fixtures_tables",
 ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the switch that accepts what golden tests find."""
     parser.addoption("--accept-golden", action="store_true", default=False, help="write golden files anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try a property on more generated inputs where there is time."""
+    everyday = config.getoption("markexpr") == "not slow" and not config.getoption("--full-count")
+    hypothesis.settings.load_profile("everyday" if everyday else "full")
+
+
+# No deadline: how long an input takes says how busy the machine is.
+hypothesis.settings.register_profile("everyday", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("full", max_examples=300, deadline=None)
 
 
 def _is_local(host: object) -> bool:

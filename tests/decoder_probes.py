@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import resource
 import signal
@@ -95,8 +96,11 @@ def environment() -> dict[str, Any]:
 
 
 def memory() -> dict[str, Any]:
-    """Take more memory than any picture needs."""
-    return {"much": attempt(lambda: np.ones(MUCH, np.uint8))}
+    """Take more memory than any picture needs, and some that others can share."""
+    return {
+        "much": attempt(lambda: np.ones(MUCH, np.uint8)),
+        "shared": attempt(lambda: mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)),
+    }
 
 
 def starve() -> dict[str, Any]:
@@ -130,7 +134,15 @@ def probe(file: OpenedFile, photo: ImageHeader) -> Arrays:
     raise InvalidImage("probed", details=PROBES[file.header.mode]())
 
 
+def probe_coefficients(file: OpenedFile, photo: ImageHeader) -> Arrays:
+    """Run the probe that the picture's mode names, or read coefficients."""
+    if file.header.mode not in PROBES:
+        return fork_server.child.coefficients(file, photo)
+    return probe(file, photo)
+
+
 def main(confined: bool) -> None:
     """Serve probes instead of pictures."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    fork_server.main(sys.argv[1], {**fork_server.child.WORKS, "photo": probe}, confined=confined)
+    works = {**fork_server.child.WORKS, "photo": probe, "coefficients": probe_coefficients}
+    fork_server.main(sys.argv[1], works, confined=confined)

@@ -65,11 +65,13 @@ class Form:
         )
 
 
-def ask(url: str, form: Form, *, key: str | None, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+def ask(
+    url: str, form: Form, *, key: str | None, headers: Mapping[str, str] | None = None, timeout_s: float = 60
+) -> httpx2.Response:
     """Send the form."""
     sent = {**({} if key is None else {"X-API-Key": key}), **(headers or {})}
     files = [(name, ("photo", data)) for name, data in form.files.items()]
-    return httpx2.post(url + PATH, headers=sent, data=dict(form.fields), files=files or None, timeout=60)
+    return httpx2.post(url + PATH, headers=sent, data=dict(form.fields), files=files or None, timeout=timeout_s)
 
 
 def send(url: str, form: Form, *, key: str, headers: Mapping[str, str] | None = None) -> HTTPConnection:

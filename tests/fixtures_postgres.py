@@ -27,19 +27,48 @@ PROGRAMS = "/usr/lib/postgresql"
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresServer:
-    """A running server; ``folder`` holds its socket."""
+    """A server; ``folder`` holds its socket and its data."""
 
     folder: Path
     user: str
+    programs: Path
+    account: str | None
 
     def execute(self, statements: str) -> None:
-        """Run some statements as the database's owner."""
-        with psycopg.connect(host=str(self.folder), user=self.user, dbname="postgres") as connection:
+        """Run some statements as the database's owner, each a transaction of its own."""
+        with self.connect() as connection:
             connection.execute(statements)
+
+    def connect(self) -> psycopg.Connection:
+        """Return a connection as the database's owner, without transactions but for those that are begun."""
+        return psycopg.connect(host=str(self.folder), user=self.user, dbname="postgres", autocommit=True)
 
     def url(self, database: str) -> str:
         """Return the address of a database in SQLAlchemy's spelling."""
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.folder}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.run("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "start")
+
+    def crash(self) -> None:
+        """End it as a crash does: nobody is told, and what was committed is found in its log at the next start."""
+        self.run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs on its data."""
+        command = [str(self.programs / program), "-D", str(self.folder / "data"), *arguments]
+        done = subprocess.run(
+            command,
+            user=self.account,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            umask=0o077,
+        )
+        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
 
 
 def _programs() -> Path:
@@ -62,29 +91,24 @@ def _unprivileged() -> str | None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Start a server for the whole run, and stop it at the end."""
-    programs, user = _programs(), _unprivileged()
+    programs, account = _programs(), _unprivileged()
     # Not in pytest's folder: the other user could not get in, and a socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="uncrop-pg-"))
-    if user is not None:
-        shutil.chown(folder, user)
-    data, log = folder / "data", folder / "log"
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(data), *arguments]
-        done = subprocess.run(
-            command, user=user, cwd=folder, capture_output=True, text=True, timeout=60, check=False, umask=0o077
-        )
-        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
-
+    if account is not None:
+        shutil.chown(folder, account)
+    server = PostgresServer(folder=folder, user="uncrop", programs=programs, account=account)
     try:
-        run("initdb", "-U", "uncrop", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        # Durability is SQLite's and PostgreSQL's business; here it would only cost time.
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=60"
-        run("pg_ctl", "-w", "-s", "-l", str(log), "-o", options, "start")
+        server.run("initdb", "-U", "uncrop", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        with (folder / "data/postgresql.conf").open("a") as file:
+            # Durability is SQLite's and PostgreSQL's business; here it would only cost time.
+            file.write(
+                f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nfsync = off\nmax_connections = 60\n"
+            )
+        server.start()
         try:
-            yield PostgresServer(folder=folder, user="uncrop")
+            yield server
         finally:
-            run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+            server.crash()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -94,7 +118,9 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     """Return the address of an empty PostgreSQL database."""
     # Emptying one database takes a tenth of the time of making another. A connection that a test has left open would
     # be waited for, and fails the next test instead.
-    postgres_server.execute("SET lock_timeout = '10s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    postgres_server.execute(
+        "SET lock_timeout = '10s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public;DROP SCHEMA IF EXISTS dbos CASCADE"
+    )
     return postgres_server.url("postgres")
 
 

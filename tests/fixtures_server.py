@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,11 @@ from uncrop.bootstrap import open_service
 from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.slots import Slots
 from uncrop.errors import AuthenticationRequired, InvalidApiKey
+from uncrop.jobs.opening import open_jobs
 from uncrop.model import Caller, PictureFacts, StageTime, UncropResult
 from uncrop.providers.registry import load_rows
 from uncrop.server.app import create_app
+from uncrop.server.jobs_wire import render
 from uncrop.server.protocol import BoundedProtocol
 from uncrop.server.run import make_server
 from uncrop.service.service import Service
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 
     from uncrop.model import Progress, ProviderFacts, UncropRequest
     from uncrop.providers.commitment import Commitment
-    from uncrop.store.keys import NewKey
-    from uncrop.uncropper import Stopwatch
+    from uncrop.store.api_key import NewKey
+    from uncrop.uncropper import OnceMade, Stopwatch
 
 ORGANIZATION = "org_123abc"
 KEY = "uncrop_test_key"
@@ -89,6 +91,7 @@ class FakeUncropper:
         stopwatch: Stopwatch,
         progress: Progress | None,
         admit_by: float,
+        once: OnceMade,
     ) -> UncropResult:
         self.requests.append(request)
         with stopwatch.stage("intake"):
@@ -157,6 +160,7 @@ def fake_service(folder: Path, *, rate_limit: int = 60, **parts: Any) -> Service
         "store": FakeStore(),
         "registry": FakeRegistry(),
         "capacity": Capacity(slots=Slots(3, 5)),
+        "ledger": None,
         "runner": FakeRunner(),
     }
     return Service(**{**values, **parts})
@@ -217,16 +221,20 @@ def running(
     *,
     protocol: type[BoundedProtocol] = BoundedProtocol,
     make_app: Callable[..., Any] = create_app,
+    jobs: bool = False,
     **options: Any,
 ) -> Iterator[Running]:
-    """Serve in a thread until the block ends; ``options`` go to ``make_app``."""
+    """Serve in a thread until the block ends, with jobs or without; ``options`` go to ``make_app``."""
     listener = socket.create_server(("127.0.0.1", 0))
     ready = threading.Event()
     handles: list[Any] = []
     failures: list[BaseException] = []
 
     async def serve() -> None:
-        async with open_service() as service:
+        async with AsyncExitStack() as stack:
+            service = await stack.enter_async_context(open_service())
+            if jobs:
+                options["jobs"] = await stack.enter_async_context(open_jobs(service, render, lost=lambda: None))
             server = make_server(make_app(service, **options), protocol=protocol)
             started = Running(service, listener.getsockname()[1], asyncio.get_running_loop(), server)
             handles.extend((started, server))

@@ -10,13 +10,19 @@ if TYPE_CHECKING:
 
 _SERVER = frozenset(
     {
-        *("aiosqlite", "alembic", "httptools", "limits", "prometheus_client", "python_multipart", "sqlalchemy"),
-        *("starlette", "uvicorn", "uvloop"),
+        *("aiosqlite", "alembic", "cryptography", "httptools", "limits", "prometheus_client", "python_multipart"),
+        *("obstore", "sqlalchemy", "starlette", "uvicorn", "uvloop"),
     }
 )
-_POSTGRES = frozenset({"psycopg"})
-_OTEL = frozenset({"opentelemetry"})
-_EXTRAS = {**dict.fromkeys(_SERVER, "server"), **dict.fromkeys(_POSTGRES, "postgres"), **dict.fromkeys(_OTEL, "otel")}
+_EXTRAS = {
+    **dict.fromkeys(_SERVER, "server"),
+    "dbos": "jobs",
+    "standardwebhooks": "jobs",
+    "psycopg": "postgres",
+    "ray": "ray",
+    "redis": "redis",
+    "opentelemetry": "otel",
+}
 
 
 @contextmanager

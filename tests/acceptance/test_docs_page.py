@@ -17,6 +17,7 @@ import pytest
 
 from fixtures_server import PROVIDER_KEY, Real, real
 from uncrop.imaging.header import read_header
+from uncrop.model import SCOPES
 from uncrop.testing.emulators import emulated, emulator_of
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png
 
@@ -40,7 +41,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[R
             needs_key = any(setting.name == "api_key" for setting in row.settings)
             emulator = stack.enter_context(emulator_of(row)(api_key=PROVIDER_KEY if needs_key else None))
             settings |= {f"{name}_base_url": emulator.url, **({f"{name}_api_key": PROVIDER_KEY} if needs_key else {})}
-        yield stack.enter_context(real(folder, settings=settings))
+        house = stack.enter_context(real(folder, settings=settings, jobs=True))
+        house.key = house.new_key(scopes=SCOPES).key  # administration is shown too
+        yield house
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,7 @@ def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tm
     (tmp_path / "photo.png").write_bytes(photo_png(160, 120))
     (tmp_path / "mask.png").write_bytes(mask_png(160, 120))
     commands = [block for block in shown["blocks"] if block.startswith("curl ")]
+    paths = httpx2.get(f"{house.url}/openapi.json").json()["paths"]
     providers = {found[1] for command in commands if (found := re.search(r"-F provider=(\w+)", command))}
     assert providers == {*house.server.service.registry.names(), "all"}
     for command in commands:
@@ -138,8 +142,15 @@ def test_the_commands_that_are_shown_work(house: Real, shown: dict[str, Any], tm
             check=True,
             timeout=120,
         )
-        # Whether the engine is compiled on this machine is not what is tested.
-        expected = {"200", "503"} if "/readyz" in command else {"200"}
-        assert done.stdout.split()[-1] in expected, (command, done.stdout)
+        body, _, status = done.stdout.rpartition(" ")
+        address = command.split(" \\\n")[0].rsplit(" ", 1)[-1]
+        expected = {"202" if address.endswith("/jobs") and "-F" in command else "200"}
+        if "/readyz" in command:
+            expected |= {"503"}  # whether the engine is compiled on this machine is not what is tested
+        if urlsplit(address).path not in paths:
+            expected |= {"404"}  # what an example in the address names is not there
+        assert status in expected, (command, done.stdout)
+        if status == "404":
+            assert json.loads(body)["error"]["code"] == "NOT_FOUND", (command, done.stdout)
         if "-o wide" in command:
             assert read_header((tmp_path / "wide").read_bytes()).width >= 64

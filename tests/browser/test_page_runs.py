@@ -185,6 +185,31 @@ def test_a_server_that_goes_away_is_told_and_nothing_is_lost(visit: Callable[...
     expect(page.find("#error")).to_be_empty()
 
 
+def test_a_line_that_breaks_off_costs_one_picture(visit: Callable[..., Visit], house: House) -> None:
+    """The page sends its form again with the same key, and the server gives the answer that it has."""
+    emulator = house.emulators["stability"]
+    page = visit()
+    page.expected = "net::ERR"
+    page.choose(page.photo(160, 120))
+    choose_maker(page, "stability")
+    calls, keys = len(emulator.calls), []
+
+    def break_off_once(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fetch()
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.page.route("**/images/uncrop", break_off_once)
+    page.page.click("#extend")
+    expect(page.find("#result")).to_be_visible()
+    assert len(emulator.calls) == calls + 1
+    assert len(keys) == 2
+    assert len({*keys}) == 1
+
+
 def test_what_may_have_to_be_paid_is_said(visit: Callable[..., Visit], house: House) -> None:
     emulator = house.emulators["stability"]
     page = visit()

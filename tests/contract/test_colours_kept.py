@@ -42,6 +42,7 @@ from uncrop.providers.transport.sender import Sender
 from uncrop.testing import EdgeEngine, Emulator, emulator_of
 from uncrop.testing.workbench import make_context, make_registry, make_task
 from uncrop.uncropper import _encode
+from uncrop.workers.decoding.decoder import INLINE
 
 ROWS = {**load_rows(()), "sketch": sketch_row()}
 SIDES = Sides(left=16, up=16)
@@ -151,7 +152,7 @@ async def extended(registry: Registry, provider: str, photo: bytes, asked: str |
     maker = registry.get(provider)
     request = UncropRequest(provider=provider, image=photo, sides=SIDES, answer_format=asked)  # type: ignore[arg-type]
     task = make_task(request, maker.facts)
-    image, _ = _encode(task, finish(task, await maker.fill(task, Commitment())))
+    image, _ = _encode(INLINE, task, finish(task, await maker.fill(task, Commitment())))
     return image
 
 
@@ -215,6 +216,18 @@ async def test_every_maker_keeps_wide_colours_and_grey_of_another_curve(registry
         for asked in ("PNG", "JPEG", "WEBP"):
             answer = await extended(registry, provider, file.getvalue(), asked)
             assert differences(file.getvalue(), answer) < (EXACT if asked == "PNG" else LOSSY)
+
+
+@pytest.mark.parametrize("provider", sorted(ROWS))
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+async def test_a_photos_own_profile_is_in_the_answer_byte_by_byte(
+    registry: Registry, provider: str, image_format: str
+) -> None:
+    icc, file = rgb_profile(P3, SRGB_CURVE), io.BytesIO()
+    scene("RGB", random.Random(5)).save(file, image_format, icc_profile=icc, quality=97)
+    for asked in (None, "JPEG", "PNG", "WEBP"):
+        answer = await extended(registry, provider, file.getvalue(), asked)
+        assert Image.open(io.BytesIO(answer)).info["icc_profile"] == icc
 
 
 def test_profiles_made_here_are_those_of_others() -> None:

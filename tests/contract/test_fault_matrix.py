@@ -48,6 +48,7 @@ def base64_of(data: bytes) -> bytes:
 Invalid, Failed = errors.ProviderInvalidResponse, errors.ProviderError
 Rejected, Limited = errors.ProviderRejectedRequest, errors.ProviderRateLimited
 Refused, Spent = errors.ProviderAuthenticationFailed, errors.ProviderQuotaExhausted
+Moderated = errors.ContentRejected
 
 ALL: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "201": (says(201), Invalid),
@@ -111,6 +112,11 @@ ALL: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "half a picture": (outcomes.corrupt_picture(), Invalid),
     "a picture of another shape": (outcomes.wrong_size(256, 1024), Invalid),
     "somebody else's picture": (outcomes.another_picture(), Invalid),
+}
+# Of those whose own servers refuse like that; a server of the operator's own has no such grounds.
+INSIDE: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
+    "moderation with 200": (says(200, b'{"error": {"code": "moderation_blocked"}, "x": "canary-7f3a"}'), Moderated),
+    "a quota with 200": (says(200, b'{"error": {"type": "insufficient_quota", "message": "canary-7f3a"}}'), Spent),
 }
 CLIPDROP: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
     "422": (says(422), errors.ContentRejected),
@@ -199,6 +205,7 @@ COMFYUI: dict[str, tuple[Outcome, type[errors.UncropError]]] = {
 }
 MATRIX = [
     *((provider, fault, *ALL[fault]) for provider in REMOTE for fault in ALL),
+    *((provider, fault, *INSIDE[fault]) for provider, row in load_rows(()).items() if row.bills for fault in INSIDE),
     *(("clipdrop", fault, *case) for fault, case in CLIPDROP.items()),
     *(("openai", fault, *case) for fault, case in OPENAI.items()),
     *(("sketch", fault, *case) for fault, case in SKETCH.items()),

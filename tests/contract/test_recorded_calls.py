@@ -109,4 +109,7 @@ async def test_providers_are_sent_what_they_were_sent_before(
         return
     for call in known[name].values():
         call[2].pop("connection", None)
-    assert json.loads(json.dumps(now)) == known[name]
+    sent = json.loads(json.dumps(now))
+    assert sent.keys() == known[name].keys()
+    differing = {each: (sent[each], known[name][each]) for each in sent if sent[each] != known[name][each]}
+    assert not differing, json.dumps(differing, indent=1)

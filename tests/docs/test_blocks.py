@@ -17,7 +17,7 @@ import subprocess
 import sys
 import warnings
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fixtures_postgres import PostgresServer
+    from fixtures_redis import RedisServer
 
 SERVER = "http://127.0.0.1:8000"
 LONG_RUNNING = {"serve", "emulate"}
@@ -41,6 +42,22 @@ LONG_RUNNING = {"serve", "emulate"}
 ELSEWHERE = {
     ("README.md", "scripts/test"): "this is a part of it",
     ("docs/how-to/deploy.md", "python3 -m venv /opt/uncrop/venv"): "the steps of scripts/try-image, and test_deploy.py",
+    (
+        "docs/how-to/replicas.md",
+        "export UNCROP_DATABASE_URL=",
+    ): "by hand; tests/integration/test_rolling.py does the same",
+    ("docs/how-to/replicas.md", "sed 's/uncrop:8000"): "by hand; tests/docs/test_deploy_replicas.py reads the file",
+    ("docs/how-to/replicas.md", "sed -i"): "by hand; tests/integration/test_rolling.py does the same",
+    ("docs/how-to/replicas.md", "docker compose"): "tests/docs/test_deploy_replicas.py reads the file",
+    ("docs/how-to/replicas.md", "kubectl create"): "tests/docs/test_deploy_replicas.py reads the files",
+    ("docs/how-to/keys.md", "UNCROP_ENCRYPTION_KEY=$(cat secret)"): "tests/unit/cli/test_cli_provider_keys.py",
+    ("docs/how-to/money.md", "./uncrop ledger settle ID"): "tests/unit/cli/test_cli_ledger.py",
+    ("docs/how-to/postgresql-and-redis.md", "sudo apt-get install postgresql"): "by hand, on Debian 12",
+    ("docs/how-to/ray.md", "python3 -m venv /opt/uncrop/venv"): "the steps of scripts/test-ray",
+    ("docs/how-to/ray.md", "export RAY_USAGE_STATS_ENABLED=0"): "tests/integration/test_ray.py, by Ray's own functions",
+    ("docs/how-to/ray.md", "/opt/uncrop/venv/bin/ray start"): "tests/integration/test_ray.py",
+    ("docs/how-to/webhooks.md", "from uncrop.client import Client"): "tests/unit/test_client_webhooks.py",
+    ("docs/how-to/webhooks.md", "./uncrop webhooks create"): "tests/unit/cli/test_cli_webhooks.py",
     ("docs/how-to/generated-clients.md", "openapi-python-client"): "tests/acceptance/test_generated_clients.py",
     ("docs/how-to/generated-clients.md", "from io import BytesIO"): "tests/acceptance/test_generated_clients.py",
     ("docs/how-to/generated-clients.md", "content_type_overrides:"): "tests/acceptance/test_generated_clients.py",
@@ -51,8 +68,9 @@ NOT_CODE = {"ARCHITECTURE.md": {""}, "docs/reference/python.md": {"text"}, "docs
 # Stands for an engine of containers: what is run in a service is run here, beside a PostgreSQL of the test's own.
 DOCKER = """#!/bin/sh
 set -eu
-[ "$1 $2" = "compose -f" ] && [ -f "$3" ]
-shift 3
+[ "$1" = compose ]
+shift
+while [ "$1" = -f ]; do [ -f "$2" ]; shift 2; done
 case $1 in
     up) [ -s deploy/.env ] ;;
     exec) shift; [ "$1" != -T ] || shift; shift; exec "$@" ;;
@@ -186,6 +204,7 @@ def runnable(page: Path) -> list[Block]:
 
 # Pages of which the everyday run has others of their kind.
 SLOW = {
+    "batch.md",
     "bfl.md",
     "bria.md",
     "cli.md",
@@ -200,12 +219,18 @@ SLOW = {
 RUN = [
     pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else (), id=page.relative_to(ROOT).as_posix())
     for page in PAGES
-    if runnable(page) and page.name != "back-up.md"
+    if runnable(page) and page.name not in {"back-up.md", "postgresql-and-redis.md"}
 ]
+
+
+# Pages that change an organization which their reader has already, on the database beside the command.
+NEED_ORGANIZATION = {"money.md"}
 
 
 @pytest.mark.parametrize("page", RUN)
 def test_a_page_s_blocks_do_what_it_says(page: Path, desk: Desk) -> None:
+    if page.name in NEED_ORGANIZATION:
+        desk.run_shell(f"./uncrop keys create --organization {ORGANIZATION}")
     for block in runnable(page):
         printed = desk.run(block)
         if block.output is not None:
@@ -233,6 +258,32 @@ def test_what_is_backed_up_is_there_when_it_is_put_back(desk: Desk, postgres_ser
     desk.run_shell("./uncrop keys create --organization org_other")
     desk.run_shell(restore + "\n:")
     assert desk.run_shell("./uncrop keys list") == before
+
+
+def test_moving_to_postgresql_and_redis(desk: Desk, postgres_server: PostgresServer, redis_server: RedisServer) -> None:
+    copy, settings, containers = runnable(ROOT / "docs/how-to/postgresql-and-redis.md")
+    addresses = {
+        "postgresql+psycopg://uncrop:…@db.example/uncrop": postgres_server.url("moved"),
+        "redis://:…@redis.example:6379/0": redis_server.url,
+    }
+
+    def run(block: Block) -> str:
+        text = block.text
+        for address, ours in addresses.items():
+            text = text.replace(address, ours)
+        return desk.run_shell(text)
+
+    desk.environment |= {"PGHOST": str(postgres_server.folder)}
+    desk.run_shell("createdb --username uncrop moved\n:")
+    desk.run_shell("./uncrop keys create --organization org_shop")
+    before = desk.run_shell("./uncrop keys list")
+    assert "rows are there, and the same" in run(copy)
+    # PostgreSQL of the tests keeps nothing when its machine stops, which is what doctor is for.
+    told = run(replace(settings, text=settings.text.replace("./uncrop doctor\n", "")))
+    assert "the tables are those of revision" in told
+    assert told.endswith(before)
+    (Path(desk.folder) / "deploy/.env").write_text("A=b\n")
+    run(containers)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -23,8 +23,8 @@ from dockerfile import read  # noqa: E402
 VARIABLES = {settings.PREFIX + name.upper() for name in settings.Settings.model_fields}
 
 
-def composed() -> dict[str, Any]:
-    services: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+def composed(name: str = "compose.yaml") -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text())["services"]
     return services
 
 
@@ -70,7 +70,7 @@ def test_what_the_reader_of_dockerfiles_does_not_know_it_says(tmp_path: Path) ->
 def test_every_variable_that_is_set_exists() -> None:
     named = {
         name
-        for file in DEPLOY.iterdir()
+        for file in DEPLOY.rglob("*")
         if file.is_file()
         for name in re.findall(r"\bUNCROP_[A-Z_]+", file.read_text())
     }
@@ -78,8 +78,9 @@ def test_every_variable_that_is_set_exists() -> None:
     assert named <= VARIABLES
 
 
-def test_no_secret_has_a_default() -> None:
-    for service in composed().values():
+@pytest.mark.parametrize("file", ["compose.yaml", "compose.replicas.yaml"])
+def test_no_secret_has_a_default(file: str) -> None:
+    for service in composed(file).values():
         for name, value in service["environment"].items():
             if re.search("PASSWORD|PEPPER|KEY", name):
                 assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), name
@@ -89,6 +90,18 @@ def test_the_server_alone_is_reached_and_only_from_this_machine() -> None:
     services = composed()
     assert "ports" not in services["database"]
     assert all(port.startswith("127.0.0.1:") for port in services["uncrop"]["ports"])
+
+
+def test_a_second_server_is_as_strict_as_the_first_and_counts_with_it() -> None:
+    first, added = composed()["uncrop"], composed("compose.replicas.yaml")
+    second = added["second"]
+    for rule in ("image", "restart", "init", "read_only", "tmpfs", "cap_drop", "security_opt", "stop_grace_period"):
+        assert second[rule] == first[rule], rule
+    environment = first["environment"].keys() | added["uncrop"]["environment"].keys()
+    assert second["environment"].keys() == environment
+    assert second["environment"]["UNCROP_REDIS_URL"] == added["uncrop"]["environment"]["UNCROP_REDIS_URL"]
+    assert all(port.startswith("127.0.0.1:") for port in second["ports"])
+    assert "ports" not in added["redis"]
 
 
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:

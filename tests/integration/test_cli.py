@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -113,14 +114,18 @@ def test_the_output_is_readable_like_any_new_file(environment: dict[str, str], s
     assert modes[0] == modes[1]
 
 
+# Each is a process: one of each kind every day. tests/unit/cli tries their words within this one.
+rare = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
         (["none.jpg", "--left", 8, "-o", "out.jpg"], 2, "none.jpg: no such file"),
         (["folder", "--left", 8, "-o", "out.jpg"], 2, "folder: is a folder, not a photo"),
         (["text.jpg", "--left", 8, "-o", "out.jpg"], 3, "text.jpg: the image is not a PNG, JPEG or WebP"),
-        (["cut.jpg", "--left", 8, "-o", "out.jpg"], 3, "cut.jpg: the image is corrupt or incomplete"),
-        (["small.png", "--left", 8, "-o", "none/out.png"], 2, "none/out.png: cannot be written"),
+        rare(["cut.jpg", "--left", 8, "-o", "out.jpg"], 3, "cut.jpg: the image is corrupt or incomplete"),
+        rare(["small.png", "--left", 8, "-o", "none/out.png"], 2, "none/out.png: cannot be written"),
         (["small.png", "--left", 8, "-o", "folder"], 2, "folder: is a folder; name a file in it, or use --output-dir"),
         (
             ["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "map.jpg"],
@@ -128,16 +133,16 @@ def test_the_output_is_readable_like_any_new_file(environment: dict[str, str], s
             "map.jpg: the name must end in",
         ),
         (["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "./out.png"], 2, "is where the picture goes"),
-        (["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "none/m.png"], 2, "none/m.png: cannot be"),
-        (
+        rare(["small.png", "--left", 8, "-o", "out.png", "--confidence-map", "none/m.png"], 2, "none/m.png: cannot be"),
+        rare(
             ["small.png", "--left", 8, "--provider", "clipdrop", "-o", "out.png", "--confidence-map", "map.png"],
             2,
             "--confidence-map is not supported by provider clipdrop",
         ),
         (["small.png", "--left", 8, "-o", "out.gif"], 2, "out.gif: the name must end in .jpg"),
-        (["small.png", "-o", "out.png"], 3, "nothing says what to add: --left, "),
+        rare(["small.png", "-o", "out.png"], 3, "nothing says what to add: --left, "),
         (["small.png", "--left", 2500, "-o", "out.png"], 3, "--left 2500: must be from -2000 to 2000 pixels"),
-        (["small.png", "--left", 8, "--provider", "none", "-o", "out.png"], 2, "--provider none: unknown provider"),
+        rare(["small.png", "--left", 8, "--provider", "none", "-o", "out.png"], 2, "--provider none: unknown provider"),
         (
             ["small.png", "--left", 8, "--provider", "clipdrop", "-o", "out.png"],
             5,

@@ -19,7 +19,7 @@ from uncrop.client import Client
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.model import Sides
-from uncrop.testing.pictures import photo_jpeg, photo_png
+from uncrop.testing.pictures import photo, photo_jpeg, photo_png
 from uncrop.workers import engine_runner
 
 if TYPE_CHECKING:
@@ -107,6 +107,41 @@ def test_the_engine_ends_itself_at_its_deadline(data_dir: Path) -> None:
             ),
         )
         assert house.booked() == 0
+
+
+# --- long and thin photos --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("width", "height", "side"),
+    [(100_000, 16, "extend_up"), (16, 100_000, "extend_left"), (500_000, 16, "extend_right")],
+)
+def test_the_longest_and_thinnest_are_made(data_dir: Path, width: int, height: int, side: str) -> None:
+    pattern = np.tile(photo(500, 16), (1, max(width, height) // 500, 1))
+    image = np.ascontiguousarray(pattern if width > height else pattern.transpose(1, 0, 2))
+    more = 16 if side == "extend_right" else 300
+    sides = {"extend_left": "0", side: str(more)}
+    form = FORM.but(image_file=codec.encode(image, "PNG"), **sides)
+    # However busy the machine is: how little is made at first is looked at where it is decided.
+    with real(data_dir, settings={"provider_timeout_s": 1500}) as house:
+        answer = ask(house.url, form, key=house.key, timeout_s=1500)
+        assert answer.status_code == 200
+    made = open_file(answer.content).header
+    grown = (width, height + more) if side == "extend_up" else (width + more, height)
+    assert (made.width, made.height) == grown
+
+
+@pytest.mark.slow
+def test_what_would_take_more_memory_is_refused_with_the_number(data_dir: Path) -> None:
+    image = np.zeros((16, 1_500_000, 3), np.uint8)
+    form = FORM.but("extend_left", image_file=codec.encode(image, "PNG"), extend_right="16")
+    with real(data_dir) as house:
+        answer = ask(house.url, form, key=house.key)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "IMAGE_TOO_LARGE")
+    details = answer.json()["error"]["details"]
+    assert details["needed"] > details["max_allowed"]
 
 
 # --- clients that leave ----------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ CASES: dict[str, tuple[Form, Refusal]] = {
                 value=ratio,
             ),
         )
-        for ratio in ("0", "0:1", "16:0", "-16:9", "-1", "1:1000", "nan", "inf", "1e3", "16 : 9", " 16:9", "16:9:3")
+        for ratio in ("0", "0:1", "16:0", "-16:9", "-1", "1:1000", "nan", "inf", "1e3", "16 : 9", "16:9:3")
     },
     "the ratio that the photo has": (
         PLAIN.but(aspect_ratio="4:3"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from uncrop.testing.pictures import photo_jpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from uncrop.store.transactions import Transactions
 
 FORM = clipdrop_form(photo_jpeg(64, 48))
 
@@ -61,3 +64,30 @@ def test_a_server_that_is_stopped_finishes_what_is_billed(tmp_path: Path) -> Non
         threading.Timer(0.3, release.set).start()
     with real(tmp_path, key=False) as again:
         assert again.booked() == 1
+
+
+def test_who_leaves_while_the_database_is_busy_is_not_waited_for(tmp_path: Path) -> None:
+    """Clients that ask again and again and leave at once are not ahead of one that stays."""
+    release, held = threading.Event(), threading.Event()
+
+    async def hold(_connection: object) -> None:
+        held.set()
+        await asyncio.to_thread(release.wait)
+
+    with real(tmp_path) as house:
+        transactions = house.server.service.store.keys._transactions
+        holding = asyncio.run_coroutine_threadsafe(transactions.read(hold), house.server.loop)
+        assert held.wait(60)
+        leaving = [send(house.url, FORM, key=house.key) for _ in range(20)]
+        wait_until(lambda: waiting_for(transactions) == 20)
+        for each in leaving:
+            each.close()
+        wait_until(lambda: waiting_for(transactions) == 0)
+        release.set()
+        holding.result(60)
+        assert ask(house.url, FORM, key=house.key).status_code == 200
+        assert (house.calls(), house.booked()) == (1, 1)
+
+
+def waiting_for(transactions: Transactions) -> int:
+    return len(transactions._turns._waiting)

@@ -77,13 +77,16 @@ def test_too_many_pictures(tmp_path: Any) -> None:
         assert ask(house.url, CLIPDROP, key=house.key).status_code == 502
         assert ask(house.url, CLIPDROP, key=house.key).status_code == 200
         over = ask(house.url, CLIPDROP, key=house.key)
+        resets_at = over.json()["error"]["details"]["resets_at"]
+        assert resets_at.endswith("T00:00:00Z")
+        used = {"scope": "organization", "limit": 1, "used": 1, "remaining": 0}
         check(
             over,
             Refusal(
                 status=429,
                 code="USAGE_LIMIT_EXCEEDED",
-                message="The organization's usage limit is reached",
-                details={"limit": 1, "used": 1, "window": "UTC day"},
+                message="The organization's limit of pictures for today is reached",
+                details={**used, "window": "UTC day", "resets_at": resets_at},
             ),
         )
         assert 1 <= int(over.headers["retry-after"]) <= 86_400

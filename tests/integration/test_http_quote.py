@@ -57,6 +57,7 @@ def test_a_picture_that_was_made_tells_the_time_of_the_next(house: Real) -> None
         {"provider": ""},
         {"organization_id": "org_other"},
         {"image_file": PHOTO[:99]},
+        {"image_file": b""},
         {"aspect_ratio": "16:0", "extend_left": ""},
         {"aspect_ratio": "16:9"},
     ],
@@ -68,6 +69,13 @@ def test_what_nobody_could_make_is_refused_as_the_picture_is(quiet: Real, change
     for body in bodies:
         del body["trace_id"], body["timestamp"]
     assert bodies[0] == bodies[1]
+
+
+def test_spaces_around_a_text_say_nothing(quiet: Real) -> None:
+    plain = FORM.but(extend_left="")
+    told = [quote(quiet, plain.but(aspect_ratio=ratio)) for ratio in ("16:9", " 16:9", "16:9 ")]
+    assert {response.status_code for response in told} == {200}
+    assert len({str(response.json()["canvas"]) for response in told}) == 1
 
 
 def test_what_one_provider_cannot_do_has_the_code_of_the_pictures_refusal(quiet: Real) -> None:

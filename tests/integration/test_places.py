@@ -11,10 +11,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
+import httpx2
 import pytest
 
+from fixtures_server import PATH
 from places import read_only
+from uncrop.cli.unkept import unkept_lines
+from uncrop.settings import Settings
 from uncrop.testing import pictures
 from uncrop.testing.clipdrop import ClipdropEmulator
 
@@ -51,7 +56,10 @@ def one_line(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
 
 # --- the data folder --------------------------------------------------------------------------------------------------
 
-READ_ONLY = ["serve --port 0", "keys list", "keys create --organization org_a", "usage"]
+# Each is a process or two: every day, the server and one of the commands that open the database alike.
+OFTEN = ["serve --port 0", "keys list"]
+RARELY = [pytest.param(each, marks=pytest.mark.slow) for each in ("keys create --organization org_a", "usage")]
+READ_ONLY = [*OFTEN, *RARELY]
 
 
 @pytest.mark.parametrize("arguments", READ_ONLY)
@@ -75,13 +83,13 @@ def test_a_missing_table_is_one_line(environment: dict[str, str], tmp_path: Path
 
     run([*COMMAND, "keys", "list"], environment, tmp_path)
     with sqlite3.connect(Path(environment["UNCROP_DATA_DIR"]) / "uncrop.db") as database:
-        database.execute("DROP TABLE usage")
+        database.execute("DROP TABLE entries")
     database.close()
     line = one_line(run([*COMMAND, *arguments.split()], environment, tmp_path))
-    assert line == "UNCROP_DATA_DIR: the database cannot be opened (no such table: usage)"
+    assert line == "UNCROP_DATA_DIR: the database cannot be opened (no such table: entries)"
 
 
-@pytest.mark.parametrize("arguments", ["usage", "keys list", "keys create --organization org_a", "providers", "--help"])
+@pytest.mark.parametrize("arguments", ["keys list", *RARELY, "providers", "--help"])
 def test_output_on_a_full_disk_is_one_line(environment: dict[str, str], tmp_path: Path, arguments: str) -> None:
     full = Path("/dev/full")
     if not full.exists():
@@ -105,6 +113,67 @@ def test_kernels_in_a_read_only_folder_are_used(environment: dict[str, str], sma
     command = [*COMMAND, "extend", str(small), "--left", "8", "--quality", "fast", "-o", "wide.png"]
     done = run(read_only(kept.resolve(), command), environment, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_server_makes_pictures_where_only_its_database_can_be_written(
+    environment: dict[str, str], small: Path, tmp_path: Path
+) -> None:
+    data, elsewhere = Path(environment["UNCROP_DATA_DIR"]), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment |= {
+        "UNCROP_DATABASE_URL": f"sqlite+aiosqlite:///{elsewhere}/uncrop.db",
+        "UNCROP_KEY_PEPPER": "0123456789" * 4,
+    }
+    made = run([*COMMAND, "keys", "create", "--organization", "org_a"], environment, tmp_path)
+    command = read_only(data, [*COMMAND, "serve", "--port", "0"])
+    with subprocess.Popen(command, env=environment, cwd=elsewhere, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            *told, listening = told_until_it_listens(server.stderr)
+            answers, jobs = data / "objects" / "answers", data / "objects" / "jobs"
+            reason = "(read-only file system)" if os.geteuid() == 0 else "(permission denied)"
+            assert [line.split(", so ")[0] for line in told] == [
+                f"uncrop: answers cannot be kept in {answers} {reason}",
+                f"uncrop: the files of jobs cannot be kept in {jobs} {reason}",
+            ]
+            asked = {
+                "headers": {"X-API-Key": made.stdout.strip(), "Idempotency-Key": "once"},
+                "data": {"provider": "local", "organization_id": "org_a", "extend_left": "8", "quality": "fast"},
+                "files": {"image_file": small.read_bytes()},
+                "timeout": 60,
+            }
+            url = listening.split()[-1]
+            assert httpx2.post(url + PATH, **asked).status_code == 200
+            again = httpx2.post(url + PATH, **asked)
+            assert (again.status_code, again.json()["error"]["code"]) == (410, "RESULT_NOT_KEPT")
+            job = httpx2.post(url + "/api/v1/jobs", **asked)
+            assert (job.status_code, job.json()["error"]["code"]) == (503, "SERVER_BUSY")
+        finally:
+            server.terminate()
+
+
+def told_until_it_listens(stream: IO[str]) -> list[str]:
+    lines = []
+    while line := stream.readline():
+        lines.append(line.rstrip())
+        if line.startswith("uncrop: listening on"):
+            return lines
+    raise AssertionError(lines)
+
+
+@pytest.mark.parametrize("name", ["answers", "jobs"])
+def test_one_folder_alone_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+    """A file stands in its place, which keeps root out too."""
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / name).write_bytes(b"")
+    line, *others = unkept_lines(Settings(data_dir=tmp_path, _env_file=None))
+    assert others == []
+    assert f" cannot be kept in {tmp_path / 'objects' / name}" in line
+
+
+def test_a_bucket_is_not_tried_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "objects").write_bytes(b"")
+    assert [*unkept_lines(Settings(data_dir=tmp_path, objects_url="s3://bucket", _env_file=None))] == []
 
 
 # --- the environment --------------------------------------------------------------------------------------------------

@@ -46,7 +46,9 @@ def decoded(data: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size", ["landscape", "tiny", *(pytest.param(size, marks=pytest.mark.slow) for size in list(SIZES)[1::2])]
+)
 def test_every_geometry_is_made_around_the_photos_own_pixels(
     web_ui: StableDiffusionEmulator, data_dir: Path, size: str, geometry: str
 ) -> None:

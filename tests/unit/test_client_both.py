@@ -6,6 +6,7 @@ import asyncio
 import io
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,11 @@ class Caller:
         transport = httpx2.MockTransport(server)
         if self.blocks:
             with Client(**ACCESS, transport=transport, sleep=self.waits.block, retries=retries) as client:
-                return getattr(client, name)(*arguments, **options)
+                return attrgetter(name)(client)(*arguments, **options)
 
         async def run() -> Any:
             async with AsyncClient(**ACCESS, transport=transport, sleep=self.waits.pause, retries=retries) as client:
-                method: Callable[..., Awaitable[Any]] = getattr(client, name)
+                method: Callable[..., Awaitable[Any]] = attrgetter(name)(client)
                 return await method(*arguments, **options)
 
         return asyncio.run(run())
@@ -114,6 +115,7 @@ def test_every_fact_about_a_picture_is_typed(caller: Caller) -> None:
         "x-canvas": "80x48+16+0",
         "x-original": "exact",
         "x-repaint-difference": "2.25",
+        "x-detail": "redrawn; factor=3.1",
         "x-warnings": r'"a \"quoted\" one", "back\\slash"',
     }
     picture = caller.call(Server(httpx2.Response(200, headers=headers, content=b"picture")), "extend", b"p", left=8)
@@ -130,6 +132,7 @@ def test_every_fact_about_a_picture_is_typed(caller: Caller) -> None:
         canvas="80x48+16+0",
         original="exact",
         repaint_difference=2.25,
+        detail="redrawn; factor=3.1",
         warnings=('a "quoted" one', r"back\slash"),
     )
 
@@ -164,6 +167,7 @@ def test_several_pictures_come_with_what_was_not_made(caller: Caller) -> None:
         "canvas": "80x48+16+0",
         "original": "recompressed",
         "repaint_difference": 1.5,
+        "detail": "off; factor=2.0",
         "stages": [],
         "credits_consumed": "1",
         "tried": [],
@@ -190,6 +194,7 @@ def test_several_pictures_come_with_what_was_not_made(caller: Caller) -> None:
         canvas="80x48+16+0",
         original="recompressed",
         repaint_difference=1.5,
+        detail="off; factor=2.0",
         warnings=("odd",),
     )
     assert (second.advice, second.confidence_map) == (None, b"map")
@@ -262,10 +267,10 @@ def test_each_family_has_a_class(caller: Caller, status: int, code: str, kind: t
     assert (caught.value.status, caught.value.code, caught.value.trace_id) == (status, code, "t")
 
 
-def test_a_call_that_broke_off_is_not_sent_again(caller: Caller) -> None:
+def test_a_call_without_a_key_that_broke_off_is_not_sent_again(caller: Caller) -> None:
     server = Server(httpx2.ReadTimeout("late"))
     with pytest.raises(NoAnswer) as caught:
-        caller.call(server, "extend", b"photo", left=8)
+        caller.call(server, "quote", (100, 100), left=8)
     assert (caught.value.started, caught.value.status, caught.value.code) == (True, 0, "NO_ANSWER")
     assert (len(server.requests), caller.waits) == (1, [])
 
@@ -321,6 +326,107 @@ def test_all_waits_together_are_bounded(caller: Caller) -> None:
     with pytest.raises(Busy):
         caller.call(server, "extend", b"photo", left=8, retries=Retries(attempts=9, within_s=12))
     assert caller.waits == [5.0, 5.0]
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+KNOWS = httpx2.Response(200, json={"paths": {"/x": {"post": {"parameters": [{"name": "Idempotency-Key"}]}}}})
+BROKEN = httpx2.ReadError("broken off")
+GATEWAY = httpx2.Response(504, content=b"<html>")
+RUNNING = refusal(409, "IDEMPOTENCY_IN_PROGRESS", retry_after="3")
+
+
+def keys_of(server: Server) -> list[str | None]:
+    return [request.headers.get("idempotency-key") for request in server.requests if request.method == "POST"]
+
+
+def test_every_call_for_a_picture_has_a_key_of_its_own(caller: Caller) -> None:
+    server = Server(PICTURE)
+    for _ in range(2):
+        caller.call(server, "extend", b"photo", left=8)
+    server.answers = [httpx2.Response(200, json={"images": [], "failures": []})]
+    caller.call(server, "variations", b"photo", 2, left=8)
+    keys = keys_of(server)
+    assert len({*keys}) == 3
+    assert all(key is not None and len(key) == 36 for key in keys)
+
+
+def test_other_calls_have_none(caller: Caller) -> None:
+    server = Server(httpx2.Response(200, json={"providers": []}))
+    caller.call(server, "providers")
+    server.answers = [httpx2.Response(200, json=[])]
+    caller.call(server, "quote", (100, 100), left=8)
+    assert [request.headers.get("idempotency-key") for request in server.requests] == [None, None]
+
+
+def test_a_key_may_be_given(caller: Caller) -> None:
+    server = Server(PICTURE)
+    caller.call(server, "extend", b"photo", left=8, idempotency_key="order-17")
+    assert keys_of(server) == ["order-17"]
+
+
+@pytest.mark.parametrize("failure", [BROKEN, httpx2.ReadTimeout("late"), GATEWAY], ids=["broken", "late", "a proxy"])
+def test_what_may_have_begun_is_sent_again_with_its_key(caller: Caller, failure: httpx2.Response | Exception) -> None:
+    server = Server(failure, KNOWS, PICTURE)
+    assert caller.call(server, "extend", b"photo", left=8).image == b"picture"
+    assert [request.url.path for request in server.requests] == [
+        "/api/v1/images/uncrop",
+        "/openapi.json",
+        "/api/v1/images/uncrop",
+    ]
+    assert len({*keys_of(server)}) == 1
+    assert caller.waits == [0.5]
+
+
+def test_a_server_is_asked_once_whether_it_knows_keys(caller: Caller) -> None:
+    server = Server(BROKEN, KNOWS, BROKEN, PICTURE)
+    assert caller.call(server, "extend", b"photo", left=8).image == b"picture"
+    assert sum(request.url.path == "/openapi.json" for request in server.requests) == 1
+    assert caller.waits == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "document", [httpx2.Response(200, json={"paths": {}}), httpx2.Response(404)], ids=["no keys", "no description"]
+)
+def test_a_server_that_knows_no_keys_does_not_get_it_again(caller: Caller, document: httpx2.Response) -> None:
+    server = Server(BROKEN, document, PICTURE)
+    with pytest.raises(NoAnswer) as caught:
+        caller.call(server, "extend", b"photo", left=8)
+    assert caught.value.started
+    assert len(keys_of(server)) == 1
+
+
+def test_a_server_that_starts_anew_is_waited_for(caller: Caller) -> None:
+    server = Server(BROKEN, httpx2.ConnectError("no"), GATEWAY, KNOWS, PICTURE)
+    assert caller.call(server, "extend", b"photo", left=8).image == b"picture"
+    assert caller.waits == [0.5, 1.0, 2.0]
+
+
+def test_what_is_still_being_made_is_waited_for(caller: Caller) -> None:
+    server = Server(BROKEN, KNOWS, *[RUNNING] * 20, PICTURE)
+    assert caller.call(server, "extend", b"photo", left=8).image == b"picture"
+    assert caller.waits == [0.5, *[3.0] * 20]
+
+
+def test_it_is_not_waited_for_without_end(caller: Caller) -> None:
+    with pytest.raises(Busy):
+        caller.call(Server(RUNNING), "extend", b"photo", left=8, retries=Retries(finishing_s=8))
+    assert caller.waits == [3.0, 3.0]
+
+
+def test_who_wants_no_repeats_gets_none(caller: Caller) -> None:
+    for answer in (RUNNING, BROKEN, GATEWAY):
+        server = Server(answer)
+        with pytest.raises(ApiError):
+            caller.call(server, "extend", b"photo", left=8, retries=Retries(attempts=1))
+        assert len(server.requests) == 1
+
+
+def test_an_outcome_that_is_not_known_is_told(caller: Caller) -> None:
+    server = Server(BROKEN, KNOWS, refusal(409, "IDEMPOTENCY_OUTCOME_UNKNOWN"))
+    with pytest.raises(InvalidRequest) as caught:
+        caller.call(server, "extend", b"photo", left=8)
+    assert caught.value.code == "IDEMPOTENCY_OUTCOME_UNKNOWN"
 
 
 # --- access ----------------------------------------------------------------------------------------------------------

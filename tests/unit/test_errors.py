@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 
 import pytest
@@ -64,3 +65,18 @@ def test_settings_errors_hold_a_line_each() -> None:
     error = errors.SettingsError(["A: wrong", "B: missing"])
     assert error.problems == ["A: wrong", "B: missing"]
     assert str(error) == "A: wrong; B: missing"
+
+
+def _example(of: type[errors.UncropError]) -> errors.UncropError:
+    if issubclass(of, errors.SettingsError):
+        return of(["UNCROP_A: wrong", "UNCROP_B: missing"])
+    return of("A text", details={"most": 3}, system_message="30 > 3", retry_after=1.5)
+
+
+@pytest.mark.parametrize("of", [*ON_THE_WIRE, errors.SettingsError], ids=lambda of: of.__name__)
+def test_an_error_comes_whole_out_of_another_process(of: type[errors.UncropError]) -> None:
+    sent = _example(of)
+    sent.charged = True
+    come = pickle.loads(pickle.dumps(sent))
+    assert type(come) is of
+    assert (str(come), vars(come)) == (str(sent), vars(sent))

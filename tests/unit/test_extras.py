@@ -45,7 +45,15 @@ def run(code: str, missing: set[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
 
-ALL = packages("engine") | packages("server") | packages("postgres") | packages("otel")
+ALL = (
+    packages("engine")
+    | packages("jobs")
+    | packages("server")
+    | packages("postgres")
+    | packages("redis")
+    | packages("otel")
+    | packages("ray")
+)
 
 
 def test_the_client_needs_no_extra() -> None:
@@ -58,7 +66,7 @@ def test_the_client_needs_no_extra() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "made\n", "")
 
 
-@pytest.mark.parametrize("extra", ["engine", "server", "postgres", "otel"])
+@pytest.mark.parametrize("extra", ["engine", "jobs", "server", "postgres", "redis", "otel", "ray"])
 def test_every_package_of_an_extra_is_named_with_it(extra: str) -> None:
     for package in packages(extra):
         error = ModuleNotFoundError(f"No module named '{package}.part'", name=f"{package}.part")

@@ -97,7 +97,7 @@ def test_an_empty_folder_that_cannot_be_written_to_is_no_hindrance(script: Path,
     assert (done.stdout, done.stderr) == ("2 2 0\n", "")
 
 
-@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("ending", [pytest.param("nbi", marks=pytest.mark.slow), "nbc"])
 @pytest.mark.parametrize(
     "harm",
     [

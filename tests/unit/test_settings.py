@@ -72,6 +72,51 @@ def test_all_mistakes_are_told_at_once_with_their_variables_and_without_their_va
     ]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://host",
+        "redis://:secret@host:6380/3",
+        "rediss://user:secret@[::1]:6379/0?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=2",
+    ],
+)
+def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("UNCROP_REDIS_URL", address)
+    configured = settings.load()
+    assert configured.redis_url is not None
+    assert configured.redis_url.get_secret_value() == address
+    assert "secret" not in repr(configured)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "secret",
+        "http://:secret@host:6379",
+        "redis://",
+        "redis://:secret@/0",
+        "redis://:secret@host:port/0",
+        "redis://:secret@host:0/0",
+        "redis://:secret@host:6379/name",
+        "redis://:secret@[::1/0",
+        "unix://",
+        "unix://secret",
+    ],
+)
+def test_what_is_no_address_of_a_redis(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("UNCROP_REDIS_URL", address)
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert caught.value.problems == [
+        "UNCROP_REDIS_URL: must be redis://host:port/number, rediss://… for TLS, or unix:///path"
+    ]
+
+
+def test_without_redis_there_is_none() -> None:
+    assert settings.load(redis_url=None).redis_url is None
+
+
 @pytest.mark.parametrize("user", ["secret@", "secret:word@", ":secret@"])
 @pytest.mark.parametrize("variable", ["UNCROP_OPENAI_BASE_URL", "UNCROP_CLIPDROP_BASE_URL"])
 def test_an_address_holds_no_user(monkeypatch: pytest.MonkeyPatch, variable: str, user: str) -> None:
@@ -331,6 +376,13 @@ def test_a_file_that_cannot_be_read_stops_the_start(monkeypatch: pytest.MonkeyPa
 def test_a_folder_in_the_files_place_is_told_and_no_hindrance() -> None:
     Path(".env").mkdir()
     assert settings.slip_lines(settings.load()) == [".env is a folder, so that no settings are read from it"]
+
+
+def test_a_link_to_nothing_in_the_files_place_is_told_and_no_hindrance() -> None:
+    Path(".env").symlink_to("gone")
+    assert settings.slip_lines(settings.load()) == [
+        ".env is a link to a file that is not there, so that no settings are read from it"
+    ]
 
 
 def test_a_single_field_can_be_asked_for() -> None:

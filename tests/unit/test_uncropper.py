@@ -1,6 +1,7 @@
 """The flow, with a provider that paints everything one colour."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -8,9 +9,11 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 
+from call_logs import NotingLog
 from uncrop.capacity.capacity import Capacity
 from uncrop.capacity.slots import Slots
 from uncrop.capacity.unpacking import UnpackPlace
@@ -22,26 +25,36 @@ from uncrop.errors import (
     RateLimitExceeded,
     UncropError,
 )
+from uncrop.finish.detail.progress import Pace
+from uncrop.finish.pipeline import finish
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file, read_header
 from uncrop.imaging.jpeg import pixels as jpeg_pixels
+from uncrop.imaging.jpeg.coefficients.blocks import Coefficients
 from uncrop.model import (
+    SERVERS,
     Caller,
+    Detail,
     FieldFacts,
     Fill,
     GeometryFacts,
     Job,
+    OpenedFile,
+    Picture,
     PictureFacts,
     ProviderFacts,
+    ProviderKeys,
     Sides,
     Task,
     UncropRequest,
+    UncropResult,
     UploadFacts,
 )
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.maker import Between
 from uncrop.testing import pictures
-from uncrop.uncropper import Stopwatch, Uncropper
+from uncrop.uncropper import OnceMade, Stopwatch, Uncropper
+from uncrop.workers.decoding.decoder import InlineDecoder
 
 FACTS = PictureFacts(provider="paint", request_id="req_7", credits_consumed=Decimal(1), warnings=("painted",))
 PAINT = ProviderFacts(
@@ -90,8 +103,8 @@ class Paint:
         if self.failure:
             raise self.failure
         await place.take()
-        commitment.commit()
-        between.made(FACTS)
+        await commitment.commit()
+        commitment.note_cost(FACTS)
         self.landed += 1
         self.most_landed = max(self.most_landed, self.landed)
         canvas = task.job.placement
@@ -104,8 +117,10 @@ class Shelf:
 
     def __init__(self, provider: Paint) -> None:
         self.provider = provider
+        self.keys = SERVERS
 
-    def get(self, name: str) -> Paint:
+    def get(self, name: str, keys: ProviderKeys = SERVERS) -> Paint:
+        self.keys = keys
         if name != self.provider.facts.name:
             raise InvalidFieldValue
         return self.provider
@@ -118,6 +133,9 @@ class Door:
         self.provider = provider or Paint()
         self.log: list[str] = []
         self.limited = False
+        self.claims: list[Any] = []
+        self.also: list[Any] = []
+        self.held = NotingLog(noticing=self.log.append)
 
     async def count(self, facts: ProviderFacts, caller: Caller) -> None:
         self.log.append(f"counted {caller.organization_id} {facts.name}")
@@ -125,7 +143,8 @@ class Door:
             raise RateLimitExceeded
 
     @asynccontextmanager
-    async def grant(self, job: Job, caller: Caller, *, admit_by: float) -> AsyncIterator["Door"]:
+    async def grant(self, job: Job, caller: Caller, *, admit_by: float, claim: Any, take: Any) -> AsyncIterator["Door"]:
+        self.claims.append(claim)
         assert admit_by == float("inf")  # on the command line and in Python nobody hurries
         self.log.append(f"in {caller.organization_id} {job.placement.width}x{job.placement.height}")
         try:
@@ -136,11 +155,9 @@ class Door:
     def check(self, job: Job, caller: Caller) -> None:
         """Everybody may ask."""
 
-    def note(self, facts: PictureFacts) -> None:
-        self.log.append(f"spent {facts.request_id}")
-
-    async def capture(self, facts: PictureFacts) -> None:
+    async def capture(self, facts: PictureFacts, also: Any = None) -> None:
         self.provider.landed -= 1
+        self.also.append(also)
         self.log.append(f"booked {facts.request_id}")
 
 
@@ -180,11 +197,19 @@ async def test_a_photo_passes_all_stations() -> None:
     assert [(stage.name, stage.milliseconds) for stage in result.stages] == [
         (name, 1000) for name in ("intake", "admission", "provider", "finish", "encode")
     ]
-    assert door.log == ["counted org_a paint", "in org_a 48x30", "spent req_7", "booked req_7", "out"]
+    assert door.log == ["counted org_a paint", "in org_a 48x30", "sent", "made", "booked req_7", "out"]
+    assert door.held.costs == [FACTS]
     assert result.provider_calls == 1
-    assert provider.commitments == [commitment]
+    assert [each.billed_calls for each in (*provider.commitments, commitment)] == [1, 1]
     assert provider.tasks[0].photo.shape == (30, 40, 3)
     assert provider.tasks[0].mask is None
+
+
+async def test_the_maker_is_the_one_that_calls_with_the_callers_keys() -> None:
+    shelf, keys = Shelf(Paint()), ProviderKeys(own={"paint": "sk-own"})
+    made = Uncropper(registry=shelf, admission=Door(), capacity=capacity(), max_output_pixels=10**6)  # type: ignore[arg-type]
+    await made.run(request(), Caller(provider_keys=keys))
+    assert shelf.keys is keys
 
 
 async def test_nobody_in_particular_may_ask_and_a_seed_is_drawn() -> None:
@@ -278,6 +303,64 @@ async def test_progress_goes_along_to_the_provider() -> None:
     assert provider.progress[1] is None
 
 
+NOISY = codec.encode(np.random.default_rng(1).integers(60, 200, (120, 150, 3), dtype=np.uint8), "PNG")
+
+
+class Small(Paint):
+    """Paints a third of the canvas's size."""
+
+    async def fill(self, task: Task, *given: Any, **named: Any) -> Fill:
+        fill = await super().fill(task, *given, **named)
+        return replace(fill, pixels=np.ascontiguousarray(fill.pixels[::3, ::3]))
+
+
+def small_flow(**named: Any) -> Uncropper:
+    return Uncropper(registry=Shelf(Small()), admission=Door(), capacity=capacity(), max_output_pixels=10**6, **named)  # type: ignore[arg-type]
+
+
+async def test_what_was_enlarged_is_redrawn_unless_it_is_not_wanted_or_late() -> None:
+    wanted = request(image=NOISY, sides=Sides(left=30))
+    told: list[tuple[float, str]] = []
+    drawn = await small_flow().run(wanted, progress=lambda *step: told.append(step))
+    assert drawn.detail == Detail(state="redrawn", factor=3.0)
+    assert set(told) == {(1.0, "drawing detail")}
+    plain = await small_flow().run(replace(wanted, detail="off"))
+    assert plain.detail == Detail(state="off", factor=3.0)
+    late = await small_flow(detail_s=-1).run(wanted)
+    assert late.detail == Detail(state="skipped", factor=3.0, reason="no time was left")
+    assert late.image == plain.image != drawn.image
+
+
+async def test_whoever_watches_the_detail_may_end_it() -> None:
+    def stop(_fraction: float, _step: str) -> None:
+        raise InvalidImage
+
+    with pytest.raises(InvalidImage):
+        await small_flow().run(request(image=NOISY, sides=Sides(left=30)), progress=stop)
+
+
+async def test_when_the_caller_leaves_no_more_detail_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    paces: list[Pace] = []
+    reached, go_on = threading.Event(), threading.Event()
+
+    def waiting(task: Task, fill: Fill, pace: Pace) -> Picture:
+        paces.append(pace)
+        reached.set()
+        assert go_on.wait(60)
+        return finish(task, fill, pace)
+
+    monkeypatch.setattr("uncrop.uncropper.finish", waiting)
+    work = asyncio.create_task(small_flow().run(request(image=NOISY, sides=Sides(left=30))))
+    await asyncio.to_thread(reached.wait, 60)
+    assert not paces[0].left()
+    work.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert paces[0].left()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+
+
 async def test_few_answers_are_unpacked_at_once() -> None:
     provider = Paint()
     flow = uncropper(provider, Door(provider))
@@ -330,7 +413,42 @@ async def test_a_jpeg_of_a_jpeg_keeps_what_can_be_kept(fields: dict[str, Any], o
         assert np.array_equal(own, photo)
 
 
+async def test_coefficients_are_read_by_the_decoder_and_not_missed() -> None:
+    class Dying(InlineDecoder):
+        def coefficients(self, file: OpenedFile) -> Coefficients:
+            raise InvalidImage
+
+    made = Uncropper(
+        registry=Shelf(Paint(JPEG_PAINT)),  # type: ignore[arg-type]
+        admission=Door(),  # type: ignore[arg-type]
+        capacity=capacity(),
+        max_output_pixels=10**6,
+        decoder=Dying(),
+    )
+    result = await made.run(request(image=jpeg_photo("444")))
+    assert result.original == "recompressed"
+    assert open_file(result.image).header.width == 48
+
+
 async def test_a_finished_picture_of_another_size_is_resampled_and_says_so() -> None:
     result = await uncropper(Paint(), Door()).run(request(output_size="96x60"))
     assert (result.width, result.height, result.original) == (96, 60, "resampled")
     assert (await uncropper(Paint(), Door()).run(request())).original == "exact"
+
+
+async def test_a_request_under_a_key_claims_it_and_is_kept_before_it_is_booked() -> None:
+    door = Door()
+
+    async def keep(result: UncropResult) -> Any:
+        door.log.append(f"kept {result.width}x{result.height} after {len(result.stages)} stages")
+        return "noted with the booking"
+
+    await uncropper(door.provider, door).run(request(), once=OnceMade("claim", keep))
+    assert (door.claims, door.also) == (["claim"], ["noted with the booking"])
+    assert door.log[-3:] == ["kept 48x30 after 5 stages", "booked req_7", "out"]
+
+
+async def test_one_of_several_pictures_under_a_key_is_not_kept_by_itself() -> None:
+    door = Door()
+    await uncropper(door.provider, door).run(request(), once=OnceMade("claim"))
+    assert (door.claims, door.also) == (["claim"], [None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
@@ -14,12 +14,17 @@ from uncrop.errors import OrganizationAccessDenied, ServerBusy
 from uncrop.model import Grant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from uncrop.admission.idempotency import Claim
     from uncrop.admission.rate_limits import RateLimiter
-    from uncrop.admission.usage_limits import UsageLimits
     from uncrop.capacity.capacity import Capacity
+    from uncrop.ledger.ledger import HeldPicture, Ledger
     from uncrop.model import Caller, Job, PictureFacts, ProviderFacts, UncropRequest
+    from uncrop.store.books import Part
+
+Take: TypeAlias = "Callable[[Caller, ProviderFacts, int], Awaitable[HeldPicture]]"
+"""Returns what was held before for a picture by this provider, in so many calls."""
 
 
 def check_organization(request: UncropRequest, caller: Caller) -> None:
@@ -39,32 +44,27 @@ class Granted:
     Attributes
     ----------
     grant
-        Who, and which reservation.
+        Who, and which hold.
+    held
+        Where it is written that calls are sent, and what they cost; ``None`` where nobody is billed.
     """
 
-    def __init__(self, grant: Grant, usage: UsageLimits | None) -> None:
-        self.grant = grant
-        self._usage = usage
-        self._captured = False
-        self._spent: PictureFacts | None = None
+    def __init__(self, caller: Caller, held: HeldPicture | None) -> None:
+        self.grant = Grant(caller=caller, hold_id=None if held is None else held.id)
+        self.held = held
 
-    def note(self, facts: PictureFacts) -> None:
-        """Note what the picture's calls have cost so far, for the case that it is never made whole."""
-        self._spent = facts
+    async def capture(self, facts: PictureFacts, also: Part | None = None) -> None:
+        """Book the picture: it was made, and this is what the provider says about it. Once; later calls do nothing.
 
-    async def capture(self, facts: PictureFacts) -> None:
-        """Book the picture: it was made, and this is what the provider says about it. Once; later calls do nothing."""
-        if self._captured or self._usage is None or self.grant.reservation_id is None:
-            return
-        # Set first: told to stop while booking, the booking is seen through, and must not be followed by a release.
-        self._captured = True
-        await self._usage.capture(self.grant.reservation_id, facts)
+        ``also`` is done in the same transaction.
+        """
+        if self.held is not None:
+            await self.held.finish(facts.model, also=also)
 
     async def release(self) -> None:
-        """Give the reservation back unless the picture was booked; what its calls have cost all the same is booked."""
-        if self._captured or self._usage is None or self.grant.reservation_id is None:
-            return
-        await self._usage.release(self.grant.reservation_id, self._spent)
+        """Give back what is held unless the picture was booked; what its calls have cost all the same is booked."""
+        if self.held is not None:
+            await self.held.give_back()
 
 
 class Admission:
@@ -74,8 +74,8 @@ class Admission:
     ----------
     capacity
         How many at once, and how many bytes of pixels.
-    usage
-        Usage limits; ``None`` where nobody is billed.
+    ledger
+        Where pictures and money are held and booked; ``None`` where nobody is billed.
     rates
         Rate limits; ``None`` where nobody is limited.
     """
@@ -84,11 +84,11 @@ class Admission:
         self,
         *,
         capacity: Capacity,
-        usage: UsageLimits | None = None,
+        ledger: Ledger | None = None,
         rates: RateLimiter | None = None,
     ) -> None:
         self.capacity = capacity
-        self._usage = usage
+        self._ledger = ledger
         self._rates = rates
 
     async def count(self, facts: ProviderFacts, caller: Caller) -> None:
@@ -119,8 +119,16 @@ class Admission:
             memory.check(pixel_bytes(job))
 
     @asynccontextmanager
-    async def grant(self, job: Job, caller: Caller, *, admit_by: float = math.inf) -> AsyncIterator[Granted]:
-        """Hold a slot, memory and a reservation for the job; all are given back however the context is left.
+    async def grant(
+        self,
+        job: Job,
+        caller: Caller,
+        *,
+        admit_by: float = math.inf,
+        claim: Claim | None = None,
+        take: Take | None = None,
+    ) -> AsyncIterator[Granted]:
+        """Hold a slot, memory, and what the picture may cost; all are given back however the context is left.
 
         Whatever was not captured when the context is left is released. Callers without an organization, on the command
         line and in Python, need a slot alone.
@@ -133,15 +141,23 @@ class Admission:
             Who asks.
         admit_by
             When to stop waiting, on the clock of ``anyio.current_time``.
+        claim
+            To the request's key, which is claimed together with the hold; ``None`` for one without a key.
+        take
+            Returns the hold, where it was opened before.
 
         Raises
         ------
+        IdempotencyInProgress, IdempotencyMismatch, IdempotencyOutcomeUnknown, ResultNotKept
+            Another request has the key.
         OrganizationAccessDenied
             The request names an organization that is not the caller's.
         ServerBusy
             All slots and all places to wait are taken, the turn did not come in time, or the database cannot be used.
         UsageLimitExceeded
-            The organization has had its pictures for today.
+            The organization or its key has had its pictures for today, or its money for this month.
+        ProviderNotAllowed, ProviderNotConfigured
+            It may not use this provider; it has a limit of money, and the provider's price is not known.
         """
         self.check(job, caller)
         async with AsyncExitStack() as stack:
@@ -149,7 +165,7 @@ class Admission:
                 await self._hold_capacity(stack, job, caller.organization_id or NOBODY)
             if waiting.cancelled_caught:
                 raise ServerBusy(system_message="The request's turn did not come in time")
-            granted = await self._reserve(job, caller)
+            granted = await self._hold(job, caller, claim, take)
             try:
                 yield granted
             finally:
@@ -169,13 +185,15 @@ class Admission:
 
     async def drain(self) -> None:
         """Wait until all that was begun is booked; call it before the store is closed."""
-        if self._usage is not None:
-            await self._usage.drain()
+        if self._ledger is not None:
+            await self._ledger.drain()
 
-    async def _reserve(self, job: Job, caller: Caller) -> Granted:
-        if self._usage is None or caller.organization_id is None:
-            return Granted(Grant(caller=caller), None)
-        reservation_id = await self._usage.reserve(
-            organization_id=caller.organization_id, key_id=caller.key_id, provider=job.provider.name
-        )
-        return Granted(Grant(caller=caller, reservation_id=reservation_id), self._usage)
+    async def _hold(self, job: Job, caller: Caller, claim: Claim | None, take: Take | None) -> Granted:
+        if self._ledger is None or caller.organization_id is None:
+            return Granted(caller, None)
+        calls = 1 if job.plan is None else len(job.plan.calls)
+        if take is not None:
+            return Granted(caller, await take(caller, job.provider, calls))
+        also, hold_id = (None, None) if claim is None else (claim.also, claim.next_hold_id())
+        held = await self._ledger.hold(caller, job.provider, calls=calls, also=also, hold_id=hold_id)
+        return Granted(caller, held)

@@ -19,7 +19,7 @@ _EVERYTHING = "all"
 
 
 class RateLimiter:
-    """Counts requests in memory, each process for itself.
+    """Counts requests, in this process's memory or where other servers count them too.
 
     Whatever becomes of a request later, it has been counted. Only a request that this limit itself refuses does not
     prolong the waiting, so that ``retry_after`` stays true for those who come back too early.
@@ -28,6 +28,8 @@ class RateLimiter:
     ----------
     per_minute
         Requests of an organization in any 60 seconds, all providers together.
+    window
+        Where hits are noted, on ``clock``; by default in memory.
     clock
         Seconds since any fixed moment, never set back.
     wall_clock
@@ -43,6 +45,7 @@ class RateLimiter:
         self,
         per_minute: int,
         *,
+        window: WindowStorage | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -51,17 +54,39 @@ class RateLimiter:
         self._limit = RateLimitItemPerMinute(per_minute)
         self._clock = clock
         self._wall_clock = wall_clock
-        self._window = MovingWindowRateLimiter(WindowStorage(clock))
+        self._storage = window or WindowStorage(clock)
+        self._window = MovingWindowRateLimiter(self._storage)
 
-    async def hit(self, organization_id: str) -> RateLimitState:
+    @property
+    def is_alone(self) -> bool | None:
+        """Whether this process counts by itself what others should count too; ``None`` where it always does."""
+        return self._storage.is_alone
+
+    async def hit(self, organization_id: str, per_minute: int | None = None) -> RateLimitState:
         """Count a request of the organization.
+
+        Parameters
+        ----------
+        per_minute
+            A limit of its own, in place of the one for all.
 
         Raises
         ------
         RateLimitExceeded
             The limit is reached.
         """
-        return await self._count(self._limit, organization_id, _EVERYTHING, {})
+        limit = self._limit if per_minute is None else RateLimitItemPerMinute(per_minute)
+        return await self._count(limit, organization_id, _EVERYTHING, {})
+
+    async def hit_key(self, organization_id: str, key_id: str, per_minute: int) -> RateLimitState:
+        """Count a request with a key that has a limit of its own.
+
+        Raises
+        ------
+        RateLimitExceeded
+            The key's limit is reached.
+        """
+        return await self._count(RateLimitItemPerMinute(per_minute), organization_id, f"key:{key_id}", {"scope": "key"})
 
     async def state(self, organization_id: str) -> RateLimitState:
         """Return where the organization stands, without counting anything."""

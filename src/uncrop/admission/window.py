@@ -34,13 +34,18 @@ class WindowStorage(MemoryStorage):
         self._hits: dict[str, deque[float]] = {}
         self._swept_at = clock()
 
+    @property
+    def is_alone(self) -> bool | None:
+        """Whether this process counts by itself what others should count too; ``None`` where it always does."""
+        return None
+
     async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Note a hit unless that makes more than ``limit`` in the last ``expiry`` seconds.
 
         Nothing is awaited between looking and noting, so no number of concurrent hits passes the limit.
         """
         now = self._clock()
-        self._sweep(now, expiry)
+        self.sweep(now, expiry)
         hits = self._current(key, now - expiry)
         if len(hits) + amount > limit:
             return False
@@ -60,7 +65,8 @@ class WindowStorage(MemoryStorage):
             hits.popleft()
         return hits
 
-    def _sweep(self, now: float, expiry: int) -> None:
+    def sweep(self, now: float, expiry: int) -> None:
+        """Forget what fell silent, once in so many seconds."""
         # Keys that fell silent would stay for ever; a look at all of them once a window is cheap.
         if now - self._swept_at < expiry:
             return

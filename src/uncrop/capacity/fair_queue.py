@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ServerBusy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from uncrop.errors import UncropError
 
@@ -54,6 +54,7 @@ class FairQueue:
         self._retry_after = retry_after
         self._free = total
         self._held: Counter[str] = Counter()
+        self._expected: Counter[str] = Counter()
         self._waiting: dict[str, deque[_Waiter]] = {}
         self._last_turn: dict[str, int] = {}
         self._turns = 0
@@ -92,9 +93,44 @@ class FairQueue:
         """
         if self._closed is not None:
             raise self._closed()
-        finds_a_part = self._free > 0 and not self._is_capped(owner, 1)
-        if not finds_a_part and self._is_full() and self._greediest(owner, more=1) == owner:
+        expected = self._expected.total()
+        has = self._held[owner] + self._expected[owner]
+        finds_a_part = self._free > expected and not self._is_capped(owner, has, 1)
+        if not finds_a_part and self._is_full(expected) and self._greediest(owner, more=1) == owner:
             raise self._busy()
+
+    @contextmanager
+    def expect(self, owner: str) -> Iterator[Callable[[], None]]:
+        """Look as ``check`` does, and count an owner who will ask for a part as one who has.
+
+        Between the look and the asking lies work. Where nobody counted who is on the way, a crowd that finds the last
+        place free would all do that work, and all but one would be refused behind it.
+
+        Yields
+        ------
+        Callable
+            To be called when the part is asked for; ends what the block does at its end.
+
+        Raises
+        ------
+        ServerBusy
+        """
+        self.check(owner)
+        self._expected[owner] += 1
+        is_expected = True
+
+        def asks() -> None:
+            nonlocal is_expected
+            if is_expected:
+                is_expected = False
+                self._expected[owner] -= 1
+                if not self._expected[owner]:
+                    del self._expected[owner]
+
+        try:
+            yield asks
+        finally:
+            asks()
 
     async def take(self, owner: str, amount: int) -> None:
         """Take a part, once it is this owner's turn; ``give_back`` must follow.
@@ -164,16 +200,20 @@ class FairQueue:
             while queue and queue[0].turn.done():
                 # It was told to stop, and has not run since.
                 self._forget(owner, queue[0])
-        return [owner for owner, queue in self._waiting.items() if not self._is_capped(owner, queue[0].amount)]
+        return [
+            owner
+            for owner, queue in self._waiting.items()
+            if not self._is_capped(owner, self._held[owner], queue[0].amount)
+        ]
 
-    def _is_capped(self, owner: str, amount: int) -> bool:
-        held = self._held[owner]
-        return owner != NOBODY and held > 0 and held + amount > self._total - self._kept
+    def _is_capped(self, owner: str, has: int, amount: int) -> bool:
+        return owner != NOBODY and has > 0 and has + amount > self._total - self._kept
 
     # --- places ---
 
-    def _is_full(self) -> bool:
-        return self._max_waiting is not None and self.waiting >= self._max_waiting
+    def _is_full(self, expected: int) -> bool:
+        """Tell whether no place is left when those have come who are expected."""
+        return self._max_waiting is not None and self.waiting + max(0, expected - self._free) >= self._max_waiting
 
     def _make_place(self, newcomer: str) -> None:
         if self._max_waiting is None or self.waiting <= self._max_waiting:
@@ -187,9 +227,15 @@ class FairQueue:
             last.turn.set_exception(self._busy())
 
     def _greediest(self, newcomer: str, *, more: int) -> str:
-        """Return who has most places, when the newcomer has some more than now; of equals the newcomer."""
+        """Return who has most places, when the newcomer has some more than now; of equals the newcomer.
+
+        Who is only expected counts for a look alone, since there is nothing yet to displace.
+        """
         places = {owner: len(queue) for owner, queue in self._waiting.items()}
         places[newcomer] = places.get(newcomer, 0) + more
+        if more:
+            for owner, expected in self._expected.items():
+                places[owner] = places.get(owner, 0) + expected
         return max(places, key=lambda owner: (places[owner], owner == newcomer))
 
     def _busy(self) -> ServerBusy:

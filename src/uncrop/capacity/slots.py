@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from uncrop.capacity.fair_queue import NOBODY, FairQueue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from uncrop.errors import UncropError
 
@@ -80,6 +80,17 @@ class Slots:
         ServerBusy
         """
         self._queue.check(owner)
+
+    @contextmanager
+    def expect(self, owner: str) -> Iterator[Callable[[], None]]:
+        """Look as ``check`` does, and count a request that will ask for a slot until the yielded function is called.
+
+        Raises
+        ------
+        ServerBusy
+        """
+        with self._queue.expect(owner) as asks:
+            yield asks
 
     def close(self, refusal: Callable[[], UncropError]) -> None:
         """Refuse all who wait, and all who come."""

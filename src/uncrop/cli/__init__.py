@@ -9,7 +9,24 @@ import sys
 
 import typer
 
-from uncrop.cli import doctor, emulate, extend, keys, organizations, providers, serve, usage, warm_up
+from uncrop.cli import (
+    audit,
+    batch,
+    db,
+    doctor,
+    emulate,
+    extend,
+    jobs,
+    keys,
+    ledger,
+    organizations,
+    providers,
+    serve,
+    usage,
+    warm_up,
+    webhooks,
+    work,
+)
 from uncrop.cli.exits import INTERRUPTED, WRONG_USE, note
 from uncrop.cli.rows_help import RowsCommand
 
@@ -25,11 +42,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(name="extend", cls=RowsCommand)(extend.extend)
+app.command(name="batch", cls=RowsCommand)(batch.batch)
 app.command(name="serve", cls=RowsCommand)(serve.serve)
+app.command(name="work", cls=RowsCommand)(work.work)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(organizations.app, name="organizations")
+app.add_typer(db.app, name="db")
+app.add_typer(ledger.app, name="ledger")
 app.command(name="providers", cls=RowsCommand)(providers.providers)
 app.command(name="usage", cls=RowsCommand)(usage.usage)
+app.command(name="audit", cls=RowsCommand)(audit.audit)
 app.command(name="doctor", cls=RowsCommand)(doctor.doctor)
 app.command(name="emulate", cls=RowsCommand)(emulate.emulate)
 app.command(name="warm-up", cls=RowsCommand)(warm_up.warm_up)

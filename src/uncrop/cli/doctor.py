@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from uncrop.cli.colour import coloured
+from uncrop.cli.doctor_ray import check_ray
+from uncrop.cli.doctor_services import check_durability, check_redis, check_workers, look_at_webhooks
 from uncrop.cli.exits import WRONG_USE
+from uncrop.cli.finding import Finding
 from uncrop.cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uncrop.cli.finding import State
     from uncrop.errors import UncropError
     from uncrop.model import ProviderFacts
     from uncrop.providers.base import ProviderSettings
     from uncrop.settings import Settings
+    from uncrop.store.database import Store
 
-State = Literal["ok", "off", "bad"]
 LACKING = {"api_key": "key", "base_url": "address"}  # how people call those settings
 COLOURS: dict[State, str] = {"ok": "green", "off": "yellow", "bad": "red"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One line of the report: what was looked at, how it is, and what to do about it."""
-
-    what: str
-    state: State
-    says: str
-    todo: str = ""
 
 
 def doctor() -> None:
@@ -96,20 +89,59 @@ def check_database(configured: Settings) -> list[Finding]:
     from uncrop.bootstrap import open_store_from
     from uncrop.errors import UncropError
 
-    async def look() -> int:
+    async def look() -> tuple[int, list[Finding]]:
         async with open_store_from(configured) as store:
             await store.ping()
-            return len(await store.keys.all())
+            found = [*await _peppers(store), *await _provider_keys(store), await _ledger(store)]
+            found += await look_at_webhooks(store)
+            return len(await store.keys.all()), found
 
     try:
-        keys = asyncio.run(look())
+        keys, others = asyncio.run(look())
     except ImportError as error:
         todo = "Install the server's packages: pip install 'uncrop[server]'"
         return [Finding(what="database", state="off", says=f"{error.name} is missing", todo=todo)]
     except UncropError as error:
         return [Finding(what="database", state="bad", says=error.message)]
     todo = "" if keys else "uncrop serve makes the first key."
-    return [Finding(what="database", state="ok", says=f"answers; {keys} keys", todo=todo)]
+    return [Finding(what="database", state="ok", says=f"answers; {keys} keys", todo=todo), *others]
+
+
+async def _ledger(store: Store) -> Finding:
+    """Recompute the ledger, and tell of what is in doubt."""
+    wrong = await store.books.verify()
+    if wrong:
+        says = f"does not agree with itself in {len(wrong)} places: {wrong[0]}"
+        return Finding(what="ledger", state="bad", says=says, todo="uncrop ledger verify lists them; report this.")
+    unknown = len(await store.books.holds(states=("unknown",)))
+    if unknown:
+        says = f"agrees with itself; of {unknown} pictures it is not known whether they are billed"
+        todo = "uncrop usage --unknown lists them, uncrop ledger settle settles one."
+        return Finding(what="ledger", state="off", says=says, todo=todo)
+    return Finding(what="ledger", state="ok", says="agrees with itself")
+
+
+async def _peppers(store: Store) -> list[Finding]:
+    """Tell whether an earlier pepper is still needed; nothing where there is none."""
+    if not store.keys.earlier_peppers:
+        return []
+    keys = sum(use.keys for use in await store.keys.pepper_uses() if not use.present)
+    if keys:
+        says = f"{keys} keys have not been used since the pepper was replaced, and need the earlier one"
+        todo = "Keep it until they are used, or revoke them."
+        return [Finding(what="pepper", state="ok", says=says, todo=todo)]
+    todo = "Take it out of UNCROP_KEY_PEPPER_PREVIOUS, and pepper-previous-… out of the data folder."
+    return [Finding(what="pepper", state="off", says="no key needs the earlier pepper any more", todo=todo)]
+
+
+async def _provider_keys(store: Store) -> list[Finding]:
+    """Tell of organizations' own keys of providers that cannot be decrypted."""
+    lost = [entry for entry in await store.provider_keys.all() if not entry.usable]
+    if not lost:
+        return []
+    says = f"{len(lost)} of the organizations' own keys of providers cannot be decrypted"
+    todo = "Add the secret that they were encrypted with to UNCROP_ENCRYPTION_KEY, or remove them."
+    return [Finding(what="keys", state="bad", says=says, todo=todo)]
 
 
 def check_providers(configured: Settings) -> list[Finding]:
@@ -198,7 +230,11 @@ CHECKS: tuple[Callable[[Settings], list[Finding]], ...] = (
     check_settings,
     check_network,
     check_database,
+    check_durability,
+    check_redis,
+    check_workers,
     check_providers,
     check_engine,
+    check_ray,
     check_decoders,
 )

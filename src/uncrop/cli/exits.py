@@ -22,7 +22,13 @@ BUSY = 4
 PROVIDER_FAILED = 5
 INTERRUPTED = 130
 
-_WRONG_USE = (errors.InvalidFieldValue, errors.ValidationError, errors.MaskRequired, errors.SettingsError)
+_WRONG_USE = (
+    errors.InvalidFieldValue,
+    errors.ValidationError,
+    errors.MaskRequired,
+    errors.SettingsError,
+    errors.EncryptionNotConfigured,
+)
 _BUSY = (
     errors.ServerBusy,
     errors.RateLimitExceeded,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from uncrop.model import ImageFormat, UncropRequest
-
-_CANVAS = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:([+-][0-9]{1,6})([+-][0-9]{1,6}))?")
 
 
 def extend(
@@ -40,6 +37,7 @@ def extend(
     seed: options.Seed = None,
     variations: options.Variations = None,
     max_calls: options.MaxCalls = None,
+    detail: options.Detail = None,
     mask: options.Mask = None,
     prompt: options.Prompt = None,
     negative_prompt: options.NegativePrompt = None,
@@ -70,6 +68,7 @@ def extend(
         anchor=anchor,
         output_size=output_size,
         max_calls=max_calls,
+        detail=detail,
         variations=variations,
         **_canvas(canvas),
     )
@@ -100,18 +99,20 @@ def _tell(request: UncropRequest, photos: list[Path], wishes: Wishes, *, as_json
 def _format(text: str | None) -> ImageFormat | None:
     if text is None:
         return None
-    named = files.SUFFIXES.get(f".{text.lower()}")
-    if named is None:
-        stop(f"--output-format {text}: must be jpeg, png or webp")
-    return named
+    from uncrop.batch.columns import parse_format
+
+    try:
+        return parse_format(text)
+    except ValueError as error:
+        stop(f"--output-format {text}: {error}")
 
 
 def _canvas(text: str | None) -> dict[str, Any]:
-    """Read ``2000x1500`` or ``2000x1500+X+Y``; X and Y may be negative, as in ``2000x1500-10+0``."""
     if text is None:
         return {}
-    match = _CANVAS.fullmatch(text)
-    if match is None:
-        stop(f"--canvas {text}: must be like 2000x1500 or 2000x1500+100+0")
-    names = ("canvas_width", "canvas_height", "canvas_x", "canvas_y")
-    return {name: int(number) for name, number in zip(names, match.groups(), strict=True) if number is not None}
+    from uncrop.batch.columns import parse_canvas
+
+    try:
+        return dict(parse_canvas(text))
+    except ValueError as error:
+        stop(f"--canvas {text}: {error}")

@@ -49,6 +49,9 @@ Anchor: TypeAlias = Annotated[
 ]
 OutputSize: TypeAlias = Annotated[str | None, typer.Option(help="Of the finished picture, as 1920x1080.")]
 MaxCalls: TypeAlias = Annotated[int | None, typer.Option(help="Billed calls that it may take, 1 to 8; else 1.")]
+Detail: TypeAlias = Annotated[
+    str | None, typer.Option(help="on or off: detail drawn from the photo into what had to be enlarged; else on.")
+]
 Seed: TypeAlias = Annotated[
     int | None, typer.Option(help="The same seed gives the same picture. {takes:seed}.", show_default=False)
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uncrop.cli import limits, provider_keys
 from uncrop.cli.exits import stop
 from uncrop.cli.rows_help import RowsCommand
 from uncrop.cli.table import show_table
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from uncrop.store.organizations import Organization
     from uncrop.store.usage import DayOfUsage
 
-MOST_A_DAY = 1_000_000_000
-_DEFAULT = "default"
+COLUMNS = ("ID", "NAME", *limits.HEADINGS, "CREATED")
 
-app = typer.Typer(help="Make, list and limit organizations.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make, list and limit organizations, and give them their own keys of providers.", no_args_is_help=True
+)
+app.add_typer(provider_keys.app, name="provider-key")
 
 OrganizationId = Annotated[str, typer.Argument(metavar="ORG", help="The organization's id, as org_shop.")]
 
@@ -43,12 +46,12 @@ def create(
 def list_organizations() -> None:
     """List all organizations with their limits."""
     made = with_store(lambda store: store.organizations.all())
-    show_table(("ID", "NAME", "PICTURES PER DAY", "CREATED"), (_row(each) for each in made))
+    show_table(COLUMNS, (_row(each) for each in made))
 
 
 @app.command(cls=RowsCommand)
 def show(organization: OrganizationId) -> None:
-    """Show one organization: its limit, its keys, and what it made."""
+    """Show one organization: its limits, its keys, and what it made."""
 
     async def work(store: Store) -> tuple[Organization, int, tuple[DayOfUsage, ...]]:
         found = await store.organizations.get(organization)
@@ -58,41 +61,53 @@ def show(organization: OrganizationId) -> None:
     found, keys, days = with_store(work)
     pictures = sum(day.pictures for day in days)
     row = (*_row(found), str(keys), str(pictures))
-    show_table(("ID", "NAME", "PICTURES PER DAY", "CREATED", "KEYS", "PICTURES"), [row])
+    show_table((*COLUMNS, "KEYS", "PICTURES"), [row])
+
+
+@app.command(cls=RowsCommand)
+def change(
+    organization: OrganizationId,
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="Who it is.")] = None,
+    server_keys: Annotated[
+        bool | None,
+        typer.Option(
+            "--server-keys/--no-server-keys",
+            help="Whether it may use the server's keys of providers of which it has none itself.",
+        ),
+    ] = None,
+) -> None:
+    """Change an organization's name, or whether it may use the server's keys of providers."""
+    if name is None and server_keys is None:
+        stop("nothing to change: give --name, --server-keys or --no-server-keys")
+    changed = with_store(
+        lambda store: store.organizations.change(organization, name=name, may_use_server_keys=server_keys)
+    )
+    may = "may" if changed.may_use_server_keys else "may not"
+    typer.echo(f"{changed.id} is {changed.name or 'without a name'}, and {may} use the server's keys of providers")
 
 
 @app.command(cls=RowsCommand)
 def limit(
     organization: OrganizationId,
-    pictures_per_day: Annotated[
-        str,
-        typer.Option(metavar="N", help="Pictures a UTC day; 0 for no limit, default for UNCROP_USAGE_LIMIT_PER_DAY."),
-    ],
+    requests_per_minute: limits.RequestsPerMinute = None,
+    requests_at_once: limits.RequestsAtOnce = None,
+    pictures_per_day: limits.PicturesPerDay = None,
+    usd_per_month: limits.UsdPerMonth = None,
+    providers: limits.Providers = None,
 ) -> None:
-    """Set how much an organization may make; a running server keeps to it from its next picture on."""
-    wanted = _limit(pictures_per_day)
-    typer.echo(_says(with_store(lambda store: store.organizations.set_daily_limit(organization, wanted))))
+    """Set how much an organization may do; a running server keeps to it from its next request on.
 
-
-def _limit(text: str) -> int | None:
-    if text == _DEFAULT:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text) <= MOST_A_DAY):
-        stop(f"--pictures-per-day {text}: must be a whole number up to {MOST_A_DAY}, 0 for no limit, or {_DEFAULT}")
-    return int(text)
-
-
-def _says(organization: Organization) -> str:
-    limit = organization.daily_limit
-    limits = {None: "as many pictures a day as UNCROP_USAGE_LIMIT_PER_DAY says", 0: "any number of pictures a day"}
-    return f"{organization.id} may make {limits.get(limit, f'{limit} pictures a day')}"
+    Each limit is a number, none for no limit, or default for what the server's settings say.
+    """
+    changes = limits.changes(requests_per_minute, requests_at_once, pictures_per_day, usd_per_month, providers)
+    policy = with_store(lambda store: store.policies.change_organization(organization, **changes))
+    typer.echo(f"{organization} may make {limits.in_words(policy, limits.BY_SETTINGS)}")
 
 
 def _row(organization: Organization) -> tuple[str, ...]:
-    limits = {None: _DEFAULT, 0: "no limit"}
     return (
         organization.id,
         organization.name or "",
-        limits.get(organization.daily_limit, str(organization.daily_limit)),
+        *limits.cells(organization.policy, limits.DEFAULT),
         f"{organization.created_at:%Y-%m-%dT%H:%MZ}",
     )

@@ -20,6 +20,7 @@ def picture_line(result: UncropResult, seconds: float) -> str:
     facts += [f"confidence {result.facts.confidence:.2f}"] if result.facts.confidence is not None else []
     repainted = result.repaint_difference
     facts += [f"repainted by {repainted:.1f} levels"] if repainted is not None else []
+    facts += [f"detail {result.detail.to_text().replace('; ', ', ')}"] if result.detail is not None else []
     return ", ".join([*facts, f"{seconds:.1f} s"])
 
 
@@ -42,6 +43,7 @@ def picture_json(result: UncropResult, photo: Path, path: Path, seconds: float) 
         "advice": None if facts.advice is None else dataclasses.asdict(facts.advice),
         "original": result.original,
         "repaint_difference": result.repaint_difference,
+        "detail": None if result.detail is None else result.detail.to_text(),
         "warnings": list(result.warnings),
         "seconds": round(seconds, 3),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from uncrop.cli.compiling import compile_once
 from uncrop.cli.exits import explained, note, require_server, stop
+from uncrop.cli.unkept import unkept_lines
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from uncrop.settings import Settings
-    from uncrop.store.keys import NewKey
+    from uncrop.store.api_key import NewKey
 
 BACKLOG = 2048  # connections that wait to be accepted, as uvicorn has it
 EXAMPLE = Path(__file__).parents[3] / "examples" / "raccoon.jpg"
@@ -39,11 +41,11 @@ def serve(
         for line in settings.slip_lines(configured):
             note(line)
         listener = _listen(host, port)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(configured, listener))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Take the faster event loop where it exists; there is none for Windows."""
     try:
         import uvloop
@@ -78,6 +80,8 @@ async def _serve(configured: Settings, listener: socket.socket) -> None:
     import asyncio
 
     from uncrop.bootstrap import open_service
+    from uncrop.jobs.opening import open_jobs
+    from uncrop.server.jobs_wire import render
     from uncrop.server.logs import configure_logs
     from uncrop.server.run import run_server
     from uncrop.store.database import ensure_first_key
@@ -86,11 +90,19 @@ async def _serve(configured: Settings, listener: socket.socket) -> None:
     url = _address(listener)
     async with open_service(configured) as service:
         await asyncio.to_thread(compile_once, configured)
+        for line in unkept_lines(configured):
+            note(line)
         key = await ensure_first_key(service.store)
         if key is not None:
             typer.echo(_welcome(url, key))
-        note(f"listening on {url}")
-        await run_server(service, listener)
+        async with open_jobs(service, render, lost=end_this_process) as jobs:
+            note(f"listening on {url}")
+            await run_server(service, listener, jobs=jobs)
+
+
+def end_this_process() -> None:
+    """Stop as on a signal."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _address(listener: socket.socket) -> str:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-HEIGHT, WIDTH, ADDED = 96, 128, 48
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uncrop.model import Pixels
+
+HEIGHT, WIDTH, ADDED, SEED = 96, 128, 48, 1
 # Of the trial photo: what is made must have the photo's own grain and brightness, within these bounds.
 GRAIN = (0.4, 2.5)  # deviation of what was made, to the photo's own
 BRIGHTNESS = 40.0  # levels of the mean
 
 
 def make_trial_picture() -> str:
-    """Extend a photo of grain on a slope of light and return what is wrong with the picture; empty when nothing is.
+    """Extend the trial photo here and return what is wrong with the picture; empty when nothing is."""
+    from uncrop import engine
+    from uncrop.model import Sides
+
+    photo = trial_photo()
+    return fault_of(engine.extend(photo, Sides(right=ADDED), seed=SEED).pixels, photo)
+
+
+def trial_photo() -> Pixels:
+    """Return a photo of grain on a slope of light.
 
     A uniform picture would prove nothing: the engine continues it flat, without its method.
     """
     import numpy as np
 
-    from uncrop import engine
-    from uncrop.model import Sides
-
     noise = np.random.default_rng(7).normal(0, 18, (HEIGHT, WIDTH, 3))
     slope = np.linspace(90, 160, HEIGHT)[:, None, None]
-    photo = np.clip(slope + noise, 0, 255).astype(np.uint8)
-    made = engine.extend(photo, Sides(right=ADDED), seed=1).pixels
+    return np.clip(slope + noise, 0, 255).astype(np.uint8)
+
+
+def fault_of(made: Pixels, photo: Pixels) -> str:
+    """Return what is wrong with the trial photo extended by ``ADDED`` to the right; empty when nothing is."""
+    import numpy as np
+
     if made.shape != (HEIGHT, WIDTH + ADDED, 3):
         return "made a picture of the wrong size"
     if not np.array_equal(made[:, :WIDTH], photo):

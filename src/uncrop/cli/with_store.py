@@ -22,7 +22,7 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
 
     from uncrop import settings
     from uncrop.bootstrap import open_store_from
-    from uncrop.store.database import reason
+    from uncrop.store.unavailable import in_a_word
 
     async def run() -> T:
         async with open_store_from(settings.load()) as store:
@@ -32,4 +32,4 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
         try:
             return asyncio.run(run())
         except (InternalError, ServerBusy) as error:
-            stop(f"the database could not be used ({reason(error)})", code_of(error))
+            stop(f"the database could not be used ({in_a_word(error)})", code_of(error))

@@ -30,7 +30,6 @@ OPTIONS: Mapping[str, str] = {
     "output_size": "--output-size",
     "extend_left": "--left",
     "extend_down": "--down",
-    "daily_limit": "--pictures-per-day",
     "extend_up": "--up",
     "variations": "--variations",
     "image_file": "the photo",
@@ -43,13 +42,14 @@ OPTIONS: Mapping[str, str] = {
     "quality": "--quality",
     "expires": "--expires",
     "anchor": "--anchor",
+    "detail": "--detail",
     "prompt": "--prompt",
     "seed": "--seed",
     "size": "--size",
 }
 _FIELD = re.compile(r"(?<![\w-])(?:" + "|".join(OPTIONS) + r")(?![\w-])")
 # Words that are fields and plain English: options only where the error says that it is about that field.
-_PLAIN = frozenset({"provider", "quality", "expires", "anchor", "prompt", "seed", "size", "variations"})
+_PLAIN = frozenset({"provider", "quality", "expires", "anchor", "prompt", "seed", "size", "variations", "detail"})
 
 _SIDES_AND_OTHERS = "--left, --right, --up, --down, --aspect, --canvas or --zoom-out"
 # What is told to the caller of a server, who can do nothing about it, and is told otherwise to whoever runs this here.
@@ -58,6 +58,7 @@ _SAID_HERE: Mapping[str, str] = {
     errors.ProviderAuthenticationFailed.default_message: "refused the key",
     errors.ProviderCountryUnsupported.default_message: "does not serve this country",
     errors.ProviderQuotaExhausted.default_message: "has no credits left for this key",
+    errors.EncryptionNotConfigured.default_message: "UNCROP_ENCRYPTION_KEY is not set, so that no key can be kept",
     errors.ServerBusy.default_message: "too much is being done at once; try again later",
     "At least one extend parameter must be non-zero": f"nothing says what to add: {_SIDES_AND_OTHERS} does",
     "The canvas is smaller than the photo; canvas_x and canvas_y say what to crop": (

@@ -24,8 +24,10 @@ from uncrop.client.errors import (
     ProviderFailed,
     RateLimited,
 )
+from uncrop.client.jobs import JobPage, JobStatus
 from uncrop.client.retries import Retries
 from uncrop.client.synchronous import Client
+from uncrop.client.webhooks import Webhook, WebhookAttempt, WebhookDelivery, WebhookDeliveryPage, WebhookPage
 
 __all__ = [
     "ApiError",
@@ -37,8 +39,15 @@ __all__ = [
     "ExtendedPictures",
     "Failure",
     "InvalidRequest",
+    "JobPage",
+    "JobStatus",
     "NoAnswer",
     "ProviderFailed",
     "RateLimited",
     "Retries",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookDeliveryPage",
+    "WebhookPage",
 ]

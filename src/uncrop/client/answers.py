@@ -40,6 +40,8 @@ class ExtendedPicture:
         How the photo's own pixels stand in the picture.
     repaint_difference
         By how many levels of 256, in the mean, the provider had repainted the photo before it was put back.
+    detail
+        What was done about a provider's picture that had to be enlarged, such as ``redrawn; factor=3.1``.
     """
 
     image: bytes = field(repr=False)
@@ -56,6 +58,7 @@ class ExtendedPicture:
     canvas: str | None = None
     original: Original | None = None
     repaint_difference: float | None = None
+    detail: str | None = None
     warnings: tuple[str, ...] = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -104,6 +107,7 @@ def picture_of(response: httpx2.Response) -> ExtendedPicture:
         canvas=headers.get("x-canvas"),
         original=cast("Original | None", headers.get("x-original")),
         repaint_difference=None if difference is None else float(difference),
+        detail=headers.get("x-detail"),
         warnings=tuple(re.sub(r"\\(.)", r"\1", text) for text in _QUOTED.findall(headers.get("x-warnings", ""))),
     )
 
@@ -153,6 +157,7 @@ def _of_json(image: Mapping[str, Any], request_id: str) -> ExtendedPicture:
         confidence_map=None if confidence_map is None else b64decode(confidence_map["base64"], validate=True),
         original=image["original"],
         repaint_difference=image["repaint_difference"],
+        detail=image.get("detail"),
         warnings=tuple(image["warnings"]),
         **{name: image[name] for name in same},
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+IN_PROGRESS, UNEXPECTED = "IDEMPOTENCY_IN_PROGRESS", "UNEXPECTED_ANSWER"
 _NOT_STARTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -58,7 +59,7 @@ class ProviderFailed(ApiError):
 
 
 class Busy(ApiError):
-    """The server has no room, or is not ready; the same request may succeed later."""
+    """The server has no room, is not ready, or still works on the same request; it may succeed later."""
 
 
 class NoAnswer(ApiError):
@@ -76,21 +77,20 @@ class NoAnswer(ApiError):
 
 
 def checked(response: httpx2.Response) -> httpx2.Response:
-    """Return an answer with status 200.
+    """Return an answer with status 200, 201 or 202.
 
     Raises
     ------
     ApiError
         It has another one.
     """
-    if response.status_code != HTTPStatus.OK:
+    if response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED}:
         raise error_of(response)
     return response
 
 
 def error_of(response: httpx2.Response) -> ApiError:
     """Return the error that an answer with another status than 200 tells."""
-    wait = response.headers.get("retry-after", "")
     try:
         error = response.json()["error"]
         code = str(error["code"])
@@ -100,7 +100,7 @@ def error_of(response: httpx2.Response) -> ApiError:
             code=code,
             details=error.get("details"),
             trace_id=error.get("trace_id"),
-            retry_after=float(wait) if wait.isdecimal() else None,
+            retry_after=_seconds(response),
         )
     except (ValueError, KeyError, TypeError):
         return unexpected(response)
@@ -108,7 +108,12 @@ def error_of(response: httpx2.Response) -> ApiError:
 
 def unexpected(response: httpx2.Response) -> ApiError:
     """Return the error for an answer that is none of the server's own."""
-    return ApiError("The answer is not the server's own", status=response.status_code, code="UNEXPECTED_ANSWER")
+    return ApiError(
+        "The answer is not the server's own",
+        status=response.status_code,
+        code=UNEXPECTED,
+        retry_after=_seconds(response),
+    )
 
 
 def no_answer(error: httpx2.TransportError) -> NoAnswer:
@@ -118,11 +123,18 @@ def no_answer(error: httpx2.TransportError) -> NoAnswer:
     return NoAnswer("The connection to the server broke off, or it did not answer in time", started=True)
 
 
+def _seconds(response: httpx2.Response) -> float | None:
+    wait = response.headers.get("retry-after", "")
+    return float(wait) if wait.isdecimal() else None
+
+
 def _family(status: int, code: str) -> type[ApiError]:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return AuthenticationFailed
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited
+    if code == IN_PROGRESS:
+        return Busy
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return InvalidRequest
     if code.startswith("PROVIDER_"):

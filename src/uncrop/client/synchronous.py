@@ -18,7 +18,9 @@ from uncrop.client.forms import (
     quote_form,
     variations_form,
 )
-from uncrop.client.retries import Retries
+from uncrop.client.jobs import Jobs
+from uncrop.client.retries import DOCUMENT_ROUTE, Attempts, Retries, new_key
+from uncrop.client.webhooks import Webhooks
 from uncrop.model import Sides
 
 if TYPE_CHECKING:
@@ -41,9 +43,16 @@ class Client:
     timeout_s
         Seconds without a byte after which a call is given up; a picture may take minutes.
     retries
-        How often a call is sent again that provably began nothing.
+        How often a call is sent again.
     transport, sleep
         For tests: what sends, and what waits.
+
+    Attributes
+    ----------
+    jobs
+        Pictures that the server makes in the background.
+    webhooks
+        Servers of the organization that are told of their ends.
 
     Raises
     ------
@@ -66,6 +75,8 @@ class Client:
         self._http = httpx2.Client(**self._access.client_options(timeout_s), transport=transport)
         self._retries = retries or Retries()
         self._sleep = sleep
+        self.jobs = Jobs(self._access, self._send, sleep=sleep)
+        self.webhooks = Webhooks(self._send)
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -91,6 +102,7 @@ class Client:
         up: int = 0,
         down: int = 0,
         mask: File | None = None,
+        idempotency_key: str | None = None,
         **options: Unpack[Options],
     ) -> ExtendedPicture:
         """Extend one image; the fields are those of the HTTP API.
@@ -101,6 +113,8 @@ class Client:
             The files' bytes, their paths, or open files.
         provider
             Who makes the pixels; ``auto``: the first that can.
+        idempotency_key
+            By which the server carries the request out once, however often it is sent; by default a new one a call.
         options
             ``seed``, ``quality``, ``aspect_ratio`` and others: see ``uncrop.Options``.
 
@@ -113,7 +127,7 @@ class Client:
         """
         sides = Sides(left=left, right=right, up=up, down=down)
         form = picture_form(self._access, image, provider, sides, mask, options)
-        return picture_of(self._post(ROUTE, form))
+        return picture_of(self._post(ROUTE, form, idempotency_key or new_key()))
 
     def variations(
         self,
@@ -126,9 +140,15 @@ class Client:
         up: int = 0,
         down: int = 0,
         mask: File | None = None,
+        idempotency_key: str | None = None,
         **options: Unpack[Options],
     ) -> ExtendedPictures:
         """Make several pictures of one image, 2 to 4, each with a seed of its own where the provider takes one.
+
+        Parameters
+        ----------
+        idempotency_key
+            By which the server carries the request out once, however often it is sent; by default a new one a call.
 
         Raises
         ------
@@ -141,7 +161,7 @@ class Client:
         """
         sides = Sides(left=left, right=right, up=up, down=down)
         form = variations_form(self._access, image, number, provider, sides, mask, options)
-        return pictures_of(self._post(ROUTE, form))
+        return pictures_of(self._post(ROUTE, form, idempotency_key or new_key()))
 
     def quote(
         self,
@@ -188,25 +208,25 @@ class Client:
         """
         return providers_of(self._send("GET", PROVIDERS_ROUTE))
 
-    def _post(self, route: str, form: Form) -> httpx2.Response:
-        return self._send("POST", route, data=form.fields, files=form.files)
+    def _post(self, route: str, form: Form, key: str | None = None) -> httpx2.Response:
+        return self._send("POST", route, key, data=form.fields, files=form.files)
 
-    def _send(self, method: str, route: str, **content: Any) -> httpx2.Response:
-        """Send a call, again where it provably began nothing, until it is answered with 200."""
-        tried, waited = 0, 0.0
+    def _send(self, method: str, route: str, key: str | None = None, **content: Any) -> httpx2.Response:
+        """Send a call until it is answered with 200; again where it provably began nothing, or has a key."""
+        attempts = Attempts(self._retries, key)
         while True:
-            tried += 1
             try:
-                return self._once(method, route, content)
+                if attempts.in_doubt is not None:
+                    attempts.check_known(self._once("GET", DOCUMENT_ROUTE, {}))
+                return checked(self._once(method, route, {**content, "headers": attempts.headers}))
             except ApiError as error:
-                wait = self._retries.wait_after(error, tried=tried, waited=waited)
+                wait = attempts.wait_after(error)
                 if wait is None:
                     raise
             self._sleep(wait)
-            waited += wait
 
     def _once(self, method: str, route: str, content: dict[str, Any]) -> httpx2.Response:
         try:
-            return checked(self._http.request(method, route, **content))
+            return self._http.request(method, route, **content)
         except httpx2.TransportError as error:
             raise no_answer(error) from error

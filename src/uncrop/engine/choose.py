@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from uncrop.engine.grow.candidate import Candidate, CoarsestLevel, make_candidate
 from uncrop.engine.grow.growth import visiting_order
 from uncrop.engine.grow.periods import NO_PERIODS, Periods, periodic_candidates
-from uncrop.engine.prepare.canvas import CanvasGeometry
+from uncrop.engine.prepare.canvas import THIN, CanvasGeometry
 from uncrop.engine.prepare.patch import PATCH, RADIUS
 from uncrop.engine.prepare.presets import Preset
 from uncrop.engine.prepare.prior import Strictness, make_prior
@@ -31,7 +31,6 @@ from uncrop.engine.search.patch_field import PatchField, target_mask
 from uncrop.engine.search.refine import improve
 
 SEED_STEP = 7919  # between the seeds of two candidates with the same prior
-ONE_CANDIDATE_PIXELS = 200_000  # pixels of the coarsest canvas above which only one candidate is made
 WINDOW = 31 / 256  # of the canvas's long side: the square around a pixel over which costs are compared
 
 
@@ -39,11 +38,11 @@ def choose_candidate(canvas: CanvasGeometry, exemplar: Exemplar, preset: Preset,
     """Make every candidate of the preset, each in one thread, and join the best parts of them.
 
     A photo that repeats itself gets periodic candidates too; if one of these has the least mean cost of all, it is
-    returned whole. Where the coarsest canvas is still large, around a photo too thin for more levels, only one
-    candidate is made, with the preset's first prior.
+    returned whole. Where the coarsest canvas is still large, around a thin photo, only one candidate is made, with the
+    preset's first prior.
     """
     level = CoarsestLevel(canvas=canvas, exemplar=exemplar, visits=visiting_order(canvas))
-    if canvas.height * canvas.width > ONE_CANDIDATE_PIXELS:
+    if canvas.height * canvas.width > THIN:
         return make_candidate(level, preset.candidate_priors[0], preset, run.seed, run.pool)
     one_thread, targets = ThreadPool(1, run.monitor.check), target_mask(canvas)
 

@@ -21,7 +21,7 @@ from uncrop.engine.prepare.features import feature_channels
 from uncrop.engine.prepare.presets import PRESETS, Effort, Preset
 from uncrop.engine.prepare.prior import Strictness
 from uncrop.engine.prepare.pyramid import Exemplar, make_pyramid, with_border_patches
-from uncrop.engine.prepare.search_range import within_search_range
+from uncrop.engine.prepare.search_range import MOST_PIXELS, within_search_range
 from uncrop.engine.runtime.partition import tiles
 from uncrop.engine.runtime.progress import ProgressMonitor
 from uncrop.engine.runtime.run import Run
@@ -145,7 +145,7 @@ def make_colour(
 ) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
     """Return the colour of the aligned canvas (H, W, 1 or 3) with all pixels made, and their confidence (H, W).
 
-    Returns None where no patch of the photo can be copied.
+    Returns None where no patch of the photo can be copied, or so few that they are none on any small canvas.
     """
     compared = feature_channels(fill_transparent(to_eight_bits(colour), opaque), 1 << (levels - 1), run.pool)
     pyramid = make_pyramid(compared, opaque, levels, run.pool)
@@ -155,10 +155,13 @@ def make_colour(
     while not pyramid[-1].usable.any():
         pyramid.pop()
     level = len(pyramid) - 1
+    coarsest = canvas.at_level(level)
+    if level < levels - 1 and coarsest.height * coarsest.width > MOST_PIXELS:
+        return None  # next to nothing is opaque, and most of what would be made is transparent
     run.monitor.step(0.05, "candidates")
     # At full size every pixel must copy one of the photo's: there, patches lie inside it.
     exemplar = with_border_patches(pyramid[level]) if level > 0 else pyramid[0]
-    candidate = choose_candidate(canvas.at_level(level), exemplar, preset, run)
+    candidate = choose_candidate(coarsest, exemplar, preset, run)
     field, strictness = candidate.field, candidate.strictness
     confidence = coarse_confidence(field, candidate.disagreement)
     del candidate

@@ -11,6 +11,9 @@
     │   │   ├── ApiKeyPaused               API_KEY_PAUSED
     │   │   └── ApiKeyDeactivated          API_KEY_DEACTIVATED
     │   ├── OrganizationAccessDenied   403 ORGANIZATION_ACCESS_DENIED
+    │   ├── ScopeMissing               403 SCOPE_MISSING
+    │   ├── NotFound                   404 NOT_FOUND
+    │   ├── ProviderNotAllowed         403 PROVIDER_NOT_ALLOWED
     │   ├── InvalidRequest             422; also a ValueError
     │   │   ├── ValidationError            VALIDATION_ERROR
     │   │   ├── InvalidFieldValue          INVALID_FIELD_VALUE
@@ -21,13 +24,25 @@
     │   │   ├── ImageTooLarge              IMAGE_TOO_LARGE
     │   │   ├── UnsupportedImageFormat     UNSUPPORTED_IMAGE_FORMAT
     │   │   ├── ContentRejected            CONTENT_REJECTED
-    │   │   └── ProviderRejectedRequest    PROVIDER_REJECTED_REQUEST
+    │   │   ├── IdempotencyMismatch        IDEMPOTENCY_MISMATCH
+    │   │   ├── ProviderRejectedRequest    PROVIDER_REJECTED_REQUEST
+    │   │   └── WebhookUrlForbidden        WEBHOOK_URL_FORBIDDEN
+    │   ├── IdempotencyKeyInvalid      400 IDEMPOTENCY_KEY_INVALID
+    │   ├── IdempotencyInProgress      409 IDEMPOTENCY_IN_PROGRESS
+    │   ├── IdempotencyOutcomeUnknown  409 IDEMPOTENCY_OUTCOME_UNKNOWN
+    │   ├── JobCancelled               409 JOB_CANCELLED
+    │   ├── JobNotDone                 409 JOB_NOT_DONE
     │   ├── RequestCancelled           409 REQUEST_CANCELLED
+    │   ├── ResultExpired              410 RESULT_EXPIRED
+    │   ├── ResultNotKept              410 RESULT_NOT_KEPT
     │   ├── RateLimitExceeded          429 RATE_LIMIT_EXCEEDED
     │   ├── UsageLimitExceeded         429 USAGE_LIMIT_EXCEEDED
     │   └── ProviderRateLimited        429 PROVIDER_RATE_LIMITED
     ├── OperatorError                  whoever runs this server must act
+    │   ├── EncryptionNotConfigured    503 ENCRYPTION_NOT_CONFIGURED
     │   ├── InternalError              500 INTERNAL_ERROR
+    │   ├── JobAbandoned               500 JOB_ABANDONED
+    │   ├── JobOutcomeUnknown          500 JOB_OUTCOME_UNKNOWN
     │   ├── ProviderAuthenticationFailed   502 PROVIDER_AUTHENTICATION_FAILED
     │   ├── ProviderCountryUnsupported 502 PROVIDER_COUNTRY_UNSUPPORTED
     │   ├── ProviderNotConfigured      503 PROVIDER_NOT_CONFIGURED
@@ -61,6 +76,10 @@ from uncrop.errors.caller import (
     AuthenticationError,
     AuthenticationRequired,
     ContentRejected,
+    IdempotencyInProgress,
+    IdempotencyKeyInvalid,
+    IdempotencyMismatch,
+    IdempotencyOutcomeUnknown,
     ImageTooLarge,
     InvalidApiKey,
     InvalidExtendParameters,
@@ -68,19 +87,30 @@ from uncrop.errors.caller import (
     InvalidImage,
     InvalidMask,
     InvalidRequest,
+    JobCancelled,
+    JobNotDone,
     MaskRequired,
+    NotFound,
     OrganizationAccessDenied,
+    ProviderNotAllowed,
     ProviderRateLimited,
     ProviderRejectedRequest,
     RateLimitExceeded,
     RateLimitState,
     RequestCancelled,
+    ResultExpired,
+    ResultNotKept,
+    ScopeMissing,
     UnsupportedImageFormat,
     UsageLimitExceeded,
     ValidationError,
+    WebhookUrlForbidden,
 )
 from uncrop.errors.operator import (
+    EncryptionNotConfigured,
     InternalError,
+    JobAbandoned,
+    JobOutcomeUnknown,
     ProviderAuthenticationFailed,
     ProviderCountryUnsupported,
     ProviderNotConfigured,
@@ -104,6 +134,11 @@ __all__ = [
     "CallerError",
     "ContentRejected",
     "Details",
+    "EncryptionNotConfigured",
+    "IdempotencyInProgress",
+    "IdempotencyKeyInvalid",
+    "IdempotencyMismatch",
+    "IdempotencyOutcomeUnknown",
     "ImageTooLarge",
     "InternalError",
     "InvalidApiKey",
@@ -112,7 +147,12 @@ __all__ = [
     "InvalidImage",
     "InvalidMask",
     "InvalidRequest",
+    "JobAbandoned",
+    "JobCancelled",
+    "JobNotDone",
+    "JobOutcomeUnknown",
     "MaskRequired",
+    "NotFound",
     "OperatorError",
     "OrganizationAccessDenied",
     "ProviderAuthenticationFailed",
@@ -120,6 +160,7 @@ __all__ = [
     "ProviderError",
     "ProviderFault",
     "ProviderInvalidResponse",
+    "ProviderNotAllowed",
     "ProviderNotConfigured",
     "ProviderQuotaExhausted",
     "ProviderRateLimited",
@@ -129,10 +170,14 @@ __all__ = [
     "RateLimitExceeded",
     "RateLimitState",
     "RequestCancelled",
+    "ResultExpired",
+    "ResultNotKept",
+    "ScopeMissing",
     "ServerBusy",
     "SettingsError",
     "UncropError",
     "UnsupportedImageFormat",
     "UsageLimitExceeded",
     "ValidationError",
+    "WebhookUrlForbidden",
 ]

@@ -41,6 +41,8 @@ class UncropError(Exception):
         self.message = message or self.default_message
         self.details = dict(details) if details else None
         self.system_message = system_message or self.message
+        # Whether a provider bills for the call that failed, where its own answer says so.
+        self.charged: bool | None = None
         self.retry_after = self.default_retry_after if retry_after is None else retry_after
         super().__init__(self.message)
 

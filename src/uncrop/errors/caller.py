@@ -57,6 +57,30 @@ class OrganizationAccessDenied(CallerError):
     default_message = "The API key does not belong to this organization"
 
 
+class ScopeMissing(CallerError):
+    """The key may not be used for this; ``details.scope`` names what it lacks."""
+
+    status = 403
+    code = "SCOPE_MISSING"
+    default_message = "The API key may not be used for this"
+
+
+class ProviderNotAllowed(CallerError):
+    """The organization, or its key, may not use this provider."""
+
+    status = 403
+    code = "PROVIDER_NOT_ALLOWED"
+    default_message = "The organization may not use this provider"
+
+
+class NotFound(CallerError):
+    """There is no such thing, or it is another organization's, which is told in the same words."""
+
+    status = 404
+    code = "NOT_FOUND"
+    default_message = "There is nothing at this address"
+
+
 class InvalidRequest(CallerError, ValueError):
     """Base of the 422s."""
 
@@ -131,6 +155,13 @@ class ProviderRejectedRequest(InvalidRequest):
     default_message = "The provider rejected the request"
 
 
+class WebhookUrlForbidden(InvalidRequest):
+    """No message may be sent to the address of a webhook; ``details.reason`` says which rule it breaks."""
+
+    code = "WEBHOOK_URL_FORBIDDEN"
+    default_message = "Messages may not be sent to this address"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateLimitState:
     """Where an organization stands with one of its limits, for the ``X-RateLimit-*`` headers.
@@ -169,7 +200,7 @@ class RateLimitExceeded(CallerError):
 
 
 class UsageLimitExceeded(CallerError):
-    """The organization has made as many pictures as it may for now."""
+    """The organization, or its key, has made as many pictures as it may for now, or spent as much money."""
 
     status = 429
     code = "USAGE_LIMIT_EXCEEDED"
@@ -193,3 +224,76 @@ class RequestCancelled(CallerError):
     status = 409
     code = "REQUEST_CANCELLED"
     default_message = "The request was cancelled"
+
+
+class IdempotencyKeyInvalid(CallerError):
+    """The header ``Idempotency-Key`` is not 1 to 255 characters of printable ASCII, or was sent twice."""
+
+    status = 400
+    code = "IDEMPOTENCY_KEY_INVALID"
+    default_message = "Idempotency-Key must be sent once and have 1 to 255 printable ASCII characters"
+
+
+class IdempotencyInProgress(CallerError):
+    """A request with the same key is being worked on."""
+
+    status = 409
+    code = "IDEMPOTENCY_IN_PROGRESS"
+    retryable = True
+    default_retry_after = 1
+    default_message = "A request with this Idempotency-Key is still being worked on"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    """The key was used for another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+    default_message = "This Idempotency-Key was used for a request with other content"
+
+
+class IdempotencyOutcomeUnknown(CallerError):
+    """A call was sent for the first request with the key, and whether it is billed is not known."""
+
+    status = 409
+    code = "IDEMPOTENCY_OUTCOME_UNKNOWN"
+    default_message = (
+        "A call was sent for the first request with this Idempotency-Key, and what became of it is not known; "
+        "use another key to have the picture made once more"
+    )
+
+
+class ResultNotKept(CallerError):
+    """The first request with the key was paid for, and its answer is not there any more."""
+
+    status = 410
+    code = "RESULT_NOT_KEPT"
+    default_message = (
+        "The first request with this Idempotency-Key was carried out, and its answer could not be kept; "
+        "use another key to have the picture made once more"
+    )
+
+
+class JobNotDone(CallerError):
+    """The job has no result yet; ``details.state`` tells how far it is."""
+
+    status = 409
+    code = "JOB_NOT_DONE"
+    retryable = True
+    default_retry_after = 1
+    default_message = "The job is not done yet"
+
+
+class JobCancelled(CallerError):
+    """The job was cancelled before anything was made."""
+
+    status = 409
+    code = "JOB_CANCELLED"
+    default_message = "The job was cancelled"
+
+
+class ResultExpired(CallerError):
+    """The job's result was deleted, since the time for which it is kept is over."""
+
+    status = 410
+    code = "RESULT_EXPIRED"
+    default_message = "The job's result is no longer kept"

@@ -19,7 +19,7 @@ class ProviderInvalidResponse(ProviderFault):
 
 
 class ProviderUnavailable(ProviderFault):
-    """The provider failed so often that it is given a pause."""
+    """The provider failed so often that it is given a pause, or the cluster that makes its pictures is away."""
 
     status = 503
     code = "PROVIDER_UNAVAILABLE"

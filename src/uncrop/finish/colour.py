@@ -59,7 +59,7 @@ def _field(work: Work) -> Field | None:
     before = (_cells(kept.y), _cells(kept.x))
     after = (_cells(canvas.height - kept.y) - difference.shape[0], _cells(canvas.width - kept.x) - difference.shape[1])
     around = ((before[0], after[0]), (before[1], after[1]), (0, 0))
-    filled = _pull_push(np.pad(difference * weight, around), np.pad(weight, around))
+    filled = pull_push(np.pad(difference * weight, around), np.pad(weight, around))
     return np.clip(filled, -LIMIT, LIMIT, out=filled)
 
 
@@ -95,7 +95,7 @@ def _means(pixels: NDArray[np.uint8], part: Rect) -> Field:
     return means
 
 
-def _pull_push(weighted: Field, weight: Field) -> Field:
+def pull_push(weighted: Field, weight: Field) -> Field:
     """Fill the cells without weight from ever coarser means; ``weighted`` is value times weight."""
     rows, columns = weight.shape[:2]
     known = np.minimum(weight, 1)
@@ -103,7 +103,7 @@ def _pull_push(weighted: Field, weight: Field) -> Field:
     if rows == 1 and columns == 1:
         return mean.astype(np.float32)
     even = ((0, rows % 2), (0, columns % 2), (0, 0))
-    coarse = _pull_push(_halve(np.pad(weighted, even)), _halve(np.pad(weight, even)))
+    coarse = pull_push(_halve(np.pad(weighted, even)), _halve(np.pad(weight, even)))
     return (known * mean + (1 - known) * _double(coarse)[:rows, :columns]).astype(np.float32)
 
 

@@ -21,7 +21,7 @@ NOTICEABLE = 1.5
 
 def fit(work: Work) -> Work:
     """Resize what the provider sent to the canvas, and measure by how much it had repainted what should have stayed."""
-    canvas, pixels, warnings = work.canvas, work.pixels, work.warnings
+    canvas, pixels, warnings, factor = work.canvas, work.pixels, work.warnings, 1.0
     height, width = pixels.shape[:2]
     if (height, width) != (canvas.height, canvas.width):
         if work.exact_size:
@@ -30,7 +30,7 @@ def fit(work: Work) -> Work:
         if factor > NOTICEABLE:
             warnings += (f"what was made was enlarged {factor:.1f} times to the canvas",)
         pixels = codec.resize(pixels, canvas.width, canvas.height)
-    work = replace(work, pixels=writeable(pixels), warnings=warnings)
+    work = replace(work, pixels=writeable(pixels), warnings=warnings, factor=factor)
     return replace(work, repaint_difference=repaint_difference(work))
 
 

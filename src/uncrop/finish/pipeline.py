@@ -13,6 +13,7 @@ import numpy as np
 
 from uncrop.finish.align import align
 from uncrop.finish.colour import BLOCK, match_colour
+from uncrop.finish.detail.step import redraw
 from uncrop.finish.fit import fit
 from uncrop.finish.paste import paste_original
 from uncrop.finish.seam import blend_seam
@@ -21,20 +22,32 @@ from uncrop.finish.work import Work, begin
 from uncrop.model import Picture, Placement, Rect
 
 if TYPE_CHECKING:
+    from uncrop.finish.detail.progress import Pace
     from uncrop.model import Fill, Task
 
 Step: TypeAlias = Callable[[Work], Work]
-STEPS: tuple[Step, ...] = (fit, read_as_srgb, align, match_colour, blend_seam, paste_original)
+STEPS: tuple[Step, ...] = (fit, read_as_srgb, align, match_colour, blend_seam, redraw, paste_original)
 
 
-def finish(task: Task, fill: Fill) -> Picture:
-    """Run every step over a provider's fill; one that kept the original is left as it is."""
+def finish(task: Task, fill: Fill, pace: Pace | None = None) -> Picture:
+    """Run every step over a provider's fill; one that kept the original is left as it is.
+
+    Parameters
+    ----------
+    pace
+        By when detail must be drawn, and with how many threads; at leisure, with one, when absent.
+    """
     if fill.keeps_original:
-        return Picture(pixels=fill.pixels, repaint_difference=fill.repaint_difference)
-    work = begin(task, fill)
+        return Picture(pixels=fill.pixels, repaint_difference=fill.repaint_difference, detail=fill.detail)
+    work = begin(task, fill, pace)
     for step in STEPS:
         work = step(work)
-    return Picture(pixels=work.pixels, warnings=work.warnings, repaint_difference=work.repaint_difference)
+    return Picture(
+        pixels=work.pixels,
+        warnings=work.warnings,
+        repaint_difference=work.repaint_difference,
+        detail=work.detail,
+    )
 
 
 def warm_up() -> None:
@@ -48,3 +61,7 @@ def warm_up() -> None:
         work = Work(canvas=canvas, original=pixels[:BLOCK] + 9, opacity=stays, pixels=pixels.copy(), exact_size=True)
         for step in STEPS:
             work = step(work)
+    noise = (np.arange(96 * 60 * 3, dtype=np.uint32).reshape(96, 60, 3) * 2654435761 >> 24).astype(np.uint8)
+    part = Rect(x=0, y=0, width=60, height=80)
+    canvas = Placement(width=60, height=96, source=part, kept=part)
+    redraw(Work(canvas=canvas, original=noise[:80], opacity=None, pixels=noise // 2, exact_size=True, factor=2.0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uncrop.finish.detail.progress import Pace
 from uncrop.imaging import arrays, codec
 from uncrop.imaging.answer import rgb_space
 from uncrop.placement.frames import kept_opacity
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from uncrop.model import Fill, Pixels, Placement, Rect, Task
+    from uncrop.model import Detail, Fill, Pixels, Placement, Rect, Task
 
 BAND = 64  # rows
 
@@ -41,6 +42,16 @@ class Work:
         The profile of the original's numbers; ``None`` is sRGB.
     repaint_difference
         Mean absolute difference to the original inside it, 0..255.
+    factor
+        By how much what was made was enlarged, after the step ``fit``; 1 or less where it was not.
+    wants_detail
+        Whether detail may be drawn where it was.
+    seed
+        Of the random places that are tried for it.
+    detail
+        What came of it.
+    pace
+        By when it must be drawn, and with how many threads.
     """
 
     canvas: Placement
@@ -51,6 +62,11 @@ class Work:
     icc: bytes | None = field(default=None, repr=False)
     repaint_difference: float | None = None
     warnings: tuple[str, ...] = ()
+    factor: float = 1.0
+    wants_detail: bool = True
+    seed: int = 0
+    detail: Detail | None = None
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def inside(self) -> tuple[slice, slice]:
@@ -85,7 +101,7 @@ def scale_photo(photo: Pixels, canvas: Placement) -> NDArray[np.uint8] | None:
     return codec.resize(arrays.to_rgb8(photo[_index(source)]), kept.width, kept.height)
 
 
-def begin(task: Task, fill: Fill) -> Work:
+def begin(task: Task, fill: Fill, pace: Pace | None = None) -> Work:
     """Bring photo, mask and fill to one form: RGB, 8 bit, the canvas's scale."""
     canvas, plan = task.job.placement, task.job.plan
     photo = task.photo[_index(canvas.source)]
@@ -100,6 +116,9 @@ def begin(task: Task, fill: Fill) -> Work:
         pixels=arrays.to_rgb8(fill.pixels),
         exact_size=task.job.provider.geometry.speaks != "mask" and (plan is None or not plan.is_scaled),
         icc=rgb_space(task.job.header),
+        wants_detail=task.job.request.detail != "off",
+        seed=task.job.seed or 0,
+        pace=pace or Pace(),
     )
 
 

@@ -30,7 +30,7 @@ from uncrop.imaging.webp.layout import WebpLayout, still
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from uncrop.imaging.jpeg.kept import Kept
+    from uncrop.imaging.jpeg.kept import Kept, ReadsOwn
     from uncrop.model import ImageFormat, ImageHeader, JpegFacts, Metadata, OpenedFile, Pixels, Placement
 
 # What Pillow's readers are known to raise on broken files.
@@ -141,7 +141,9 @@ def encode(
     return written
 
 
-def encode_kept(file: OpenedFile, photo: Pixels, pixels: Pixels, placement: Placement) -> Kept | None:
+def encode_kept(
+    file: OpenedFile, photo: Pixels, pixels: Pixels, placement: Placement, *, reads_own: ReadsOwn
+) -> Kept | None:
     """Encode an extended photo as a JPEG that keeps the photo's own coefficients, with its metadata.
 
     Returns
@@ -149,7 +151,7 @@ def encode_kept(file: OpenedFile, photo: Pixels, pixels: Pixels, placement: Plac
     Kept or None
         ``None`` where they cannot be kept, as ``uncrop.imaging.jpeg.kept`` tells.
     """
-    kept = jpeg_kept.keep(file, photo, pixels, placement)
+    kept = jpeg_kept.keep(file, photo, pixels, placement, reads_own=reads_own)
     if kept is None:
         return None
     metadata = fitted(file.header.metadata, "JPEG", channels=pixels.shape[2])

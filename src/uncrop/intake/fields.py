@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY: Quality = "standard"
 MOST_CALLS = 8
+DETAIL_CHOICES = ("on", "off")
 MAX_VARIATIONS = 4
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
@@ -36,6 +37,7 @@ def check_fields(request: UncropRequest, facts: ProviderFacts) -> None:
     _check_taken(request, facts)
     _check_geometry(request, facts)
     _check_max_calls(request.max_calls)
+    _check_detail(request.detail)
     _check_seed(request.seed, facts)
     _check_length("prompt", request.prompt, facts)
     _check_length("negative_prompt", request.negative_prompt, facts)
@@ -128,6 +130,14 @@ def _check_max_calls(max_calls: int | None) -> None:
         raise InvalidFieldValue(
             f"max_calls must be between 1 and {MOST_CALLS}",
             details={"field": "max_calls", "value": max_calls, "min_allowed": 1, "max_allowed": MOST_CALLS},
+        )
+
+
+def _check_detail(detail: str | None) -> None:
+    if detail is not None and detail not in DETAIL_CHOICES:
+        raise InvalidFieldValue(
+            f"detail must be one of {', '.join(DETAIL_CHOICES)}",
+            details={"field": "detail", "allowed": list(DETAIL_CHOICES)},
         )
 
 

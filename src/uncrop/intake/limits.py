@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from uncrop.errors import ImageTooLarge, InvalidExtendParameters, InvalidFieldValue, InvalidImage
 from uncrop.geometry.planner import Obstacle
 from uncrop.geometry.steps import plan
 from uncrop.imaging.limits import MAX_SIDES
+from uncrop.model import Sides
 
 if TYPE_CHECKING:
-    from uncrop.model import ImageFormat, ImageHeader, Placement, Plan, ProviderFacts, Rect, Sides, UncropRequest
+    from uncrop.model import ImageFormat, ImageHeader, Placement, Plan, ProviderFacts, Rect, UncropRequest
 
 # A photo may have so many times the pixels of the largest picture, of up to so many bytes; of deeper ones, fewer.
 INPUT_SHARE, FULL_DEPTH = 1.25, 4
+MEGABYTE = 1_000_000
 OPAQUE = (1, 3)  # channels of a photo without alpha
 
 
@@ -48,6 +52,31 @@ def check_depth(header: ImageHeader, max_output_pixels: int) -> None:
                 "bits": header.bits,
                 "max_allowed": most,
                 "unit": "pixels",
+            },
+        )
+
+
+def check_work(header: ImageHeader, sides: Sides, facts: ProviderFacts, max_output_pixels: int) -> None:
+    """Refuse what takes more memory than the largest picture of an ordinary shape, where a provider can tell it.
+
+    Around a photo that is long and thin the engine cannot begin with a small picture, so its memory and its time grow
+    with all of the canvas.
+    """
+    if facts.working_bytes is None:
+        return
+    edge = math.isqrt(int(INPUT_SHARE * max_output_pixels))
+    ordinary = replace(header, width=edge, height=edge, channels=max(3, header.channels))
+    most = facts.working_bytes(ordinary, Sides())
+    needed = facts.working_bytes(header, sides)
+    if needed > most:
+        raise ImageTooLarge(
+            "The image is too long and thin to be extended here",
+            details={
+                "width": header.width,
+                "height": header.height,
+                "needed": -(-needed // MEGABYTE),
+                "max_allowed": most // MEGABYTE,
+                "unit": "megabytes",
             },
         )
 

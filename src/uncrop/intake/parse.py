@@ -14,7 +14,15 @@ from uncrop.imaging.cost import check_cost
 from uncrop.imaging.header import open_file
 from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, quality_of
-from uncrop.intake.limits import check_bytes, check_depth, check_extent, check_made, check_output, plan_calls
+from uncrop.intake.limits import (
+    check_bytes,
+    check_depth,
+    check_extent,
+    check_made,
+    check_output,
+    check_work,
+    plan_calls,
+)
 from uncrop.model import Job
 
 if TYPE_CHECKING:
@@ -106,7 +114,9 @@ def shape_for(request: UncropRequest, header: ImageHeader, facts: ProviderFacts,
         check_output(width, height, answer_format, facts.max_output_pixels or max_output_pixels)
     plan = None
     if request.mask is None:
-        check_made(sides_of(placement, header.width, header.height), facts)
+        sides = sides_of(placement, header.width, header.height)
+        check_made(sides, facts)
+        check_work(header, sides, facts, max_output_pixels)
         plan = plan_calls(request, header, placement, facts)
         check_bytes(request.image, facts, plan)
     return Shape(placement=placement, output_size=finished, answer_format=answer_format, plan=plan)

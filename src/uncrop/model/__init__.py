@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from uncrop.model.answers import Answer
+from uncrop.model.callers import DEFAULT_SCOPES, SCOPES, SERVERS, Caller, ProviderKeys, Scope
 from uncrop.model.pictures import (
     MEDIA_TYPES,
     Density,
@@ -21,25 +23,28 @@ from uncrop.model.pictures import (
     Quality,
 )
 from uncrop.model.plans import CallPlan, Plan
+from uncrop.model.policies import Policy
 from uncrop.model.provider_facts import (
     FieldFacts,
     GeometryFacts,
     Price,
     ProviderFacts,
     SettingFacts,
+    TokenPrice,
     UploadFacts,
 )
 from uncrop.model.requests import (
     MAX_ORGANIZATION_ID,
     ORGANIZATION_ID,
     ORGANIZATION_ID_RULE,
-    Caller,
     Options,
     UncropRequest,
     form_values,
 )
 from uncrop.model.shapes import Frame, Placement, Rect, Sides
 from uncrop.model.stages import (
+    ENLARGED,
+    Detail,
     Fill,
     Grant,
     Job,
@@ -56,14 +61,20 @@ if TYPE_CHECKING:
     from uncrop.model.pictures import ConfidenceMap, Mask, Pixels
 
 __all__ = [
+    "DEFAULT_SCOPES",
+    "ENLARGED",
     "MAX_ORGANIZATION_ID",
     "MEDIA_TYPES",
     "ORGANIZATION_ID",
     "ORGANIZATION_ID_RULE",
+    "SCOPES",
+    "SERVERS",
+    "Answer",
     "CallPlan",
     "Caller",
     "ConfidenceMap",
     "Density",
+    "Detail",
     "FieldFacts",
     "Fill",
     "Frame",
@@ -82,15 +93,19 @@ __all__ = [
     "Pixels",
     "Placement",
     "Plan",
+    "Policy",
     "Price",
     "Progress",
     "ProviderFacts",
+    "ProviderKeys",
     "Quality",
     "Rect",
+    "Scope",
     "SettingFacts",
     "Sides",
     "StageTime",
     "Task",
+    "TokenPrice",
     "TokenUsage",
     "UncropRequest",
     "UncropResult",

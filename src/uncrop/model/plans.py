@@ -47,6 +47,12 @@ class CallPlan:
         return Placement(width=window.width, height=window.height, source=known, kept=kept)
 
     @property
+    def factor(self) -> float:
+        """By how much what the call makes is enlarged; under 1 where it is scaled down."""
+        canvas, window = self.frame.canvas, self.window
+        return max(window.width / canvas.width, window.height / canvas.height)
+
+    @property
     def is_scaled(self) -> bool:
         """Whether the call works at another scale than the canvas's."""
         canvas, window = self.frame.canvas, self.window

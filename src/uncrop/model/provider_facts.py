@@ -141,6 +141,23 @@ class Price:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TokenPrice:
+    """What a provider asks for a million tokens in US dollars, known since a date from a source.
+
+    Attributes
+    ----------
+    input_text_usd
+        For those of the input that are text; ``None``: as for all of it.
+    """
+
+    input_usd: Decimal
+    input_text_usd: Decimal | None = None
+    output_usd: Decimal
+    date: str  # ISO 8601
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProviderFacts:
     """One provider.
 
@@ -164,6 +181,10 @@ class ProviderFacts:
         A call may cost money, so that it is never sent twice and not cancelled once sent.
     price
         What a picture costs, as far as it is known.
+    token_price
+        What tokens cost, for a provider that counts them.
+    usd_per_credit, usd_per_call
+        What the operator says that a credit or a call costs in US dollars; ``None`` where nothing is said.
     settings
         What can be set.
     requests_per_minute
@@ -195,6 +216,9 @@ class ProviderFacts:
     max_output_pixels: int | None = None
     bills: bool
     price: Price | None = None
+    token_price: TokenPrice | None = None
+    usd_per_credit: Decimal | None = None
+    usd_per_call: Decimal | None = None
     settings: tuple[SettingFacts, ...] = ()
     requests_per_minute: int | None = None
     poll_hosts: tuple[str, ...] = ()

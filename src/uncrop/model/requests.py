@@ -41,15 +41,8 @@ class UncropRequest:
     output_size: str | None = None
     answer_format: ImageFormat | None = None
     max_calls: int | None = None
+    detail: str | None = None  # "on" or "off"
     variations: int | None = None  # pictures that are asked for; each is made by a run of its own
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Caller:
-    """Who asks. Both ids are ``None`` on the command line and in Python, where nobody is billed."""
-
-    organization_id: str | None = None
-    key_id: str | None = None
 
 
 class Options(TypedDict, total=False):
@@ -67,6 +60,8 @@ class Options(TypedDict, total=False):
         ``"WEBP"``.
     max_calls
         How many billed calls the picture may take, 1..8; one, when absent.
+    detail
+        ``"on"`` or ``"off"``: whether detail is drawn from the photo into what had to be enlarged; on, when absent.
     """
 
     seed: int | None
@@ -83,6 +78,7 @@ class Options(TypedDict, total=False):
     output_size: str | None
     output_format: ImageFormat | None
     max_calls: int | None
+    detail: str | None
 
 
 def form_values(options: Options) -> dict[str, Any]:

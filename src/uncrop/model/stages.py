@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from uncrop.model.requests import Caller
+from uncrop.model.callers import Caller
 from uncrop.model.shapes import Sides
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from uncrop.model.provider_facts import ProviderFacts
     from uncrop.model.requests import UncropRequest
     from uncrop.model.shapes import Placement
+
+
+ENLARGED = 1.5  # from which factor on what was made looks soft beside the photo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +55,16 @@ class Job:
         return self.output_size == (self.placement.width, self.placement.height)
 
     @property
+    def is_redrawn(self) -> bool:
+        """Whether what is made will, as far as can be told before, be enlarged so much that detail is drawn into it."""
+        if self.request.detail == "off":
+            return False
+        if self.plan is not None:
+            return any(call.factor >= ENLARGED for call in self.plan.calls)
+        most = self.provider.geometry.max_pixels
+        return most is not None and self.placement.width * self.placement.height >= ENLARGED**2 * most
+
+    @property
     def may_keep_coefficients(self) -> bool:
         """Whether the answer is a JPEG that may hold the photo's own coefficients, if it was a JPEG too."""
         return self.answer_format == "JPEG" and self.is_unscaled
@@ -59,10 +72,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
-    """Permission to spend: who, and the reservation to be settled (``None`` where nobody is billed)."""
+    """Permission to spend: who, and the hold to be settled (``None`` where nobody is billed)."""
 
     caller: Caller
-    reservation_id: str | None = None
+    hold_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +91,16 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenUsage:
-    """Tokens that a provider counted."""
+    """Tokens that a provider counted.
+
+    Attributes
+    ----------
+    input_text_tokens
+        Those of the input that are text, where the provider tells them apart from those of pictures.
+    """
 
     input_tokens: int = 0
+    input_text_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int = 0
 
@@ -101,6 +121,30 @@ class PictureFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Detail:
+    """What was done about a provider's picture that had to be enlarged.
+
+    Attributes
+    ----------
+    state
+        ``redrawn``: detail was drawn from the photo; ``skipped``: it could not be; ``off``: it was not wanted.
+    factor
+        By how much it was enlarged.
+    reason
+        Why it was skipped.
+    """
+
+    state: Literal["redrawn", "skipped", "off"]
+    factor: float
+    reason: str | None = None
+
+    def to_text(self) -> str:
+        """Return it as every front tells it, such as ``redrawn; factor=3.1``."""
+        text = f"{self.state}; factor={self.factor:.1f}"
+        return text if self.reason is None else f"{text}; reason={self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fill:
     """Pixels for the whole canvas, at the provider's own size, and its facts."""
 
@@ -108,8 +152,13 @@ class Fill:
     facts: PictureFacts
     # By how much the provider had repainted the photo, 0..255, where that was measured before.
     repaint_difference: float | None = None
+    detail: Detail | None = None  # what was done about it, where calls were finished before
     keeps_original: bool = False  # True: already at the canvas's size with the original pixels in place
     confidence_map: ConfidenceMap | None = field(default=None, repr=False)  # only where it was asked for
+
+    def without_pixels(self) -> Fill:
+        """Return it with no pixels, so that their memory is free."""
+        return replace(self, pixels=self.pixels[:0, :0].copy())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +169,7 @@ class Picture:
     warnings: tuple[str, ...] = ()
     # Mean absolute difference, 0..255, by which the provider had repainted the original.
     repaint_difference: float | None = None
+    detail: Detail | None = None  # only where what was made was enlarged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +192,7 @@ class UncropResult:
     ``placement`` says where the photo lies, ``original`` how its pixels stand there, and ``repaint_difference`` by how
     many levels of 256, in the mean, the provider had repainted them before they were put back.
     ``provider_calls`` is how many calls that may be billed the picture took.
+    ``detail`` is what was done about a provider's picture that was enlarged; ``None`` where none was.
     ``confidence_map`` is a grey PNG of 8 bits and of the picture's size, where it was asked for: 255 on the photo
     itself, elsewhere how far a pixel can be trusted.
     """
@@ -159,6 +210,7 @@ class UncropResult:
     placement: Placement | None = None
     original: Original | None = None
     provider_calls: int | None = None
+    detail: Detail | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,8 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from uncrop.errors import ProviderNotConfigured
 
@@ -28,6 +29,11 @@ class ProviderSettings:
         """Return a value as text; empty when it has none."""
         return str(self.values.get(name, ""))
 
+    def number(self, name: str) -> Decimal | None:
+        """Return a value as an exact number; ``None`` when it has none."""
+        value = self.values.get(name)
+        return None if value is None else Decimal(str(value))
+
     @property
     def base_url(self) -> str:
         """The address that its calls go to; empty for one that needs no network."""
@@ -47,7 +53,11 @@ class Provider(ABC):
 
     def __init__(self, facts: ProviderFacts, settings: ProviderSettings) -> None:
         limit = settings.values.get("rate_limit_per_minute")
-        self.facts = facts if limit is None else replace(facts, requests_per_minute=int(limit))
+        said: dict[str, Any] = {} if limit is None else {"requests_per_minute": int(limit)}
+        for name in ("usd_per_credit", "usd_per_call"):
+            if (value := settings.number(name)) is not None:
+                said[name] = value
+        self.facts = replace(facts, **said) if said else facts
         self.settings = settings
 
     def check_configured(self) -> None:

@@ -82,7 +82,9 @@ def refused_job(
     """
     meaning = _meaning(answer, vocabulary)
     told = replace(meaning, kind=meaning.kind or otherwise, code=meaning.code or status)
-    return _refuse(answer, told, vocabulary)
+    error = _refuse(answer, told, vocabulary)
+    error.charged = False  # whoever tells that there is no picture does not bill for one
+    return error
 
 
 def object_in(answer: Answer, vocabulary: Vocabulary) -> Mapping[str, object]:

@@ -12,7 +12,15 @@ import anyio
 from anyio import to_thread
 
 from uncrop.capacity.pixel_memory import finishing_bytes
-from uncrop.errors import InternalError, InvalidRequest, ProviderFault, ProviderTimeout, UncropError
+from uncrop.errors import (
+    InternalError,
+    InvalidRequest,
+    ProviderAuthenticationFailed,
+    ProviderFault,
+    ProviderQuotaExhausted,
+    ProviderTimeout,
+    UncropError,
+)
 from uncrop.imaging.cost import cost_of
 from uncrop.placement.likeness import check_belongs
 from uncrop.providers.conversation import Answer, Call, Extend, Unpack, Unpacked, Wait
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from uncrop.capacity.unpacking import UnpackPlace
-    from uncrop.model import Fill, PictureFacts, Plan, Progress, ProviderFacts, Task
+    from uncrop.model import Fill, Plan, Progress, ProviderFacts, Task
     from uncrop.providers.base import Provider
     from uncrop.providers.commitment import Commitment
     from uncrop.providers.conversation import Conversation, Step
@@ -39,8 +47,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CANCEL_S, EXAMINE_S = 5.0, 30.0
+# Of these it is not told by whom: the provider behind may have made the picture all the same.
+GATEWAYS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 # With these a provider refuses a call for want of a valid key, of credits, or of patience, before it makes anything.
 UNBILLED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS})
+OWN_KEY_REFUSED = "The provider refused the organization's own key, or its account has no credits left"
 TOO_LATE = "The provider did not answer within the deadline"
 
 
@@ -83,12 +94,9 @@ class Between:
     ----------
     finish
         Puts what is known back into what a call made, and matches the two.
-    made
-        Told the facts of all calls so far, whenever one more was made.
     """
 
     finish: Finish
-    made: Callable[[PictureFacts], None]
 
 
 class Maker:
@@ -100,8 +108,9 @@ class Maker:
         ``None`` for a provider that computes on this machine.
     """
 
-    def __init__(self, provider: Provider, context: MakerContext) -> None:
+    def __init__(self, provider: Provider, context: MakerContext, *, own_key: bool = False) -> None:
         self._provider = provider
+        self._own_key = own_key
         self._context = context
         self._addresses = Addresses.of(provider.facts, provider.settings.base_url)
         here = provider.facts.computes_here
@@ -181,6 +190,9 @@ class Maker:
                 return await run.make(task, between, watch)
         except UncropError as error:
             error.details = {"provider": self.facts.name, **run.billed(), **(error.details or {})}
+            if self._own_key and isinstance(error, ProviderAuthenticationFailed | ProviderQuotaExhausted):
+                # It is for the organization to act, not for whoever runs this server.
+                error.message, error.details["key"] = OWN_KEY_REFUSED, "organization"
             raise
 
 
@@ -203,7 +215,7 @@ class _Run:
         self._progress = progress
         self._place = place
         self._deadline: float | None = None
-        self._last_status = 0
+        self._last_status = self._submit_status = 0
         self._calls, self._calls_made = 1, 0
         self._finishing = 0
 
@@ -233,24 +245,27 @@ class _Run:
             if self._place is not None and call is not plan.calls[-1]:
                 self._place.let_go()
             self._calls_made += 1
-            between.made(steps.facts())
         return steps.fill()
 
     async def hold(self, task: Task, watch: Watch | None = None) -> Fill:
         """Do what the provider says until it returns its pixels."""
         self._commitment.check()
         self._provider.check_configured()
-        conversation = self._provider.converse(task)
+        conversation, before = self._provider.converse(task), self._commitment.billed_calls
+        self._submit_status = 0
         try:
             reply: object = None
             step: Step | Fill | None = None
             while True:
                 step = await self._next(conversation, reply, step)
                 if not isinstance(step, Call | Wait | Extend | Unpack):
+                    self._note_made(step, before)
+                    before = self._commitment.billed_calls
                     await self._in_thread(check_belongs, task, step)
                     return step
                 reply = await self._do(step)
         except UncropError as error:
+            self._note_failed(error, before)
             # The provider is well; the request, the key or the account is not.
             if watch is not None and self._is_refusal(error):
                 watch.excuse()
@@ -259,6 +274,33 @@ class _Run:
             # Work that is ended while the provider thinks does not wait for it; its thread lets go of it later.
             if getgeneratorstate(conversation) != GEN_RUNNING:
                 conversation.close()
+
+    def _note_made(self, made: Fill, before: int) -> None:
+        """Note what the conversation's calls cost: the provider's words are about all of them together."""
+        for number in range(self._commitment.billed_calls - before):
+            if number:
+                self._commitment.note_failure(charged=False)
+            else:
+                self._commitment.note_cost(made.facts)
+
+    def _note_failed(self, error: UncropError, before: int) -> None:
+        """Note whether the conversation's calls are billed; where that is not known, it stays in doubt."""
+        charged = self._is_charged(error)
+        if charged is not None:
+            for number in range(self._commitment.billed_calls - before):
+                self._commitment.note_failure(charged=charged and not number)
+
+    def _is_charged(self, error: UncropError) -> bool | None:
+        """Tell whether a failure is billed: whoever tells that there is no picture does not bill for one.
+
+        A submit that was not answered may be, and so may one whose picture did not come, or was none.
+        """
+        if error.charged is not None:
+            return error.charged
+        status = self._submit_status
+        if status >= HTTPStatus.BAD_REQUEST:
+            return None if status in GATEWAYS else False
+        return False if status and not isinstance(error, ProviderFault) else None
 
     async def _next(self, conversation: Conversation, reply: object, last: Step | Fill | None) -> Step | Fill:
         """Let the provider go on from its last step; work that is ended meanwhile is ended there as well."""
@@ -320,8 +362,10 @@ class _Run:
             answer = await send()
         else:
             answer = await watched(send, lambda: report(poll, self._ask, self._context.sleep, self._tell))
-        if commitment is not None and call.kind == "submit" and answer.status in UNBILLED:
-            commitment.take_back()
+        if call.kind == "submit":
+            self._submit_status = answer.status
+            if commitment is not None and answer.status in UNBILLED:
+                await commitment.take_back()
         # No key goes along with a download: whatever is wrong with its address is the provider's fault.
         self._last_status = 0 if call.kind == "download" else answer.status
         return answer

@@ -7,6 +7,7 @@ stays in the providers: no error of ours repeats it.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,11 +41,20 @@ SPEAKING = frozenset(
 HOLDING = frozenset(
     {"candidates", "data", "images", "output", "outputs", "promptfeedback", "response", "result", "results"}
 )
+# Under these names Azure tells by category what its filters found, with or without a code beside it.
+FILTERS = frozenset({"contentfilterresult", "contentfilterresults", "promptfilterresults"})
+FILTERED = "content_filter"
 RETRY_AFTER = "retryafter"
 NUMBERS = frozenset({"code", "errorcode", "status", "statuscode"})
 MAX_DEPTH, MAX_TEXTS, MAX_CHARACTERS = 8, 64, 2000
 MAX_TEXT_BYTES = 64 * 1024
 _WORD_WITH_JOINTS = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Two ASCII characters of UTF-16, by which of their bytes are not zero.
+_UTF_16_BY_ZEROS: Mapping[tuple[bool, ...], str] = {
+    (True, False, True, False): "utf-16-le",
+    (False, True, False, True): "utf-16-be",
+}
 _SPACE = re.compile(r"[\s_-]+")
 
 
@@ -93,10 +103,22 @@ def _limited(found: Iterator[tuple[str, str | float]]) -> Iterator[tuple[str, st
 
 
 def _of_body(body: bytes) -> Iterator[tuple[str, str | float]]:
+    body = _in_utf_8(body)
     try:
         yield from _of_value(from_json(body.removeprefix(BYTE_ORDER_MARK)), "error", 0)
     except ValueError:  # no JSON, or nested without end
         yield from _of_text(body[:MAX_TEXT_BYTES])
+
+
+def _in_utf_8(body: bytes) -> bytes:
+    """Return a text of UTF-16 in UTF-8: with a mark, or begun with an ASCII character, as JSON and pages are."""
+    encoding = "utf-16" if body.startswith(_UTF_16) else _UTF_16_BY_ZEROS.get(tuple(map(bool, body[:4])))
+    if encoding is None:
+        return body
+    try:
+        return body[: 2 * MAX_TEXT_BYTES].decode(encoding).encode()
+    except UnicodeError:  # a picture, or cut within a character
+        return body
 
 
 def _of_value(value: object, name: str, depth: int) -> Iterator[tuple[str, str | float]]:
@@ -106,6 +128,8 @@ def _of_value(value: object, name: str, depth: int) -> Iterator[tuple[str, str |
     if isinstance(value, Mapping):
         for key, inner in value.items():
             known = plain(key)
+            if known in FILTERS and _is_filtered(inner, depth + 1):
+                yield "reason", FILTERED
             if known in SPEAKING or known == RETRY_AFTER or (known in HOLDING and isinstance(inner, Mapping | list)):
                 yield from _of_value(inner, known, depth + 1)
     elif isinstance(value, list):
@@ -113,6 +137,17 @@ def _of_value(value: object, name: str, depth: int) -> Iterator[tuple[str, str |
             yield from _of_value(item, name, depth + 1)
     elif name not in HOLDING and isinstance(value, str | int | float) and not isinstance(value, bool):
         yield name, value
+
+
+def _is_filtered(value: object, depth: int) -> bool:
+    """Tell whether any of a filter's categories says that it filtered; what they found and let pass is no refusal."""
+    if depth > MAX_DEPTH:
+        return False
+    if isinstance(value, list):
+        return any(_is_filtered(inner, depth + 1) for inner in value)
+    if not isinstance(value, Mapping):
+        return False
+    return value.get("filtered") is True or any(_is_filtered(inner, depth + 1) for inner in value.values())
 
 
 def _of_text(head: bytes) -> Iterator[tuple[str, str | float]]:

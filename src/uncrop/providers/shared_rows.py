@@ -48,3 +48,25 @@ def rate_limit(title: str) -> SettingFacts:
         minimum=1,
         help=f"Most requests a minute and organization to {title}; the limit for all providers counts besides.",
     )
+
+
+def usd_per_credit(title: str) -> SettingFacts:
+    """Return the row of what a credit of the provider costs the operator."""
+    return SettingFacts(
+        name="usd_per_credit",
+        kind="number",
+        minimum=0,
+        maximum=1000,
+        help=f"What a credit of {title} costs in US dollars, by your contract with it. Limits of money need it.",
+    )
+
+
+def usd_per_call(title: str) -> SettingFacts:
+    """Return the row of what a call costs the operator at most, where the provider states no price."""
+    return SettingFacts(
+        name="usd_per_call",
+        kind="number",
+        minimum=0,
+        maximum=1000,
+        help=f"What a call to {title} costs in US dollars at most, by your contract with it. Limits of money need it.",
+    )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from uncrop.model import CallPlan, Picture, Pixels
+    from uncrop.model import CallPlan, Detail, Picture, Pixels
 
     Finish: TypeAlias = Callable[[Task, Fill], Picture]
     """Puts what is known back into what a call made, and matches the two: ``uncrop.finish.pipeline.finish``."""
@@ -57,6 +57,7 @@ class Steps:
         self._made: list[PictureFacts] = []
         self._only: Fill | None = None
         self._difference: float | None = None
+        self._detail: Detail | None = None
 
     def task_of(self, call: CallPlan) -> Task:
         """Return the next call's task: the part that it is sent, as a photo with a file of its own."""
@@ -88,6 +89,7 @@ class Steps:
         if not self._made:
             # What later calls repaint is, for the greater part, what earlier ones made.
             self._difference = picture.repaint_difference
+        self._detail = worst(self._detail, picture.detail)
         self._made.append(replace(made.facts, warnings=(*made.facts.warnings, *picture.warnings)))
 
     def facts(self) -> PictureFacts:
@@ -100,7 +102,13 @@ class Steps:
             return self._only
         if self._canvas is None:
             raise InternalError(system_message="No call of the plan was made")
-        return Fill(pixels=self._canvas, facts=self.facts(), keeps_original=True, repaint_difference=self._difference)
+        return Fill(
+            pixels=self._canvas,
+            facts=self.facts(),
+            keeps_original=True,
+            repaint_difference=self._difference,
+            detail=self._detail,
+        )
 
     def _part(self, call: CallPlan) -> Pixels:
         if self._canvas is None:
@@ -114,6 +122,13 @@ def _file_within(job: Job, pixels: NDArray[np.uint8]) -> bytes:
     if len(data) <= job.provider.upload.max_bytes:
         return data
     return codec.encode(pixels, "JPEG", jpeg=job.header.jpeg)
+
+
+def worst(before: Detail | None, now: Detail | None) -> Detail | None:
+    """Return what is told of several calls: of the one that was enlarged the most, and a skipped one before others."""
+    if before is None or now is None:
+        return before or now
+    return max(before, now, key=lambda each: (each.state == "skipped", each.factor))
 
 
 def add_facts(facts: list[PictureFacts]) -> PictureFacts:
@@ -146,6 +161,7 @@ def _sum_of_tokens(usages: list[TokenUsage]) -> TokenUsage | None:
         return None
     return TokenUsage(
         input_tokens=sum(usage.input_tokens for usage in usages),
+        input_text_tokens=sum(usage.input_text_tokens for usage in usages),
         output_tokens=sum(usage.output_tokens for usage in usages),
         total_tokens=sum(usage.total_tokens for usage in usages),
     )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 EVERY_ORIGIN = "*"
 # What a page may send beyond the headers that every page may.
-SENT_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "api-key")
-_METHODS = ("GET", "HEAD", "POST")
+SENT_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-Id", "api-key")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _REMEMBERED_S = 7200  # browsers keep a preflight's answer no longer
 
 
@@ -60,7 +60,7 @@ class CrossOrigin:
         return Response(
             status_code=204,
             headers={
-                "Access-Control-Allow-Methods": ", ".join(_METHODS),
+                "Access-Control-Allow-Methods": ", ".join(METHODS),
                 "Access-Control-Allow-Headers": ", ".join(SENT_HEADERS),
                 "Access-Control-Max-Age": str(_REMEMBERED_S),
             },

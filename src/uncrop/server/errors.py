@@ -15,13 +15,13 @@ from uncrop.errors import (
     AuthenticationRequired,
     CallerError,
     InternalError,
+    NotFound,
     UncropError,
     ValidationError,
 )
 from uncrop.server.http_errors import (
     MalformedRequest,
     MethodNotAllowed,
-    NotFound,
     RequestTimeout,
     RequestTooLarge,
 )

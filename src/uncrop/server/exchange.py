@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _KEY = "uncrop.exchange"
 ARRIVED = "uncrop.arrived"
 """Where a request's scope says when its first byte arrived, on the clock of ``time.monotonic``."""
+LEFT = "uncrop.left"
+"""Where it has a future that is done when the client has closed the connection."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:~-]{1,128}")
 CLIENT_LEFT = "CLIENT_LEFT"
@@ -86,7 +88,11 @@ def begin_exchange(scope: MutableMapping[str, Any]) -> Exchange:
     wished = sent.get(b"x-request-id", b"")
     return Exchange(
         request_id=wished.decode("ascii") if _SANE_ID.fullmatch(wished) else "",
-        run=RunReport(arrived=scope.get(ARRIVED, time.monotonic())),
+        run=RunReport(
+            arrived=scope.get(ARRIVED, time.monotonic()),
+            address=(scope.get("client") or ("",))[0],
+            left=scope.get(LEFT),
+        ),
         body_unread=sent.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in sent,
     )
 

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 REQUIRED = ("provider", "organization_id", "image_file")
 TEXTS = (
     *("provider", "organization_id", "prompt", "negative_prompt", "size", "quality"),
-    *("aspect_ratio", "anchor", "output_size", "output_format"),
+    *("aspect_ratio", "anchor", "output_size", "output_format", "detail"),
 )
+PROSE = ("prompt", "negative_prompt")
+"""Texts that are passed on as they were sent. Spaces around all others mean nothing, as around numbers."""
 SIDES = {"left": "extend_left", "right": "extend_right", "up": "extend_up", "down": "extend_down"}
 CANVAS = ("canvas_width", "canvas_height", "canvas_x", "canvas_y", "zoom_out")
 NUMBERS = (*SIDES.values(), "seed", *CANVAS, "max_calls", "variations")

@@ -88,7 +88,7 @@ async def read_form(headers: Headers, receive: Receive, limits: BodyLimits, shar
         The client left.
     """
     _check_headers(headers, limits)
-    async with aclosing(_chunks(receive, limits, share)) as stream:
+    async with aclosing(chunks(receive, limits, share)) as stream:
         _, options = parse_options_header(headers.get("content-type"))
         parser = _FormParser(headers, _without_preamble(stream, options[b"boundary"]), limits)
         try:
@@ -132,7 +132,7 @@ def _too_large(limits: BodyLimits) -> RequestTooLarge:
     )
 
 
-async def _chunks(receive: Receive, limits: BodyLimits, share: Share) -> AsyncGenerator[bytes, None]:
+async def chunks(receive: Receive, limits: BodyLimits, share: Share) -> AsyncGenerator[bytes, None]:
     """Pass on the body piece by piece, whatever length was declared for it."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + limits.total_s

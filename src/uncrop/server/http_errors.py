@@ -4,7 +4,6 @@
 
     CallerError
     ├── MalformedRequest               400 MALFORMED_REQUEST
-    ├── NotFound                       404 NOT_FOUND
     ├── MethodNotAllowed               405 METHOD_NOT_ALLOWED
     ├── RequestTimeout                 408 REQUEST_TIMEOUT
     ├── RequestTooLarge                413 REQUEST_TOO_LARGE
@@ -26,14 +25,6 @@ class MalformedRequest(CallerError):
     status = 400
     code = "MALFORMED_REQUEST"
     default_message = "The request is not valid HTTP"
-
-
-class NotFound(CallerError):
-    """No such route."""
-
-    status = 404
-    code = "NOT_FOUND"
-    default_message = "There is nothing at this address"
 
 
 class MethodNotAllowed(CallerError):

@@ -38,14 +38,22 @@ class Metrics:
         Returns how much of each part of the capacity is in use.
     breakers
         Returns the state of every provider's breaker.
+    counts_alone
+        Returns whether rate limits are counted by this process since Redis is away; ``None`` where there is none.
     """
 
-    def __init__(self, *, capacity: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: Callable[[], Mapping[str, int]],
+        breakers: Callable[[], Mapping[str, str]],
+        counts_alone: Callable[[], bool | None] = lambda: None,
+    ) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._registry.register(_Gauges(capacity, breakers))
+        self._registry.register(_Gauges(capacity, breakers, counts_alone))
         self._requests = Counter(
             "uncrop_requests",
             "Requests answered; status 499 means that the client left before.",
@@ -123,9 +131,15 @@ class Metrics:
 class _Gauges(Collector):
     """Reads capacity and breakers at the moment they are asked for."""
 
-    def __init__(self, capacity: Callable[[], Mapping[str, int]], breakers: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        capacity: Callable[[], Mapping[str, int]],
+        breakers: Callable[[], Mapping[str, str]],
+        counts_alone: Callable[[], bool | None],
+    ) -> None:
         self._capacity = capacity
         self._breakers = breakers
+        self._counts_alone = counts_alone
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return all gauges."""
@@ -143,4 +157,12 @@ class _Gauges(Collector):
         )
         for provider, state in self._breakers().items():
             breakers.add_metric([provider], _BREAKER_LEVELS[state])
-        return [slots, held, breakers]
+        alone = self._counts_alone()
+        if alone is None:
+            return [slots, held, breakers]
+        local = GaugeMetricFamily(
+            "uncrop_rate_limiter_local",
+            "1 while rate limits are counted by this process alone since Redis does not answer, else 0.",
+        )
+        local.add_metric([], alone)
+        return [slots, held, breakers, local]

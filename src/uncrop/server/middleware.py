@@ -17,6 +17,7 @@ from uncrop.server.exchange import CLIENT_LEFT, CLIENT_LEFT_STATUS, STOPPED, att
 from uncrop.server.openapi import RUNNING_PATH
 from uncrop.server.wire import rate_headers
 from uncrop.service.service import stopping
+from uncrop.service.tasks import CallerLeft
 from uncrop.telemetry.spans import UNTRACED
 
 if TYPE_CHECKING:
@@ -54,8 +55,17 @@ class ExchangeMiddleware:
     that must be finished.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, cross_origin: CrossOrigin, tracer: Tracer = UNTRACED) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        cross_origin: CrossOrigin,
+        tracer: Tracer = UNTRACED,
+        leaving: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
+        self._leaving = leaving
         self._tracer = tracer
         self._metrics = metrics
         self._cross_origin = cross_origin
@@ -76,7 +86,9 @@ class ExchangeMiddleware:
             exchange.holds,
         ):
             try:
-                dress = _dressing(send, exchange, self._cross_origin.headers(Headers(scope=scope)))
+                dress = _dressing(
+                    send, exchange, self._cross_origin.headers(Headers(scope=scope)), leaving=self._leaving
+                )
                 await self._answer(scope, _listening(receive, exchange), dress, exchange)
             finally:
                 self._report(scope, exchange, span)
@@ -85,7 +97,7 @@ class ExchangeMiddleware:
         try:
             answer = self._cross_origin.preflight(scope["method"], Headers(scope=scope)) or self._app
             await answer(scope, receive, send)
-        except ClientDisconnect:
+        except (ClientDisconnect, CallerLeft):
             exchange.outcome = CLIENT_LEFT
         except asyncio.CancelledError:
             # The server's time for stopping is over. It alone cancels this task, and waits for nothing that it does.
@@ -158,6 +170,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, object]]:
         yield "cause", exchange.cause
     if exchange.run.provider is not None:
         yield "provider", exchange.run.provider
+    if exchange.run.replayed:
+        yield "replayed", True
     if exchange.run.tried:
         yield "tried", list(exchange.run.tried)
     if stages := {stage.name: round(stage.milliseconds, 1) for stage in exchange.run.stages}:
@@ -202,7 +216,7 @@ def _listening(receive: Receive, exchange: Exchange) -> Receive:
     return listen
 
 
-def _dressing(send: Send, exchange: Exchange, cross_origin: Mapping[str, str]) -> Send:
+def _dressing(send: Send, exchange: Exchange, cross_origin: Mapping[str, str], *, leaving: Callable[[], bool]) -> Send:
     """Add the headers that every answer has, and count its bytes."""
 
     async def dress(message: Message) -> None:
@@ -214,6 +228,9 @@ def _dressing(send: Send, exchange: Exchange, cross_origin: Mapping[str, str]) -
                 # What the answer itself varies by stays said.
                 headers.add_vary_header(value) if name == "Vary" else headers.update({name: value})
             _add_headers(headers, exchange)
+            if leaving():
+                # A proxy that keeps connections must not send a request into one that is closed in this moment.
+                headers["Connection"] = "close"
         else:
             exchange.bytes_out += len(message.get("body", b""))
         await send(message)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from uncrop import __version__
+from uncrop.server.openapi_admin import admin_paths, admin_schemas
 from uncrop.server.openapi_errors import error_components, error_responses, error_schemas
 from uncrop.server.openapi_form import PHOTO_EXAMPLE, form_examples, form_schema, image_media_types
 from uncrop.server.openapi_headers import header_components
+from uncrop.server.openapi_jobs import job_paths, job_schemas
 from uncrop.server.openapi_picture import picture_responses, picture_schemas
 from uncrop.server.openapi_providers import provider_schemas
 from uncrop.server.openapi_quote import quote_form_schema, quote_responses, quote_schemas
 from uncrop.server.openapi_running import cancel_operation, running_operation, running_schemas
+from uncrop.server.openapi_webhooks import webhook_paths, webhook_schemas
 from uncrop.service.quote import ALL
 
 if TYPE_CHECKING:
@@ -37,8 +40,8 @@ _DESCRIPTION = (
     "Extends an image beyond its borders, or repaints the transparent part of a mask.\n\n"
     "What a provider takes stands at each field, and in the list of providers. A field that the provider does not take "
     "is refused, never ignored; fields that are not listed here are ignored. The checks come in this order: key (401), "
-    "rate limit (429), shape and values (413, 422), organization (403). Nothing reaches a provider before all "
-    "have passed."
+    "rate limit (429), the key's scope (403), `Idempotency-Key` (400), shape and values (413, 422), organization "
+    "(403). Nothing reaches a provider before all have passed."
 )
 
 
@@ -60,13 +63,20 @@ def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
             "summary": "Extends photographs beyond their borders.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": "images"}, {"name": "operation"}],
+        "tags": [{"name": name} for name in ("images", "jobs", "webhooks", "administration", "operation")],
         "paths": {
             **{path: {"post": _uncrop(path, limits, providers)} for path in UNCROP_PATHS},
             QUOTE_PATH: {"post": _quote(limits, providers)},
             PROVIDERS_PATH: {"get": _providers()},
             RUNNING_PATH: {"get": running_operation([_request_id_parameter()])},
+            **job_paths(
+                [_request_id_parameter()],
+                _form("UncropForm", limits, providers, form_examples(providers)),
+                picture_responses(providers),
+            ),
             CANCEL_PATH: {"post": cancel_operation([_request_id_parameter()])},
+            **webhook_paths([_request_id_parameter()]),
+            **admin_paths([_request_id_parameter()]),
             "/livez": {"get": _plain("livez", "Whether the process answers", _status_schema("ok"))},
             "/readyz": {"get": _readyz()},
             "/metrics": {"get": _metrics()},
@@ -80,6 +90,9 @@ def document(*, limits: BodyLimits, providers: Sequence[ProviderFacts]) -> Json:
                 **quote_schemas(),
                 **provider_schemas(),
                 **running_schemas(),
+                **admin_schemas(),
+                **job_schemas(),
+                **webhook_schemas(),
                 **error_schemas(),
             },
             "responses": error_components(),
@@ -99,7 +112,7 @@ def _uncrop(path: str, limits: BodyLimits, providers: Sequence[ProviderFacts]) -
         "summary": summary,
         "description": remark + _DESCRIPTION,
         "security": [{"XApiKey": []}, {"ApiKey": []}, {"Bearer": []}],
-        "parameters": [_request_id_parameter()],
+        "parameters": [_request_id_parameter(), _key_parameter()],
         "requestBody": _form("UncropForm", limits, providers, form_examples(providers)),
         "responses": {**picture_responses(providers), **error_responses()},
     }
@@ -203,6 +216,19 @@ def _security_schemes() -> Json:
         "XApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "ApiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
         "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key as a Bearer token."},
+    }
+
+
+def _key_parameter() -> Json:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A key of your own for this one request, 1 to 255 printable ASCII characters, such as a UUID. "
+        "Sent again with the same key, the same request is not carried out again: its answer comes back as it was, "
+        "for 24 hours, with `Idempotent-Replayed: true`. While the first is worked on, 409 with `Retry-After`; with "
+        "other content, 422.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
     }
 
 

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _OURS = {*(f"{errors.__name__}.{name}" for name in ("base", "caller", "operator", "provider")), http_errors.__name__}
-_NO_ROUTE = {"NOT_FOUND"}
-_OF_ONE_ROUTE = {"NOT_READY"}
+# The errors of some routes alone, and the response that tells of each.
+_OF_SOME_ROUTES = {
+    "NOT_READY": "ErrorNotReady",
+    "NOT_FOUND": "ErrorNotFound",
+    "JOB_CANCELLED": "ErrorNoResult",
+    "JOB_NOT_DONE": "ErrorNoResult",
+    "RESULT_EXPIRED": "ErrorResultExpired",
+}
 _EXAMPLES: dict[str, tuple[str, Json | None]] = {
     "INVALID_EXTEND_PARAMETERS": ("Extend parameters exceed 2000px", {"extend_left": 2500, "max_allowed": 2000}),
     "REQUEST_CANCELLED": ("The request was cancelled", {"calls_billed": 0}),
@@ -42,18 +48,14 @@ def _tree(kind: type[UncropError]) -> Iterator[type[UncropError]]:
 
 
 def _by_name() -> dict[str, list[type[UncropError]]]:
-    """Return the errors that a response tells of, by its name: one a status, and one for each route's own."""
+    """Return the errors that a response tells of, by its name: one a status, and those of some routes alone."""
     groups: dict[str, list[type[UncropError]]] = {}
     for kind in raised():
-        if kind.code in _OF_ONE_ROUTE:
-            groups[_special_name(kind.code)] = [kind]
-        elif kind.code not in _NO_ROUTE:
+        if kind.code in _OF_SOME_ROUTES:
+            groups.setdefault(_OF_SOME_ROUTES[kind.code], []).append(kind)
+        else:
             groups.setdefault(f"Error{kind.status}", []).append(kind)
     return groups
-
-
-def _special_name(code: str) -> str:
-    return "Error" + "".join(part.capitalize() for part in code.split("_"))
 
 
 def error_responses(*, only: Iterable[int] | None = None, special: Iterable[str] = ()) -> Json:
@@ -64,15 +66,15 @@ def error_responses(*, only: Iterable[int] | None = None, special: Iterable[str]
     only
         Statuses to describe; all when absent.
     special
-        Codes that a route has for itself; they alone are described.
+        Codes that few routes have; they alone are described.
     """
     groups = _by_name()
     if special:
-        names = [_special_name(code) for code in special]
+        names = [_OF_SOME_ROUTES[code] for code in special]
     elif only is not None:
         names = [f"Error{status}" for status in only]
     else:
-        names = sorted(set(groups) - {_special_name(code) for code in _OF_ONE_ROUTE})
+        names = sorted(set(groups) - set(_OF_SOME_ROUTES.values()))
     return {str(groups[name][0].status): {"$ref": f"#/components/responses/{name}"} for name in names}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncrop.geometry.notations import ANCHORS, MAX_RATIO, MAX_ZOOM, MIN_ZOOM
 from uncrop.geometry.sides import MAX_SIDE
-from uncrop.intake.fields import MAX_VARIATIONS, MOST_CALLS
+from uncrop.intake.fields import DETAIL_CHOICES, MAX_VARIATIONS, MOST_CALLS
 from uncrop.model import MEDIA_TYPES, ORGANIZATION_ID
 from uncrop.server.fields import FILES, FORMATS, NUMBERS, REQUIRED, SIDES, SWITCHES
 from uncrop.service.quote import AUTO
@@ -63,6 +63,12 @@ def form_schema(rows: Sequence[ProviderFacts]) -> Json:
                 "maximum": MOST_CALLS,
                 "description": "How many calls that may be billed the picture may take; one when absent. "
                 "What takes more is refused, and `details.calls_needed` says how many.",
+            },
+            "detail": {
+                "type": "string",
+                "enum": list(DETAIL_CHOICES),
+                "description": "Whether detail is drawn from the photo into what a provider made at less than two "
+                "thirds of its scale, and which had to be enlarged. `on` when absent. `X-Detail` says what was done.",
             },
             "variations": {
                 "type": "integer",

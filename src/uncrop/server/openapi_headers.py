@@ -47,12 +47,22 @@ def header_components() -> Json:
             "By how many levels of 256, in the mean, the provider had repainted the photo before it was put back.",
             {"type": "number", "minimum": 0},
         ),
+        "X-Detail": header(
+            "What was done about a provider's picture that was enlarged 1.5 times or more, and by how much it was: "
+            "`redrawn` from the photo; `skipped`, with a reason; or `off`.",
+            {"type": "string", "examples": ["redrawn; factor=3.1"]},
+        ),
         "X-Warnings": header("What was odd, as a list of strings of RFC 9651.", text),
         "Server-Timing": header("Milliseconds of the stages.", text, always=True),
+        "Idempotent-Replayed": header(
+            "`true` where the answer was kept from an earlier request with the same `Idempotency-Key`.",
+            {"type": "string", "const": "true"},
+        ),
         "X-Request-Id": header("Your own id of the request, or ours.", text, always=True),
         "X-RateLimit-Limit": header("Requests a minute and organization.", number),
         "X-RateLimit-Remaining": header("Requests that are left of them.", number),
         "X-RateLimit-Reset": header("Unix time at which more are left.", number),
+        "Location": header("The job's address.", text, always=True),
         "Retry-After": header("Seconds to wait.", {"type": "integer", "minimum": 1}),
         "WWW-Authenticate": header("How to authenticate.", text, always=True),
         "Allow": header("The methods of this address.", text, always=True),

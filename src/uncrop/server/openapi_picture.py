@@ -16,8 +16,15 @@ Json = dict[str, Any]
 
 _HEADERS = (
     *("X-Provider", "X-Provider-Request-Id", "X-Provider-Calls", "X-Provider-Credits-Consumed", "X-Seed"),
-    *("X-Confidence", "X-Advice", "X-Canvas", "X-Original", "X-Repaint-Difference", "X-Warnings"),
-    *("Server-Timing", "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    *("X-Confidence", "X-Advice", "X-Canvas", "X-Original", "X-Repaint-Difference", "X-Detail", "X-Warnings"),
+    *(
+        "Server-Timing",
+        "Idempotent-Replayed",
+        "X-Request-Id",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+    ),
 )
 
 
@@ -148,6 +155,7 @@ def _report() -> Json:
             "canvas": {"type": ["string", "null"], "description": "As `X-Canvas`."},
             "original": {"enum": ["exact", "recompressed", "resampled", None], "description": "As `X-Original`."},
             "repaint_difference": {"type": ["number", "null"], "description": "As `X-Repaint-Difference`."},
+            "detail": {"type": ["string", "null"], "description": "As `X-Detail`."},
             "stages": {"type": "array", "items": whole_object(stage), "description": "As `Server-Timing`."},
         }
     )

@@ -97,7 +97,7 @@ def _operation(operation_id: str, summary: str, description: str, parameters: li
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunningRequest"}}},
             },
-            **error_responses(only=(400, 401, 405, 408, 431, 500, 503)),
+            **error_responses(only=(400, 401, 403, 405, 408, 429, 431, 500, 503)),
         },
     }
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from uncrop.errors import ServerBusy, UncropError
 from uncrop.server.errors import MEDIA_TYPE, error_body, error_headers
-from uncrop.server.exchange import ARRIVED, Exchange
+from uncrop.server.exchange import ARRIVED, LEFT, Exchange
 from uncrop.server.heads import OLD, fault_of, waits_for_continue
 from uncrop.server.http_errors import HeadersTooLarge, MalformedRequest, MethodNotAllowed, RequestTimeout
 from uncrop.server.middleware import SAFE_HEADERS
@@ -81,6 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._left: asyncio.Future[None] = self.loop.create_future()
         self._in_head = True
         self._head_parsed = 0
         self._head_received = 0
@@ -115,7 +116,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all timers."""
+        """Stop all timers, and tell the requests that are worked on."""
+        self._left.set_result(None)
         timers = (self._head_timer, self._write_timer, self._linger_timer, self._probe_timer)
         for timer in (*timers, self.timeout_keep_alive_task):
             _cancel(timer)
@@ -211,6 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start counting a head."""
         super().on_message_begin()
         self._arrived = time.monotonic()
+        cast("dict[str, object]", self.scope)[LEFT] = self._left
         self._in_head = self._begun = True
         self._head_parsed = self._head_received = self._lines = 0
         if self._head_timer is None:

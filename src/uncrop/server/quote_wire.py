@@ -43,7 +43,7 @@ def to_quote(form: Iterable[FormItem]) -> QuoteRequest:
             details={"fields": named},
         )
     request = make_request(fields)
-    if has_image:
+    if not extent:  # the image is there, if only as an empty file
         return QuoteRequest(request=request)
     width, height = (fields.numbers[name] for name in EXTENT)
     return QuoteRequest(request=request, extent=(width, height))

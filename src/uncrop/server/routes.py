@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from uncrop.capacity.fair_queue import NOBODY
+from uncrop.model import Answer
 from uncrop.server.exchange import exchange_of
 from uncrop.server.form import read_form
 from uncrop.server.http_errors import NotReady
+from uncrop.server.keyed import asked_under, from_answer, key_of
 from uncrop.server.metrics import MEDIA_TYPE
 from uncrop.server.pictures_wire import to_pictures_response
 from uncrop.server.quote_wire import quotes_response, to_quote
 from uncrop.server.wire import credentials, to_request
+from uncrop.service.once import Asked
 from uncrop.service.quote import ALL, AUTO
 from uncrop.service.running import not_running
-from uncrop.service.tasks import CallerLeft
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from uncrop.capacity.bodies import Share
-    from uncrop.model import UncropRequest, UncropResult
+    from uncrop.model import UncropResult
     from uncrop.server.exchange import Exchange
     from uncrop.server.form import BodyLimits, FormItem
     from uncrop.server.metrics import Metrics
     from uncrop.service.quote import QuoteRequest
     from uncrop.service.report import RunReport
+    from uncrop.service.running import RunningRequest
     from uncrop.service.service import Service
 
 
@@ -52,29 +55,34 @@ class Routes:
 
     async def uncrop(self, request: Request) -> Response:
         """Extend an image: who asks, how often, what, and then the work."""
-        exchange, share, read_body = self._body(request)
+        exchange, share, read_body = self.body(request)
 
-        async def read() -> UncropRequest:
-            return to_request(await read_body())
+        async def read() -> Asked:
+            key = key_of(request)  # before the body, as all that is cheap to refuse
+            form = await read_body()
+            asked = to_request(form)
+            if key is None:
+                return Asked(request=asked)
+            return await asked_under(key, form, asked, request=request, exchange=exchange, make_room=share.become)
 
-        try:
-            made = await self._service.extend(
-                credentials(request.headers),
-                read,
-                lambda: _left(request.receive),
-                report=exchange.run,
-                finished=self._metrics.picture,
-                request_id=exchange.own_id,
-            )
-        except CallerLeft as error:
-            raise ClientDisconnect from error
+        made = await self._service.extend(
+            credentials(request.headers),
+            read,
+            lambda: _left(request.receive),
+            report=exchange.run,
+            finished=self._metrics.picture,
+            request_id=exchange.own_id,
+        )
+        if isinstance(made, Answer):
+            share.become(len(made.body))
+            return from_answer(made)
         response = to_pictures_response(made, ",".join(request.headers.getlist("accept")))
         share.become(sum(_bytes_held(picture.result, response) for picture in made.pictures) + len(response.body))
         return response
 
     async def quote(self, request: Request) -> Response:
         """Tell what an image would take: who asks, how often, what; nobody is called."""
-        exchange, _, read_body = self._body(request)
+        exchange, _, read_body = self.body(request)
 
         async def read() -> QuoteRequest:
             return to_quote(await read_body())
@@ -85,15 +93,21 @@ class Routes:
     async def running(self, request: Request) -> Response:
         """Tell how far one of the caller's requests is, by its id."""
         request_id = request.path_params["request_id"]
-        running = await self._service.look_up(credentials(request.headers), request_id)
+        running = await self._look_up(request)
         return JSONResponse(not_running(request_id) if running is None else running.to_json())
 
     async def cancel(self, request: Request) -> Response:
         """End one of the caller's requests, by its id; where it is not being worked on, there is nothing to end."""
-        running = await self._service.look_up(credentials(request.headers), request.path_params["request_id"])
+        running = await self._look_up(request)
         if running is not None:
             running.cancel()
         return await self.running(request)
+
+    async def _look_up(self, request: Request) -> RunningRequest | None:
+        report = exchange_of(request.scope).run
+        return await self._service.look_up(
+            credentials(request.headers), request.path_params["request_id"], report=report
+        )
 
     async def providers(self, _request: Request) -> Response:
         """List the providers: what each takes, and whether it is configured."""
@@ -105,7 +119,7 @@ class Routes:
 
     async def readyz(self, _request: Request) -> Response:
         """Say whether requests can be served: the database with its migrations, and the engine, compiled and warm."""
-        if self._service.stopping:
+        if self._service.leaving:
             raise NotReady("The server is stopping")
         checks = (await self._service.readiness()).checks()
         if not all(checks.values()):
@@ -116,7 +130,7 @@ class Routes:
         """Tell Prometheus."""
         return Response(self._metrics.render(), media_type=MEDIA_TYPE)
 
-    def _body(self, request: Request) -> tuple[Exchange, Share, Callable[[], Awaitable[list[FormItem]]]]:
+    def body(self, request: Request) -> tuple[Exchange, Share, Callable[[], Awaitable[list[FormItem]]]]:
         """Return the request's notes, its share of the memory for bodies, and what reads its form."""
         exchange = exchange_of(request.scope)
         share = exchange.holds.enter_context(self._service.capacity.bodies.share())

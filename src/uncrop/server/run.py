@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
+    from uncrop.jobs.background import BackgroundJobs
     from uncrop.service.service import Service
 
 # Longer than the usual idle time of load balancers, which would otherwise send into connections just closed.
@@ -38,9 +40,17 @@ class Server(uvicorn.Server):
 
     uvicorn itself raises the signal once more at the end, which ends the process there and then. On a second signal
     nothing is waited for any more, not even work that was billed.
+
+    Attributes
+    ----------
+    stop_delay_s
+        Seconds from SIGTERM until it takes no more connections; meanwhile it only says that it will stop. Whoever
+        presses Ctrl-C need not wait for that.
     """
 
+    stop_delay_s: float = 0
     _loop: asyncio.AbstractEventLoop | None = None
+    _told: bool = False
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop."""
@@ -49,12 +59,21 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note that the server shall stop, or, if that is known, that it shall do so at once."""
-        if self.should_exit and self._loop is not None:
+        if (self._told or self.should_exit) and self._loop is not None:
             # uvicorn's own way would leave out the end of the app. Where nothing is left, nothing is waited for.
             self._loop.call_soon_threadsafe(self._end_at_once)
             return
+        self._told = True
+        service = self._service()
+        if sig == signal.SIGTERM and self.stop_delay_s and self._loop is not None and service is not None:
+            service.leave()
+            self._loop.call_soon_threadsafe(self._loop.call_later, self.stop_delay_s, self._stop)
+            return
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuse whoever waits for a turn, give those who are served their time, and close what is open."""
@@ -63,6 +82,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _end_at_once(self) -> None:
+        self._stop()
         if (service := self._service()) is not None:
             service.abandon()
         for task in self.server_state.tasks:
@@ -79,7 +99,9 @@ class Server(uvicorn.Server):
         return getattr(state, "service", None)
 
 
-def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProtocol) -> uvicorn.Server:
+def make_server(
+    app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProtocol, stop_delay_s: float = 0
+) -> uvicorn.Server:
     """Return a server for the app, to be started on sockets.
 
     Forwarding headers are not believed: nothing here depends on a client's address.
@@ -90,6 +112,8 @@ def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProt
         What ``create_app`` made.
     protocol
         The bounds of a connection are attributes of this class.
+    stop_delay_s
+        Seconds for which it goes on after SIGTERM, see ``Server``.
     """
     config = uvicorn.Config(
         app,
@@ -103,15 +127,18 @@ def make_server(app: Starlette, *, protocol: type[BoundedProtocol] = BoundedProt
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    return Server(config)
+    server = Server(config)
+    server.stop_delay_s = stop_delay_s
+    return server
 
 
-async def run_server(service: Service, listener: socket.socket) -> None:
+async def run_server(service: Service, listener: socket.socket, *, jobs: BackgroundJobs | None = None) -> None:
     """Serve on a bound socket until told to stop; the decoders and the engine's first worker start meanwhile."""
     _allow_open_files(OPEN_FILES)
     warming = asyncio.create_task(_warm_up(service), name="warm up")
     try:
-        await make_server(create_app(service)).serve(sockets=[listener])
+        app = create_app(service, jobs=jobs)
+        await make_server(app, stop_delay_s=service.settings.stop_delay_s).serve(sockets=[listener])
     finally:
         warming.cancel()
         with suppress(asyncio.CancelledError):

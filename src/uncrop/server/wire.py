@@ -22,6 +22,7 @@ from uncrop.server.fields import (
     IS_NO_TEXT,
     IS_REQUIRED,
     NUMBERS,
+    PROSE,
     REQUIRED,
     SIDES,
     SWITCHES,
@@ -78,7 +79,7 @@ def _bearer(value: str) -> str:
 
 
 def to_request(form: Iterable[FormItem]) -> UncropRequest:
-    """Read the form's fields; unknown ones are ignored, empty texts are as if absent.
+    """Read the form's fields; unknown ones are ignored, empty texts are as if absent, and so are spaces around them.
 
     A field of ours that is sent twice is refused: which of the two is meant is for the caller to say.
 
@@ -109,7 +110,7 @@ def read_fields(form: Iterable[FormItem], *, known: Iterable[str], required: Seq
         As ``to_request``; the fields are named in the order of ``known``.
     """
     known = list(known)
-    sent = [(name, value) for name, value in form if name in known]
+    sent = [(name, _trimmed(name, value)) for name, value in form if name in known]
     problems = dict(_problems(sent, required))
     if problems:
         named = {name: problems[name] for name in known if name in problems}
@@ -120,9 +121,13 @@ def read_fields(form: Iterable[FormItem], *, known: Iterable[str], required: Seq
     numbers = (*NUMBERS, *EXTENT)
     return Fields(
         texts=texts,
-        numbers={name: _whole_number(digits) for name in numbers if (digits := texts.get(name, "").strip())},
+        numbers={name: _whole_number(digits) for name in numbers if (digits := texts.get(name))},
         files={name: value for name, value in sent if isinstance(value, bytes)},
     )
+
+
+def _trimmed(name: str, value: str | bytes) -> str | bytes:
+    return value if isinstance(value, bytes) or name in PROSE else value.strip()
 
 
 def make_request(fields: Fields) -> UncropRequest:
@@ -145,6 +150,7 @@ def make_request(fields: Fields) -> UncropRequest:
         output_size=texts.get("output_size"),
         **{name: numbers.get(name) for name in CANVAS},
         max_calls=numbers.get("max_calls"),
+        detail=texts.get("detail"),
         variations=numbers.get("variations"),
         confidence_map=_SWITCHED[_switch(texts.get("confidence_map", ""))],
     )
@@ -179,13 +185,12 @@ def _problems(sent: list[FormItem], required: Sequence[str]) -> Iterator[tuple[s
 
 
 def _is_number_or_empty(value: str) -> bool:
-    digits = value.strip()
-    return not digits or _WHOLE_NUMBER.fullmatch(digits) is not None
+    return not value or _WHOLE_NUMBER.fullmatch(value) is not None
 
 
 def _switch(value: str) -> str:
     # Python's clients write True, JavaScript's write true.
-    return value.strip().lower()
+    return value.lower()
 
 
 def _whole_number(digits: str) -> int:
@@ -229,6 +234,8 @@ def picture_headers(result: UncropResult) -> dict[str, str]:
         headers["X-Original"] = result.original
     if result.repaint_difference is not None:
         headers["X-Repaint-Difference"] = f"{result.repaint_difference:.2f}"
+    if result.detail is not None:
+        headers["X-Detail"] = result.detail.to_text()
     if result.provider_calls is not None:
         headers["X-Provider-Calls"] = str(result.provider_calls)
     if result.warnings:
@@ -260,6 +267,7 @@ def report_of(result: UncropResult) -> dict[str, object]:
         "canvas": None if result.placement is None else result.placement.to_text(),
         "original": result.original,
         "repaint_difference": result.repaint_difference,
+        "detail": None if result.detail is None else result.detail.to_text(),
         "stages": [asdict(stage) for stage in result.stages],
     }
 

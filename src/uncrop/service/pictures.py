@@ -15,6 +15,7 @@ from anyio import to_thread
 from uncrop.errors import (
     ProviderAuthenticationFailed,
     ProviderFault,
+    ProviderNotAllowed,
     ProviderNotConfigured,
     ProviderQuotaExhausted,
     ProviderRateLimited,
@@ -27,12 +28,16 @@ from uncrop.service.quote import AUTO, QuoteRequest, quote
 from uncrop.service.report import Attempt, RunEnd
 from uncrop.service.seeds import DRAWN_BELOW, seed_of
 from uncrop.telemetry.spans import UNTRACED
-from uncrop.uncropper import ANYBODY, Stopwatch
+from uncrop.uncropper import ANYBODY, OnceMade, Stopwatch
 
 if TYPE_CHECKING:
+    from uncrop.admission.idempotency import Claim
+    from uncrop.ledger.job_holds import JobHolds
     from uncrop.model import Caller, Progress, UncropRequest, UncropResult
     from uncrop.providers.registry import Registry
     from uncrop.service.durations import Durations
+    from uncrop.service.once import Keep
+    from uncrop.store.books import Part
     from uncrop.telemetry.spans import Fact, Tracer
     from uncrop.uncropper import Uncropper
 
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 _ABOUT_THE_PROVIDER = (
     ProviderAuthenticationFailed,
     ProviderFault,
+    ProviderNotAllowed,
     ProviderNotConfigured,
     ProviderQuotaExhausted,
     ProviderRateLimited,
@@ -75,6 +81,12 @@ class Work:
         When to stop waiting for a turn, on the clock of ``anyio.current_time``.
     ended
         Told of each run of the flow.
+    claim
+        To the key of a request that has one.
+    keep
+        Told the pictures before they are booked; of several pictures, nobody is.
+    holds
+        Those of a job, which were opened before.
     drawn, number
         Of several pictures: the seed where the request has none, and which of them this is, from 0.
     """
@@ -85,6 +97,9 @@ class Work:
     begins: Callable[[str], None] = _nobody_notes
     admit_by: float = math.inf
     ended: Ended = _nobody_is_told
+    claim: Claim | None = None
+    keep: Keep | None = None
+    holds: JobHolds | None = None
     drawn: int | None = None
     number: int = 0
 
@@ -159,7 +174,9 @@ class Pictures:
             return MadePictures(pictures=(await self._make_one(request, work),))
         drawn = secrets.randbelow(DRAWN_BELOW)
         parts = (
-            self._make_one(request, replace(work, commitment=work.commitment.branch(), drawn=drawn, number=number))
+            self._make_one(
+                request, replace(work, commitment=work.commitment.branch(), keep=None, drawn=drawn, number=number)
+            )
             for number in range(request.variations or 1)
         )
         return _made(await asyncio.gather(*parts, return_exceptions=True))
@@ -170,7 +187,7 @@ class Pictures:
         return MadePicture(result=await self._run(request, work))
 
     async def _first_that_can(self, request: UncropRequest, work: Work) -> MadePicture:
-        makers = [self.registry.get(name) for name in self.auto]
+        makers = [self.registry.get(name, work.caller.provider_keys) for name in self.auto]
         ask = partial(quote, durations=self.durations, max_output_pixels=self.max_output_pixels)
         failures: list[tuple[str, UncropError]] = []
         # In a thread of its own: a hostile header takes a third of a second to read.
@@ -179,7 +196,7 @@ class Pictures:
                 failures.append((offer.facts.name, offer.refusal))
                 continue
             try:
-                result = await self._run(replace(request, provider=offer.facts.name), work)
+                result = await self._run(replace(request, provider=offer.facts.name), work, _attempts(failures))
             except UncropError as error:
                 failures.append((offer.facts.name, error))
                 if work.commitment.sent or not isinstance(error, _ABOUT_THE_PROVIDER):
@@ -191,7 +208,7 @@ class Pictures:
         told.details = _with_tried(told, failures)
         raise told
 
-    async def _run(self, request: UncropRequest, work: Work) -> UncropResult:
+    async def _run(self, request: UncropRequest, work: Work, tried: tuple[Attempt, ...] = ()) -> UncropResult:
         """Run the flow once, and tell how it ended."""
         stopwatch, outcome, facts = Stopwatch(begins=work.begins), "CANCELLED", None
         billed_before = work.commitment.billed_calls
@@ -207,6 +224,7 @@ class Pictures:
                     stopwatch=stopwatch,
                     progress=None if work.progress_of is None else work.progress_of(work.number),
                     admit_by=work.admit_by,
+                    once=_once(work, tried),
                 )
                 span.note(_told_of(result))
         except UncropError as error:
@@ -226,6 +244,18 @@ class Pictures:
                     facts=facts,
                 )
             )
+
+
+def _once(work: Work, tried: tuple[Attempt, ...]) -> OnceMade:
+    tell = work.keep
+    take = None if work.holds is None else partial(work.holds.take, work.number)
+    if tell is None:
+        return OnceMade(work.claim, take=take)
+
+    async def keep(result: UncropResult) -> Part | None:
+        return await tell(MadePictures(pictures=(MadePicture(result=result, tried=tried),)))
+
+    return OnceMade(work.claim, keep, take)
 
 
 def _told_of(result: UncropResult) -> dict[str, Fact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from uncrop import engine
@@ -13,12 +13,13 @@ from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, check_without_provider
 from uncrop.intake.limits import check_bytes
 from uncrop.intake.parse import Shape, measure, shape_for
-from uncrop.model import ImageHeader, Metadata
+from uncrop.ledger.ledger import refusal_for
+from uncrop.model import SERVERS, ImageHeader, Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from uncrop.model import Placement, ProviderFacts, UncropRequest
+    from uncrop.model import Caller, Placement, ProviderFacts, ProviderKeys, UncropRequest
     from uncrop.providers.maker import Maker
     from uncrop.providers.registry import Registry
     from uncrop.service.durations import Durations
@@ -62,6 +63,8 @@ class Quote:
         The median of this provider's last pictures on this server; ``None`` where it has made none.
     memory_bytes
         The most that a process takes which makes it on this machine; ``None`` for one that is made elsewhere.
+    calls_of_one
+        How many calls one of several pictures takes, also where it cannot be made now but may be later.
     """
 
     facts: ProviderFacts
@@ -71,6 +74,7 @@ class Quote:
     calls: int | None = None
     expected_seconds: float | None = None
     memory_bytes: int | None = None
+    calls_of_one: int | None = field(default=None, compare=False)
 
     @property
     def possible(self) -> bool:
@@ -114,8 +118,17 @@ def refusal_json(error: UncropError) -> Json:
     return {**said, "details": error.details} if error.details else said
 
 
-def makers_for(provider: str, registry: Registry, auto: Sequence[str]) -> tuple[Maker, ...]:
+def makers_for(
+    provider: str, registry: Registry, auto: Sequence[str], keys: ProviderKeys = SERVERS
+) -> tuple[Maker, ...]:
     """Return the makers that a quote is asked of: the one of this name, all of them, or those of ``auto`` in turn.
+
+    Parameters
+    ----------
+    provider, registry, auto
+        The name, where makers are found by it, and the names behind ``auto``.
+    keys
+        With whose keys they would call.
 
     Raises
     ------
@@ -123,11 +136,16 @@ def makers_for(provider: str, registry: Registry, auto: Sequence[str]) -> tuple[
         There is none.
     """
     names = {ALL: registry.names(), AUTO: auto}.get(provider, (provider,))
-    return tuple(registry.get(name) for name in names)
+    return tuple(registry.get(name, keys) for name in names)
 
 
 def quote(
-    wanted: QuoteRequest, makers: Sequence[Maker], *, durations: Durations, max_output_pixels: int
+    wanted: QuoteRequest,
+    makers: Sequence[Maker],
+    *,
+    durations: Durations,
+    max_output_pixels: int,
+    caller: Caller | None = None,
 ) -> tuple[Quote, ...]:
     """Ask what a picture would take, of each maker.
 
@@ -141,6 +159,8 @@ def quote(
         How long pictures took here.
     max_output_pixels
         Largest canvas of providers that state no limit of their own.
+    caller
+        Whose policies say which providers may be asked; ``None``: all may.
 
     Raises
     ------
@@ -164,8 +184,15 @@ def quote(
     for maker in makers:
         try:
             shape = _possible_shape(wanted, header, maker, max_output_pixels)
+            _check_policies(caller, maker.facts)
         except UncropError as error:
             made.append(Quote(facts=maker.facts, placement=placement, output_size=finished, refusal=error))
+            continue
+        try:
+            maker.check_well()
+        except UncropError as error:
+            later = Quote(facts=maker.facts, placement=placement, output_size=finished, refusal=error)
+            made.append(replace(later, calls_of_one=calls_of(shape)))
         else:
             made.append(_of_shape(shape, header, maker.facts, durations, max(1, request.variations or 1)))
     return tuple(made)
@@ -194,7 +221,7 @@ def _header(wanted: QuoteRequest) -> ImageHeader:
 
 
 def _possible_shape(wanted: QuoteRequest, header: ImageHeader, maker: Maker, max_output_pixels: int) -> Shape:
-    """Return the shape of the picture once it is known that the maker can make it now.
+    """Return the shape of the picture once it is known that the maker can make it, if it is well.
 
     Raises
     ------
@@ -205,16 +232,23 @@ def _possible_shape(wanted: QuoteRequest, header: ImageHeader, maker: Maker, max
     check_bytes(wanted.request.image, maker.facts)
     shape = shape_for(wanted.request, header, maker.facts, max_output_pixels=max_output_pixels)
     maker.check_configured()
-    maker.check_well()
     return shape
 
 
+def _check_policies(caller: Caller | None, facts: ProviderFacts) -> None:
+    """Refuse a provider that the caller may not ask, or whose price is not known where it has to be."""
+    if caller is not None and (refusal := refusal_for(caller, facts)) is not None:
+        raise refusal
+
+
 def _of_shape(shape: Shape, header: ImageHeader, facts: ProviderFacts, durations: Durations, pictures: int) -> Quote:
+    calls = calls_of(shape)
     return Quote(
         facts=facts,
         placement=shape.placement,
         output_size=shape.output_size,
-        calls=pictures * calls_of(shape),
+        calls=pictures * calls,
+        calls_of_one=calls,
         expected_seconds=durations.expected(facts.name),
         memory_bytes=_memory_bytes(shape.placement, header, facts),
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from uncrop.store.database import Store
     from uncrop.workers.decoding.decoder import Decoder
-    from uncrop.workers.engine_runner import ProcessRunner
+    from uncrop.workers.engine_runner import WarmRunner
 
 _log = structlog.stdlib.get_logger("uncrop.service")
 
@@ -72,7 +72,7 @@ class ReadinessChecks:
         self._starting: asyncio.Task[None] | None = None
         self._found: tuple[bool, float] | None = None
 
-    async def look(self, store: Store, runner: ProcessRunner, kernels: Path, decoder: Decoder) -> Readiness:
+    async def look(self, store: Store, runner: WarmRunner, kernels: Path, decoder: Decoder) -> Readiness:
         """Look at a store, at an engine with its folder of kernels, and at what decodes."""
         # Once compiled, kernels stay; looking means reading all of the engine's sources.
         self._compiled = self._compiled or await to_thread.run_sync(engine.is_compiled, kernels)

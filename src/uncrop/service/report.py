@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Mapping, Sequence
 
     from uncrop.errors import RateLimitState
@@ -60,6 +61,10 @@ class RunReport:
     ----------
     arrived
         When the first byte of the request arrived, on the clock of ``time.monotonic``.
+    address
+        From where, as the connection says; a proxy's where one stands in front.
+    left
+        Done when whoever asked has left; ``None`` where that is not known.
     caller
         Who asked, once that is known.
     rate
@@ -75,9 +80,13 @@ class RunReport:
         How many calls that may be billed have reached the provider.
     made
         The pictures, once they are made.
+    replayed
+        Whether the answer was kept from an earlier request with the same key.
     """
 
     arrived: float = field(default_factory=time.monotonic)
+    address: str = ""
+    left: asyncio.Future[None] | None = None
     caller: Caller | None = None
     rate: RateLimitState | None = None
     provider: str | None = None
@@ -85,3 +94,4 @@ class RunReport:
     stages: Iterable[StageTime] = ()
     billed_calls: int = 0
     made: MadePictures | None = None
+    replayed: bool = False

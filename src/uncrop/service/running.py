@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 StageName: TypeAlias = Literal["upload", "intake", "admission", "provider", "finish", "encode"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 """What is done with a request, in turn; ``admission`` is the wait for a turn."""
+_TURN: StageName = "admission"
+
+
+def _tell_nobody() -> None:
+    pass
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,6 +39,8 @@ class RunningRequest:
         What the provider does, in its own words; ``None`` before it says anything.
     commitment
         What its calls have done.
+    asks_for_turn
+        Called when it begins to wait for its turn.
     """
 
     request_id: str
@@ -41,6 +48,7 @@ class RunningRequest:
     stage: str = STAGES[0]
     step: str | None = None
     commitment: Commitment = field(default_factory=Commitment)
+    asks_for_turn: Callable[[], None] = _tell_nobody
     _started: float = field(init=False)
     _fractions: dict[int, float] = field(default_factory=dict)
     _cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,6 +59,8 @@ class RunningRequest:
     def begin(self, stage: str) -> None:
         """Note that a stage begins."""
         self.stage = stage
+        if stage == _TURN:
+            self.asks_for_turn()
 
     def progress_of(self, number: int) -> Progress:
         """Return what is told how far one of the pictures is, by its number."""

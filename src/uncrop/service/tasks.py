@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from uncrop.errors import UncropError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
     from uncrop.providers.commitment import Commitment
 
@@ -20,6 +21,44 @@ _log = structlog.stdlib.get_logger("uncrop.service")
 
 class CallerLeft(Exception):
     """The one who asked has left; whatever comes of the work reaches nobody."""
+
+
+@contextmanager
+def while_there(left: asyncio.Future[None] | None) -> Iterator[None]:
+    """End what the block waits for as soon as whoever asked has left; for what may be cut off anywhere.
+
+    Parameters
+    ----------
+    left
+        Done when that one has left; ``None``: nobody knows.
+
+    Raises
+    ------
+    CallerLeft
+    """
+    task = asyncio.current_task()
+    if left is None or task is None:
+        yield
+        return
+    if left.done():
+        raise CallerLeft
+    inside, told = True, False
+
+    def end(_left: asyncio.Future[None]) -> None:
+        nonlocal told
+        if inside:  # it may have been called for before the block was left
+            told = task.cancel()
+
+    left.add_done_callback(end)
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if told and not task.uncancel():
+            raise CallerLeft from error
+        raise
+    finally:
+        inside = False
+        left.remove_done_callback(end)
 
 
 class BackgroundTasks:
@@ -50,7 +89,7 @@ class BackgroundTasks:
         ------
         CallerLeft
         """
-        task = self._start(work)
+        task = self.start(work)
         leaving = asyncio.create_task(left)
         try:
             await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +111,8 @@ class BackgroundTasks:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin work that ``cancel`` ends and ``drain`` waits for."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)

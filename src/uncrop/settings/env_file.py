@@ -68,6 +68,8 @@ def remarks(path: Path) -> list[str]:
     """
     if os.path.isdir(path):  # noqa: PTH112 - unlike Path's, it raises nothing
         return [f"{path} is a folder, so that no settings are read from it"]
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - likewise
+        return [f"{path} is a link to a file that is not there, so that no settings are read from it"]
     bindings = parse_stream(io.StringIO(_text_of(path)))
     return [f"{path}: line {each.original.line} is no NAME=value and is passed over" for each in bindings if each.error]
 

@@ -27,7 +27,11 @@ class Bookings:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def see_through(
-        self, work: Coroutine[Any, Any, T], *, undo: Callable[[], Coroutine[Any, Any, object]] | None = None
+        self,
+        work: Coroutine[Any, Any, T],
+        *,
+        undo: Callable[[], Coroutine[Any, Any, object]] | None = None,
+        unless: Callable[[asyncio.Task[T]], bool] = lambda _task: False,
     ) -> T:
         """Wait for the work; if told to stop, stop waiting and let it finish.
 
@@ -37,11 +41,15 @@ class Bookings:
             What is to be done.
         undo
             Called once the work is over if its result could not be handed to the caller.
+        unless
+            Tells whether the work has not begun yet; then it is given up.
         """
         task = self._start(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if unless(task):
+                task.cancel()
             self._start(_finish_alone(task, undo))
             raise
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import select
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from uncrop.errors import SettingsError
 from uncrop.store.sqlite import BUSY_TIMEOUT_MS, open_sqlite
@@ -19,13 +21,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.engine import URL, Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 VARIABLE = "UNCROP_DATABASE_URL"
 # A server that is not there must not hold up the start; two seconds are also the least that libpq knows.
 CONNECT_TIMEOUT_S = 2
-# For a connection of the pool; only a disk that hangs keeps one for so long.
+# Without a connection that came back; only a disk or a database that hangs keeps all of them for so long.
 POOL_TIMEOUT_S = 5
+# Whoever has a turn finds a connection at once, but for moments in which this process itself is held up.
+HELD_UP = 6
+# Connections to PostgreSQL, opened when they are needed and kept: under load, none is opened anew for every request.
+POOL = 16
+# What was sent and not acknowledged for so long goes to a machine that is gone; the system itself would wait for a
+# quarter of an hour.
+LOST_AFTER_MS = 10_000
+# A connection to PostgreSQL that was used so recently is taken to be there.
+TRUSTED_S = 1.0
 # Execution option of a connection whose transactions write.
 WRITES: Mapping[str, Any] = {"uncrop_writes": True}
 
@@ -38,8 +51,8 @@ _DRIVERS = {
 }
 
 
-def parse_url(url: str) -> URL:
-    """Read a database's address and choose the driver.
+def parse_url(url: str, *, variable: str = VARIABLE) -> URL:
+    """Read a database's address and choose the driver; ``variable`` says where it was written.
 
     Raises
     ------
@@ -50,16 +63,16 @@ def parse_url(url: str) -> URL:
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise SettingsError([f"{VARIABLE}: is not a database address"]) from error
+        raise SettingsError([f"{variable}: is not a database address"]) from error
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
-        raise SettingsError([f"{VARIABLE}: must begin with sqlite+aiosqlite:/// or postgresql+psycopg://"])
+        raise SettingsError([f"{variable}: must begin with sqlite+aiosqlite:/// or postgresql+psycopg://"])
     if driver == "sqlite+aiosqlite" and "?" in url and not (parsed.database or "").startswith("file:"):
-        raise SettingsError([f"{VARIABLE}: takes nothing behind a ?; in a file's name, write it as %3F"])
+        raise SettingsError([f"{variable}: takes nothing behind a ?; in a file's name, write it as %3F"])
     return parsed.set(drivername=driver)
 
 
-def make_engine(url: URL, *, lock_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEngine:
+def make_engine(url: URL, *, lock_timeout_ms: int = BUSY_TIMEOUT_MS, variable: str = VARIABLE) -> AsyncEngine:
     """Make the engine for an address from ``parse_url``; nothing is connected yet.
 
     Parameters
@@ -68,6 +81,8 @@ def make_engine(url: URL, *, lock_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEng
         The address.
     lock_timeout_ms
         For how long a transaction waits for others to let go of what it needs.
+    variable
+        Where the address was written.
 
     Raises
     ------
@@ -75,26 +90,45 @@ def make_engine(url: URL, *, lock_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEng
         The folder of an SQLite file cannot be made, or the driver for PostgreSQL is not installed.
     """
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, lock_timeout_ms)
-    try:
-        engine = create_async_engine(
-            url,
-            pool_pre_ping=True,
-            pool_size=8,
-            max_overflow=8,
-            pool_timeout=POOL_TIMEOUT_S,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
-            # Bound values are keys' digests and organizations; none belongs into a log.
-            hide_parameters=True,
-        )
-    except ImportError as error:
-        raise SettingsError([f"{VARIABLE}: PostgreSQL needs a package that comes with uncrop[postgres]"]) from error
-    event.listen(engine.sync_engine, "begin", partial(_begin_postgresql, lock_timeout_ms))
+        return _sqlite_engine(url, lock_timeout_ms, variable)
+    engine = _postgresql_engine(
+        url,
+        variable,
+        pool_size=POOL,
+        max_overflow=0,
+        pool_timeout=HELD_UP * POOL_TIMEOUT_S,
+    )
+    event.listen(engine.sync_engine, "connect", partial(_limit_waiting, lock_timeout_ms))
+    _ping_what_was_idle(engine)
     return engine
 
 
-def _sqlite_engine(url: URL, lock_timeout_ms: int) -> AsyncEngine:
-    _make_folder(url)
+def pool_size(engine: AsyncEngine) -> int:
+    """Return how many connections an engine has at most."""
+    pool = engine.pool
+    return pool.size() if isinstance(pool, AsyncAdaptedQueuePool) else 1
+
+
+def make_session_engine(url: URL) -> AsyncEngine:
+    """Make an engine for one long session on PostgreSQL, outside of transactions; errors as of ``make_engine``."""
+    return _postgresql_engine(url, VARIABLE, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _postgresql_engine(url: URL, variable: str, **options: Any) -> AsyncEngine:
+    try:
+        return create_async_engine(
+            url,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "tcp_user_timeout": LOST_AFTER_MS},
+            # Bound values are keys' digests and organizations; none belongs into a log.
+            hide_parameters=True,
+            **options,
+        )
+    except ImportError as error:
+        raise SettingsError([f"{variable}: PostgreSQL needs a package that comes with uncrop[postgres]"]) from error
+
+
+def _sqlite_engine(url: URL, lock_timeout_ms: int, variable: str) -> AsyncEngine:
+    _make_folder(url, variable)
     # One connection: SQLite has one writer at a time, and a queue in memory is fair where its lock, which is polled,
     # is not. An in-memory database exists once per connection anyway.
     engine = create_async_engine(
@@ -102,7 +136,7 @@ def _sqlite_engine(url: URL, lock_timeout_ms: int) -> AsyncEngine:
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,
-        pool_timeout=POOL_TIMEOUT_S,
+        pool_timeout=HELD_UP * POOL_TIMEOUT_S,
         hide_parameters=True,
         connect_args={"async_creator_fn": partial(open_sqlite, busy_timeout_ms=lock_timeout_ms)},
     )
@@ -110,19 +144,64 @@ def _sqlite_engine(url: URL, lock_timeout_ms: int) -> AsyncEngine:
     return engine
 
 
-def _make_folder(url: URL) -> None:
+def _make_folder(url: URL, variable: str) -> None:
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         return
     try:
         Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError([f"{VARIABLE}: the folder of the SQLite file cannot be made: {error.strerror}"]) from error
+        raise SettingsError([f"{variable}: the folder of the SQLite file cannot be made: {error.strerror}"]) from error
 
 
-def _begin_postgresql(lock_timeout_ms: int, connection: Connection) -> None:
-    # One that only reads waits for nobody who writes.
-    if connection.get_execution_options().get("uncrop_writes", False):
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
+def _limit_waiting(milliseconds: int, connection: DBAPIConnection, _record: object) -> None:
+    """Say for how long the transactions of a new connection to PostgreSQL wait for locks."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = {int(milliseconds)}")
+    cursor.close()
+    connection.commit()
+
+
+def _ping_what_was_idle(engine: AsyncEngine) -> None:
+    """Look whether a connection is still there before it is used again, unless it was used a moment ago.
+
+    SQLAlchemy's own look, at every use, costs a round trip each time. Once one connection is found to be broken, none
+    that lay in the pool at that time is trusted; nor is one on which something arrived meanwhile, as a server's last
+    word or the end of the connection does.
+    """
+    broken_at = 0.0
+    dialect = engine.sync_engine.dialect
+
+    def came_back(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def broke(*_: object) -> None:
+        nonlocal broken_at
+        broken_at = time.monotonic()
+
+    def goes_out(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        idle_since = record.info.pop("idle_since", None)
+        if idle_since is None:
+            return
+        recently = idle_since > broken_at and time.monotonic() - idle_since < TRUSTED_S
+        if recently and not _something_arrived(connection):
+            return
+        try:
+            alive = dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            alive = not dialect.is_disconnect(error, connection, None)
+        if not alive:
+            raise DisconnectionError
+
+    event.listen(engine.sync_engine, "checkin", came_back)
+    event.listen(engine.sync_engine, "invalidate", broke)
+    event.listen(engine.sync_engine, "checkout", goes_out)
+
+
+def _something_arrived(connection: Any) -> bool:
+    """Tell whether a connection to PostgreSQL that nobody uses has something to read, or is broken."""
+    poll = select.poll()
+    poll.register(connection.driver_connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def wait_for_locks(connection: AsyncConnection) -> None:

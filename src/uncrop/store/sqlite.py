@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiosqlite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5000
 
@@ -34,6 +36,12 @@ class BriskConnection(aiosqlite.Connection):
         """Return a cursor; nothing is done until it executes."""
         return BriskCursor(self)
 
+    async def visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with the driver's own connection, in one visit to its thread."""
+        visit = partial(_with_connection, self, work)
+        result: T = await self._execute(visit)  # type: ignore[no-untyped-call]
+        return result
+
     async def commit(self) -> None:
         """Commit, if there is anything to commit."""
         if self.in_transaction:
@@ -45,8 +53,12 @@ class BriskConnection(aiosqlite.Connection):
             await super().rollback()
 
 
+def _with_connection(connection: BriskConnection, work: Callable[[sqlite3.Connection], T]) -> T:
+    return work(connection._conn)  # noqa: SLF001 - as aiosqlite's own methods do
+
+
 class BriskCursor:
-    """Executes and fetches in one go; has what SQLAlchemy asks of a cursor here, which is one statement at a time."""
+    """Executes and fetches in one go; has what SQLAlchemy asks of a cursor here."""
 
     arraysize = 1
 
@@ -67,12 +79,26 @@ class BriskCursor:
         await self._connection._execute(visit)  # type: ignore[no-untyped-call]  # noqa: SLF001
         return self
 
+    async def executemany(self, operation: str, parameters: Sequence[Sequence[Any]]) -> Self:
+        """Execute one statement for each row of values."""
+        visit = partial(self._many_in_thread, operation, parameters)
+        await self._connection._execute(visit)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        return self
+
     async def fetchall(self) -> list[Any]:
         """Return the rows that were kept."""
         return self._rows
 
     async def close(self) -> None:
         """Do nothing: the driver's cursor was closed where it was opened."""
+
+    def _many_in_thread(self, operation: str, parameters: Sequence[Sequence[Any]]) -> None:
+        cursor = self._connection._conn.cursor()  # noqa: SLF001
+        try:
+            cursor.executemany(operation, parameters)
+            self.rowcount = cursor.rowcount
+        finally:
+            cursor.close()
 
     def _in_thread(self, operation: str, parameters: Sequence[Any]) -> None:
         cursor = self._connection._conn.cursor()  # noqa: SLF001 - as aiosqlite's own cursor does

@@ -283,7 +283,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _take(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # nobody makes, bills or answers what came by half
+            raise ConnectionAbortedError
         parts: tuple[ReceivedPart, ...] = ()
         malformed = None
         try:

@@ -7,6 +7,7 @@ suffers from compression, about as one does.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -40,6 +41,8 @@ __all__ = [
 # The orientation that undoes each: itself, but for the quarter turns.
 _INVERSE = {6: 8, 8: 6}
 NOISE = 3.0
+# Tests ask for the same few pictures again and again. Larger ones are made anew, so that little memory is held.
+KEPT, KEPT_PIXELS = 64, 1 << 20
 
 
 def photo(
@@ -49,6 +52,12 @@ def photo(
 
     Alpha, where there is one, fades from opaque to transparent from left to right.
     """
+    if width * height > KEPT_PIXELS:
+        return _photo(width, height, channels, bits, seed)
+    return _kept_photo(width, height, channels, bits, seed).copy()
+
+
+def _photo(width: int, height: int, channels: int, bits: int, seed: int) -> Pixels:
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     planes = []
@@ -65,6 +74,9 @@ def photo(
         planes.append(np.broadcast_to(np.linspace(255, 0, width, dtype=np.float32), (height, width)))
     levels = np.stack(planes, axis=2).clip(0, 255)
     return levels.round().astype(np.uint8) if bits == 8 else (levels * 257).round().astype(np.uint16)
+
+
+_kept_photo = lru_cache(maxsize=KEPT)(_photo)
 
 
 def photo_jpeg(

@@ -33,7 +33,7 @@ class ScriptedSend:
             When the script is at its end.
         """
         if commitment is not None and call.kind == "submit":
-            commitment.commit()
+            await commitment.commit()
         self.calls.append(call)
         if not self._script:
             raise LookupError("the script holds no answer for this call")

@@ -73,6 +73,29 @@ class EngineRunner(Protocol):
         ...
 
 
+class WarmRunner(EngineRunner, Protocol):
+    """Runs it where it can be loaded ahead of the first picture.
+
+    Attributes
+    ----------
+    warming, warm
+        Whether ``warm_up`` is at work, and whether it has ended well.
+    """
+
+    warming: bool
+    warm: bool
+
+    async def warm_up(self) -> None:
+        """Load the engine where it computes, so that the first picture need not wait for that.
+
+        Raises
+        ------
+        UncropError
+            As ``extend``.
+        """
+        ...
+
+
 class ProcessRunner:
     """Runs the engine in worker processes, which are kept for the next picture.
 
@@ -247,6 +270,8 @@ def compute_variation(
     quality: Quality,
     confidence_map: bool,
     progress: Progress | None = None,
+    *,
+    threads: int | None = None,
 ) -> Extension:
     """Extend one photo as ``compute`` does, and keep what pictures with other seeds of the same family share with it.
 
@@ -254,7 +279,8 @@ def compute_variation(
     ------
     UncropError
     """
-    return compute(cache, deadline, photo, sides, seed, quality, confidence_map, progress, _SHARED)
+    wishes = (photo, sides, seed, quality, confidence_map)
+    return compute(cache, deadline, *wishes, progress, _SHARED, threads=threads)
 
 
 def compute(
@@ -267,12 +293,14 @@ def compute(
     confidence_map: bool,
     progress: Progress | None = None,
     shared: engine.SharedCandidates | None = None,
+    *,
+    threads: int | None = None,
 ) -> Extension:
     """Extend one photo here and now.
 
     A map that nobody wants is left behind, since a worker's answer is copied twice on its way.
     ``deadline`` is a time on ``time.monotonic``, which all processes of a machine read alike: what it took to start
-    this one counts.
+    this one counts. ``threads`` is how many compute, by default as many as Numba allows.
 
     Raises
     ------
@@ -284,5 +312,14 @@ def compute(
     if shared is None:
         # Whoever asked for variations has them; a large photo may need the memory.
         _SHARED.clear()
-    made = engine.extend(photo, sides, seed=seed, quality=quality, progress=progress, deadline=deadline, shared=shared)
+    made = engine.extend(
+        photo,
+        sides,
+        seed=seed,
+        quality=quality,
+        progress=progress,
+        deadline=deadline,
+        threads=threads,
+        shared=shared,
+    )
     return made if confidence_map else replace(made, confidence_map=None)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from uncrop.admission.callers import Authenticator
+from uncrop.admission.callers import Authenticator, check_scope, network_of
 from uncrop.errors import (
     ApiKeyDeactivated,
     ApiKeyExpired,
@@ -12,9 +13,10 @@ from uncrop.errors import (
     AuthenticationError,
     AuthenticationRequired,
     InvalidApiKey,
+    ScopeMissing,
 )
-from uncrop.model import Caller
-from uncrop.store.keys import ApiKey
+from uncrop.model import SERVERS, Caller, ProviderKeys
+from uncrop.store.api_key import ApiKey
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -40,6 +42,9 @@ class FakeKeys:
     async def note_use(self, key: ApiKey) -> None:
         self.used.append(key.id)
 
+    async def find(self, key_id: str) -> ApiKey | None:
+        return next((key for key in self.known.values() if key.id == key_id), None)
+
 
 @pytest.fixture
 def keys() -> FakeKeys:
@@ -55,6 +60,25 @@ def keys() -> FakeKeys:
 @pytest.fixture
 def authenticator(keys: FakeKeys) -> Authenticator:
     return Authenticator(keys, clock=lambda: NOON)
+
+
+async def test_a_caller_has_the_scopes_of_its_key(keys: FakeKeys, authenticator: Authenticator) -> None:
+    keys.known["good"] = replace(keys.known["good"], scopes=frozenset({"admin"}))
+
+    caller = await authenticator.authenticate(["good"])
+
+    assert (caller.scopes, caller.is_operator) == ({"admin"}, True)
+    assert not (await authenticator.authenticate(["other"])).is_operator
+
+
+def test_one_of_several_scopes_is_enough() -> None:
+    caller = Caller(scopes=frozenset({"usage:read"}))
+    check_scope(caller, "usage:read")
+    check_scope(caller, "admin", "usage:read")
+
+    with pytest.raises(ScopeMissing) as caught:
+        check_scope(caller, "images:write", "admin")
+    assert caught.value.details == {"scope": "images:write"}
 
 
 async def test_a_valid_key_is_its_organization(authenticator: Authenticator, keys: FakeKeys) -> None:
@@ -132,3 +156,50 @@ async def test_a_key_expires_by_the_real_clock_unless_told_otherwise(keys: FakeK
     assert (await authenticator.authenticate(["new"])).key_id == "id-new"
     with pytest.raises(ApiKeyExpired):
         await authenticator.authenticate(["old"])
+
+
+class FakeProviderKeys:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def of(self, organization_id: str) -> dict[str, str | None]:
+        self.asked.append(organization_id)
+        return {"clipdrop": "sk-own"}
+
+
+async def test_an_organizations_own_keys_are_looked_up_where_there_are_any(keys: FakeKeys) -> None:
+    own = FakeProviderKeys()
+    authenticator = Authenticator(keys, own, clock=lambda: NOON)
+
+    assert (await authenticator.authenticate(["good"])).provider_keys == SERVERS
+    assert own.asked == []
+    keys.known["good"] = replace(keys.known["good"], has_provider_keys=True, may_use_server_keys=False)
+    caller = await authenticator.authenticate(["good"])
+    assert caller.provider_keys == ProviderKeys(own={"clipdrop": "sk-own"}, may_use_servers=False)
+    assert own.asked == ["org_good"]
+    assert "sk-own" not in repr(caller)
+    with_none_kept = await Authenticator(keys, clock=lambda: NOON).authenticate(["good"])
+    assert with_none_kept.provider_keys == ProviderKeys(may_use_servers=False)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_addresses_are_counted_by_their_network(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+async def test_work_goes_on_for_a_key_that_was_revoked_and_not_for_one_that_is_gone(
+    authenticator: Authenticator,
+) -> None:
+    assert await authenticator.caller_of("id-revoked") == Caller(organization_id="org_revoked", key_id="id-revoked")
+    with pytest.raises(InvalidApiKey):
+        await authenticator.caller_of("id-nobodys")

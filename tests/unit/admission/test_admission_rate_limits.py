@@ -188,3 +188,15 @@ async def test_the_real_clocks_are_the_default() -> None:
 
     assert state.limit == 5
     assert state.reset >= before
+
+
+async def test_own_limits_of_organizations_and_keys() -> None:
+    rates = RateLimiter(1)
+    assert [(await rates.hit("org_a", 2)).remaining for _ in range(2)] == [1, 0]
+    with pytest.raises(RateLimitExceeded):
+        await rates.hit("org_a", 2)
+    assert (await rates.hit_key("org_a", "one", 1)).remaining == 0
+    with pytest.raises(RateLimitExceeded) as caught:
+        await rates.hit_key("org_a", "one", 1)
+    assert caught.value.details == {"limit": 1, "window_seconds": 60, "scope": "key"}
+    assert (await rates.hit_key("org_a", "two", 1)).remaining == 0

@@ -163,6 +163,44 @@ async def test_a_check_refuses_just_those_who_would_be_refused() -> None:
         house.queue.check("b")
 
 
+async def test_who_is_expected_counts_as_one_who_has_come() -> None:
+    house = House(1, max_waiting=1)
+    with house.queue.expect("a") as asks, house.queue.expect("a"):
+        with pytest.raises(ServerBusy):
+            house.queue.check("a")
+        with house.queue.expect("b"), pytest.raises(ServerBusy):  # b has fewer, and is let in; then both have as many
+            house.queue.check("a")
+        asks()
+        asks()  # a picture more of the same request
+        house.queue.check("a")
+        await house.come("a", 2)
+        with pytest.raises(ServerBusy):
+            house.queue.check("a")
+        house.queue.check("b")
+    assert house.queue._expected == {}
+
+
+async def test_of_what_is_kept_for_others_nothing_is_promised() -> None:
+    queue = FairQueue(2, kept=1, max_waiting=0)
+    with queue.expect("a"):
+        with pytest.raises(ServerBusy):
+            queue.check("a")
+        queue.check("b")
+        queue.check(NOBODY)
+    queue.check("a")
+
+
+async def test_a_place_that_somebody_is_expected_for_is_there_when_that_one_comes() -> None:
+    house = House(1, max_waiting=1)
+    await house.come("a")
+    with house.queue.expect("b") as asks:
+        with pytest.raises(ServerBusy):
+            house.queue.check("a")
+        asks()
+        (second,) = await house.come("b")
+    assert not second.refused
+
+
 async def test_a_closed_queue_refuses_those_who_wait_and_those_who_come_and_takes_back_what_is_held() -> None:
     house = House(1, max_waiting=9)
     holder, waiting = await house.come("a", 2)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from uncrop.admission.admission import Admission
 from uncrop.capacity.capacity import Capacity
-from uncrop.capacity.pixel_memory import PixelMemory, decoding_bytes, pixel_bytes
+from uncrop.capacity.pixel_memory import PixelMemory, decoding_bytes, finishing_bytes, pixel_bytes
 from uncrop.capacity.slots import Slots
 from uncrop.errors import ImageTooLarge, ServerBusy
 from uncrop.geometry.sides import placement_of_sides
 from uncrop.geometry.steps import plan
 from uncrop.imaging.cost import cost_of
 from uncrop.imaging.header import open_file
-from uncrop.model import Caller, GeometryFacts, Job, Plan, Sides
+from uncrop.model import Caller, GeometryFacts, Job, Placement, Plan, Sides
 from uncrop.providers.local.facts import FACTS as LOCAL
 from uncrop.testing import pictures
 
@@ -168,14 +168,17 @@ def test_a_plan_of_calls_takes_memory_for_the_canvas_and_what_a_call_makes(job: 
         assert pixel_bytes(replace(job, placement=placement, plan=planned)) == 16 * 16 * 3 + between
 
 
-@pytest.mark.parametrize(("orientation", "samples"), [(1, 128 * 64), (6, 3 * 64 * 64)])
-def test_a_jpeg_of_a_jpeg_takes_memory_for_coefficients(job: Job, orientation: int, samples: int) -> None:
+@pytest.mark.parametrize(
+    ("orientation", "right", "samples"),
+    [(1, 64, (64 + 128) * 64), (1, 16, (64 + 80) * 64), (6, 64, (64 + 128) * 64), (6, 16, 3 * 64 * 64)],
+)
+def test_a_jpeg_of_a_jpeg_takes_memory_for_coefficients(job: Job, orientation: int, right: int, samples: int) -> None:
     file = open_file(pictures.photo_jpeg(64, 64))  # 4:2:0: one and a half samples a pixel, of two bytes
     file = replace(file, header=replace(file.header, orientation=orientation))
-    placement = placement_of_sides(64, 64, Sides(right=64 if orientation == 1 else 16))
+    placement = placement_of_sides(64, 64, Sides(right=right))
     jpeg = replace(job, photo_file=file, placement=placement, answer_format="JPEG")
     unscaled = replace(jpeg, output_size=(placement.width, placement.height))
-    files = 4 * len(file.data) * placement.width // 64
+    files = 5 * len(file.data) * placement.width // 64
     assert pixel_bytes(unscaled) == 64 * 64 * 3 + 3 * samples + files
     assert pixel_bytes(replace(unscaled, output_size=(50, 40))) == 64 * 64 * 3
     assert pixel_bytes(replace(unscaled, answer_format="PNG")) == 64 * 64 * 3
@@ -201,6 +204,29 @@ def test_decoding_takes_what_its_larger_file_takes(job: Job) -> None:
     assert decoding_bytes(job) == cost_of(job.photo_file).peak_bytes
     mask = open_file(pictures.mask_png(300, 300, hole=None))
     assert decoding_bytes(replace(job, mask_file=mask)) == cost_of(mask).peak_bytes
+
+
+def planned_calls(canvas: Placement, facts: GeometryFacts) -> Plan:
+    planned = plan(canvas, facts, 1)
+    assert isinstance(planned, Plan)
+    return planned
+
+
+def test_detail_takes_memory_where_what_is_made_will_be_enlarged(job: Job) -> None:
+    canvas = placement_of_sides(1600, 1200, Sides(left=200, right=200, up=100, down=100))
+    scaled = GeometryFacts(speaks="sides", scales=True, max_photo_pixels=600_000)
+    same = replace(job, placement=canvas, request=replace(job.request, detail=None))
+    plain = finishing_bytes(same)
+    drawn = plain + 40 * canvas.width * canvas.height
+    planned = replace(same, plan=planned_calls(canvas, scaled))
+    assert finishing_bytes(planned) == drawn
+    assert finishing_bytes(replace(planned, request=replace(job.request, detail="off"))) == plain
+    little = replace(scaled, max_photo_pixels=1_200_000)
+    assert finishing_bytes(replace(same, plan=planned_calls(canvas, little))) == plain
+    # By a mask alone it depends on how large a picture the provider makes at all.
+    for most, wanted in ((None, plain), (1_000_000, drawn), (2_000_000, plain)):
+        provider = replace(job.provider, geometry=GeometryFacts(speaks="mask", max_pixels=most))
+        assert finishing_bytes(replace(same, plan=None, provider=provider)) == wanted
 
 
 async def test_two_large_pictures_of_the_local_engine_wait_for_each_other_and_no_small_one_does(job: Job) -> None:

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from uncrop import engine, settings
-from uncrop.cli import doctor, trial
+from uncrop.cli import doctor, doctor_services, trial
 from uncrop.errors import ProviderError, SettingsError
 from uncrop.model import Sides
 from uncrop.workers.decoding import landlock, seccomp, starting
@@ -21,6 +21,8 @@ from uncrop.workers.decoding.sandboxed import SandboxedDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fixtures_redis import RedisServer
 
 Pixels = Any
 
@@ -145,9 +147,10 @@ def test_a_folder_that_cannot_be_written_to_is_told(
 
 
 def test_a_new_database_has_no_key_yet(configured: settings.Settings) -> None:
-    (finding,) = doctor.check_database(configured)
+    finding, ledger = doctor.check_database(configured)
     assert (finding.state, finding.says) == ("ok", "answers; 0 keys")
     assert finding.todo == "uncrop serve makes the first key."
+    assert (ledger.what, ledger.state, ledger.says) == ("ledger", "ok", "agrees with itself")
 
 
 def test_a_database_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
@@ -280,3 +283,36 @@ def test_decoders_that_cannot_be_started_are_told(
     monkeypatch.setattr(starting, "BOOT", "raise SystemExit(1)")
     (finding,) = doctor.check_decoders(configured)
     assert (finding.state, finding.says) == ("bad", "No process can be started to decode in")
+
+
+def test_a_database_that_may_forget_is_told(postgres_url: str, tmp_path: Path) -> None:
+    configured = settings.load(data_dir=tmp_path, database_url=postgres_url, _env_file=None)
+    (finding,) = doctor_services.check_durability(configured)
+    assert (finding.state, finding.says) == ("bad", "PostgreSQL has fsync=off")
+    assert "postgresql.conf" in finding.todo
+
+
+def test_a_database_that_keeps_or_does_not_answer_is_not_told_of_twice(
+    configured: settings.Settings, tmp_path: Path
+) -> None:
+    assert doctor_services.check_durability(configured) == []
+    away = settings.load(data_dir=tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", _env_file=None)
+    assert doctor_services.check_durability(away) == []
+
+
+def test_without_a_redis_nothing_is_told_of_one(configured: settings.Settings) -> None:
+    assert doctor_services.check_redis(configured) == []
+
+
+def test_a_redis_that_counts_is_told(redis_server: RedisServer, tmp_path: Path) -> None:
+    configured = settings.load(data_dir=tmp_path, redis_url=redis_server.url, _env_file=None)
+    (finding,) = doctor_services.check_redis(configured)
+    assert (finding.state, finding.says) == ("ok", "counts rate limits for all servers that name it")
+
+
+def test_a_redis_that_is_not_there_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uncrop.admission.redis_hits.PAUSE_S", 0.001)
+    configured = settings.load(data_dir=tmp_path, redis_url="redis://:hunter2@127.0.0.1:1/0", _env_file=None)
+    (finding,) = doctor_services.check_redis(configured)
+    assert (finding.state, finding.says) == ("bad", "UNCROP_REDIS_URL: Redis cannot be used (ConnectionError)")
+    assert "UNCROP_REDIS_URL" in finding.todo

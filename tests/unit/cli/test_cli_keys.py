@@ -57,12 +57,12 @@ def test_the_list_shows_everything_but_the_secret() -> None:
     caller_of(first)
 
     headings, *rows = listed()
-    assert headings == ["ID", "PREFIX", "ORGANIZATION", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED"]
+    assert headings == ["ID", "PREFIX", "ORGANIZATION", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED", "SCOPES"]
     minute = r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"
     assert rows[0][:5] == [first[7:17], first[:17], "org_123abc", "Anna's laptop", "active"]
     assert rows[1][:5] == [second[7:17], second[:17], "org_b", "-", "active"]
     assert rows[0][6] == "-"
-    assert rows[1][6:] == ["2999-01-31T11:00Z", "-"]
+    assert rows[1][6:] == ["2999-01-31T11:00Z", "-", "images:write usage:read"]
     assert re.fullmatch(minute, rows[0][5])
     assert re.fullmatch(minute, rows[0][7])
     assert first[-43:] not in run("list").stdout
@@ -172,3 +172,83 @@ def test_keys_alone_shows_the_help() -> None:
     assert result.exit_code == 2
     for command in ("create", "list", "pause", "resume", "revoke"):
         assert command in result.output
+
+
+def test_a_key_has_the_scopes_that_are_named() -> None:
+    key = created("--organization", "org_a", "--scope", "usage:read", "--scope", "admin")
+
+    assert caller_of(key).scopes == {"usage:read", "admin"}
+    assert listed()[1][8] == "admin usage:read"
+
+
+def test_an_unknown_scope_is_wrong_use() -> None:
+    result = run("create", "--organization", "org_a", "--scope", "all")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "at least one of the scopes images:write, usage:read, admin" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_rotation_prints_the_new_key_and_both_work() -> None:
+    old = created("--organization", "org_a", "--name", "shop")
+    result = run("rotate", old[7:17], "--overlap", "2h")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert KEY.fullmatch(result.stdout)
+    new = result.stdout.strip()
+    assert caller_of(old).organization_id == caller_of(new).organization_id == "org_a"
+    assert [row[3] for row in listed()[1:]] == ["shop", "shop"]
+
+    again = run("rotate", old[7:17])
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "rotated before" in again.stderr
+
+
+def test_without_overlap_the_old_key_ends_at_once() -> None:
+    old = created("--organization", "org_a")
+    assert run("rotate", old[7:17], "--overlap", "0s").exit_code == 0
+    assert [row[4] for row in listed()[1:]] == ["expired", "active"]
+
+
+@pytest.mark.parametrize("text", ["24", "1w", "-1h", "1.5h", "", "h", "9999999999h"])
+def test_an_overlap_that_is_no_time_is_wrong_use(text: str) -> None:
+    result = run("rotate", "0123456789", "--overlap", text)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"uncrop: --overlap: {text!r} is no time such as 24h, 30m or 7d\n"
+
+
+def test_an_overlap_of_years_is_wrong_use() -> None:
+    result = run("rotate", created("--organization", "org_a")[7:17], "--overlap", "365d")
+
+    assert result.exit_code == 2
+    assert "at most 90 days" in result.stderr
+
+
+def test_the_pepper_is_replaced_and_keys_go_on_working(database: Path) -> None:
+    key, idle = created("--organization", "org_a"), created("--organization", "org_a")
+    before = (database / "pepper").read_bytes()
+    result = run("rotate-pepper")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("the pepper is now ")
+    assert (database / "pepper").read_bytes() != before
+    for each in (key, idle, key):
+        assert caller_of(each).organization_id == "org_a"
+
+
+def test_a_pepper_in_the_settings_is_not_replaced_here(monkeypatch: pytest.MonkeyPatch, database: Path) -> None:
+    monkeypatch.setenv("UNCROP_KEY_PEPPER", "p" * 32)
+    result = run("rotate-pepper")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "UNCROP_KEY_PEPPER_PREVIOUS" in result.stderr
+    assert not (database / "pepper").exists()
+
+
+def test_a_new_pepper_in_the_settings_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = created("--organization", "org_a")
+    for present, previous in (("p" * 32, ""), ("q" * 32, "x" * 32 + "," + "p" * 32), ("q" * 32, "")):
+        monkeypatch.setenv("UNCROP_KEY_PEPPER", present)
+        monkeypatch.setenv("UNCROP_KEY_PEPPER_PREVIOUS", previous)
+        assert caller_of(key).organization_id == "org_a"

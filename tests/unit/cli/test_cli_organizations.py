@@ -9,12 +9,17 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from bookkeeping import capture, hold, release
 from uncrop import settings
 from uncrop.bootstrap import open_store_from
 from uncrop.cli import app
+from uncrop.cli.limits import MOST
 from uncrop.model import ORGANIZATION_ID
 
 pytestmark = pytest.mark.usefixtures("database")
+
+
+LIMITS = ["REQUESTS PER MINUTE", "REQUESTS AT ONCE", "PICTURES PER DAY", "USD PER MONTH", "PROVIDERS"]
 
 
 def run(*arguments: str) -> Result:
@@ -30,7 +35,7 @@ def table(*arguments: str) -> list[list[str]]:
 def stored_limit(organization: str) -> int | None:
     async def look() -> int | None:
         async with open_store_from(settings.load()) as store:
-            return (await store.organizations.get(organization)).daily_limit
+            return (await store.organizations.get(organization)).policy.pictures_per_day
 
     return asyncio.run(look())
 
@@ -40,16 +45,17 @@ def test_one_is_made_and_its_id_alone_is_printed() -> None:
     drawn = run("create").stdout.strip()
     assert ORGANIZATION_ID.fullmatch(drawn)
     heading, *rows = table("list")
-    assert heading == ["ID", "NAME", "PICTURES PER DAY", "CREATED"]
+    assert heading == ["ID", "NAME", *LIMITS, "CREATED"]
     assert [row[:3] for row in rows] == [["org_shop", "The shop", "default"], [drawn, "-", "default"]]
 
 
 @pytest.mark.parametrize(
     ("wanted", "stored", "told"),
     [
-        ("40", 40, "org_shop may make 40 pictures a day"),
-        ("0", 0, "org_shop may make any number of pictures a day"),
-        ("default", None, "org_shop may make as many pictures a day as UNCROP_USAGE_LIMIT_PER_DAY says"),
+        ("40", 40, "org_shop may make 40 pictures a day; all else as the server's settings say"),
+        ("0", 0, "org_shop may make any number of pictures a day; all else as the server's settings say"),
+        ("none", 0, "org_shop may make any number of pictures a day; all else as the server's settings say"),
+        ("default", None, "org_shop may make as much as the server's settings say"),
     ],
 )
 def test_a_limit_is_set(wanted: str, stored: int | None, told: str) -> None:
@@ -59,7 +65,7 @@ def test_a_limit_is_set(wanted: str, stored: int | None, told: str) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{told}\n", "")
     assert stored_limit("org_shop") == stored
     shown = {None: "default", 0: "no limit"}.get(stored, str(stored))
-    assert table("show", "org_shop")[1][2] == shown
+    assert table("show", "org_shop")[1][4] == shown
 
 
 def test_one_is_shown_with_its_keys_and_pictures() -> None:
@@ -68,10 +74,10 @@ def test_one_is_shown_with_its_keys_and_pictures() -> None:
     async def spend() -> None:
         async with open_store_from(settings.load()) as store:
             for number in range(3):
-                await store.usage.reserve(f"use_{number}", organization_id="org_shop", key_id=None, provider="local")
-            await store.usage.capture("use_0")
-            await store.usage.capture("use_1")
-            await store.usage.release("use_2")
+                await hold(store, number, organization="org_shop", provider="local")
+            await capture(store, 0)
+            await capture(store, 1)
+            await release(store, 2)
 
     asyncio.run(spend())
     heading, row = table("show", "org_shop")
@@ -90,7 +96,7 @@ def test_one_is_shown_with_its_keys_and_pictures() -> None:
         *(
             (
                 ("limit", "org_shop", "--pictures-per-day", text),
-                f"--pictures-per-day {text}: must be a whole number up to 1000000000, 0 for no limit, or default",
+                f"--pictures-per-day {text}: must be a whole number from 0 to {MOST}, none for no limit, or default",
             )
             for text in ("-1", "1.5", "many", "٣", "9" * 30)
         ),

@@ -8,11 +8,16 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from bookkeeping import amounts, capture, hold, release
 from uncrop import settings
 from uncrop.bootstrap import open_store_from
 from uncrop.cli import app
+from uncrop.model.ledger import USD, Amount
 
-HEADINGS = ["DAY", "PROVIDER", "PICTURES", "FAILED", "OPEN", "CREDITS", "INPUT TOKENS", "OUTPUT TOKENS"]
+HEADINGS = [
+    *("DAY", "PROVIDER", "PICTURES", "FAILED", "OPEN", "UNKNOWN"),
+    *("CREDITS", "INPUT TOKENS", "OUTPUT TOKENS", "USD"),
+]
 
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -32,11 +37,11 @@ def spent() -> str:
                 [("org_a", "clipdrop"), ("org_b", "clipdrop"), ("org_a", "openai"), ("org_a", "openai")]
             ):
                 await store.organizations.ensure(organization)
-                await store.usage.reserve(f"use_{number}", organization_id=organization, key_id=None, provider=provider)
-            await store.usage.capture("use_0", millicredits=1000)
-            await store.usage.capture("use_1", millicredits=99_000)
-            await store.usage.capture("use_2", input_tokens=100, output_tokens=4000)
-            await store.usage.release("use_3")
+                await hold(store, number, organization=organization, provider=provider)
+            await capture(store, 0, *amounts("clipdrop", millicredits=1000), Amount(unit=USD, value=1_250_000))
+            await capture(store, 1, *amounts("clipdrop", millicredits=99_000))
+            await capture(store, 2, *amounts("openai", input_tokens=100, output_tokens=4000))
+            await release(store, 3)
             # All rows are of one day, even if midnight passes while this runs: the first one's day is taken.
             return (await store.usage.by_day())[0].day.isoformat()
 
@@ -50,8 +55,8 @@ def test_a_table_for_people(spent: str) -> None:
     lines = [re.split(r"  +", line) for line in result.stdout.splitlines()]
     assert lines == [
         HEADINGS,
-        [spent, "clipdrop", "2", "0", "0", "100", "0", "0"],
-        [spent, "openai", "1", "1", "0", "0", "100", "4000"],
+        [spent, "clipdrop", "2", "0", "0", "0", "100", "0", "0", "1.25"],
+        [spent, "openai", "1", "1", "0", "0", "0", "100", "4000", "0"],
     ]
 
 
@@ -66,9 +71,11 @@ def test_json_for_programs(spent: str) -> None:
             "pictures": 1,
             "failed": 0,
             "open": 0,
+            "unknown": 0,
             "credits": "99",
             "input_tokens": 0,
             "output_tokens": 0,
+            "usd": "0",
         }
     ]
 

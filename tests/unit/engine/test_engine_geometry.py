@@ -94,7 +94,7 @@ def test_many_tiles_fit_together(draw, monkeypatch, sides):
 
 
 def test_a_large_coarsest_level_gets_one_candidate(draw, monkeypatch):
-    monkeypatch.setattr("uncrop.engine.choose.ONE_CANDIDATE_PIXELS", 0)
+    monkeypatch.setattr("uncrop.engine.choose.THIN", 0)
     made = []
     grow = choose.make_candidate
     monkeypatch.setattr(choose, "make_candidate", lambda *arguments: made.append(arguments[1]) or grow(*arguments))

@@ -9,7 +9,7 @@ import pytest
 
 from uncrop.finish import kernels, seam, seam_kernels
 from uncrop.finish.paste import paste_original
-from uncrop.finish.pipeline import finish
+from uncrop.finish.pipeline import finish, warm_up
 from uncrop.finish.seam import REACH
 from uncrop.finish.work import begin, scale_photo
 from uncrop.geometry.notations import sides_of
@@ -347,6 +347,13 @@ def test_warming_up_compiles_all_that_is_needed(kernels: Path) -> None:
     code = WARMED_UP.format(path=sys.path, kernels=str(kernels))
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_warming_up_where_all_is_compiled_changes_nothing() -> None:
+    warm_up()
+    before = [list(compiled.signatures) for compiled in all_kernels()]
+    warm_up()
+    assert [compiled.signatures for compiled in all_kernels()] == before
 
 
 def test_a_half_transparent_pixel_is_mixed_to_the_nearest_level() -> None:

@@ -25,6 +25,12 @@ PANORAMA = placement_of_canvas(6000, 400, (9000, 400), (0, 0))
 WIDE = placement_of_ratio(6000, 4000, parse_ratio("16:9"))  # 24 megapixels to 16:9: 7111 x 4000
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_planned_yet() -> None:
+    """Plans are kept: what other tests have planned would not be worked out here."""
+    plan.cache_clear()
+
+
 @st.composite
 def placements(draw: st.DrawFn) -> Placement:
     """Draw a photo and a canvas around it, in any proportion."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import struct
 
@@ -17,6 +19,12 @@ from uncrop.imaging.metadata.exif import ExifFacts, build_exif
 from uncrop.imaging.png.layout import chunk as png_chunk
 from uncrop.model import ImageHeader, JpegFacts, Metadata
 from uncrop.testing import pictures
+
+PHOTOS = {
+    "JPEG": pictures.photo_jpeg(20, 10),
+    "PNG": pictures.photo_png(20, 10),
+    "WEBP": pictures.photo_webp(20, 10),
+}
 
 
 @pytest.mark.parametrize("quality", [1, 25, 49, 50, 75, 90, 95, 100])
@@ -137,6 +145,36 @@ def test_an_animation_that_promises_more_frames_than_it_has() -> None:
     # Behind the picture it controls nothing.
     end = still.index(b"IEND") - 4
     assert read_header(still[:end] + control + still[end:]).width == 20
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"GIF89a", "a GIF"),
+        (b"\0\0\x01\0", "an icon"),
+        (b"\0\0\0\x18ftypavif", "an AVIF"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<SVG/>", "an SVG"),
+        (b"<?xml version='1.0'?><rss/>", "text in XML"),
+        (b"\n<!DOCTYPE html><html>", "an HTML page"),
+        (b"<HTML>", "an HTML page"),
+        (b'{"error": "not found"}', "text in JSON"),
+        (base64.b64encode(PHOTOS["JPEG"]), "text in base64"),
+        (base64.b64encode(PHOTOS["PNG"]), "text in base64"),
+        (base64.b64encode(PHOTOS["WEBP"]), "text in base64"),
+        (b"data:image/png;base64,iVBORw0KGgo", "a data address"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (gzip.compress(PHOTOS["JPEG"]), "a gzip archive"),
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"\r\n" + PHOTOS["JPEG"], "a picture with other bytes before it"),
+        (b"\xef\xbb\xbf" + PHOTOS["PNG"], "a picture with other bytes before it"),
+    ],
+)
+def test_what_a_file_is_that_is_no_picture_of_ours(data: bytes, name: str) -> None:
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        read_header(data)
+    assert caught.value.message == f"The image is not a PNG, JPEG or WebP but {name}"
+    assert caught.value.details == {"format": name.removeprefix("an ").removeprefix("a ")}
 
 
 @pytest.mark.parametrize("data", [b"RIFF\0\0\0\0WAVE", b"\0" * 100, b"\xff\xd8", b"\0\0\0\x18ftypxxxx", b"hello there"])

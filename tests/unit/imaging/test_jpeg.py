@@ -86,6 +86,18 @@ def test_kinds_that_few_readers_know_are_named(marker: int, name: str, kind: str
     assert caught.value.details == {"format": "JPEG", "kind": kind}
 
 
+def test_a_height_that_comes_behind_the_first_scan_is_named() -> None:
+    rows = PLAIN[FRAME + 5 : FRAME + 7]
+    late = patched(PLAIN, FRAME + 5, b"\0\0")[:-2] + b"\xff\xdc\x00\x04" + rows + PLAIN[-2:]
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        read_header(late)
+    assert (
+        caught.value.message
+        == "The image is a JPEG with its height behind the first scan (DNL), which is not supported"
+    )
+    assert caught.value.details == {"format": "JPEG", "kind": "height behind the first scan"}
+
+
 def test_twelve_bits() -> None:
     with pytest.raises(UnsupportedImageFormat) as caught:
         read_header(patched(PLAIN, FRAME + 4, b"\x0c"))
@@ -263,10 +275,19 @@ def test_benign_mistakes_are_forgiven(data: bytes) -> None:
     assert np.array_equal(decoded(data), expected)
 
 
-def test_an_unknown_colour_transform() -> None:
-    adobe = b"Adobe\x00\x64\x00\x00\x00\x00\x07"
+@pytest.mark.parametrize("transform", [1, 2, 7])
+def test_an_unknown_colour_transform(transform: int) -> None:
+    """It is taken for the one of so many components, 2 of three components too."""
+    adobe = b"Adobe\x00\x64\x00\x00\x00\x00" + bytes((transform,))
     data = PLAIN[:2] + jpeg.segment(jpeg.APP14, adobe) + PLAIN[20:]
     assert np.array_equal(decoded(data), decoded(PLAIN))
+
+
+@pytest.mark.parametrize("transform", [1, 7])
+def test_an_unknown_colour_transform_of_cmyk(transform: int) -> None:
+    data = pillow(np.asarray(Image.fromarray(pictures.photo(64, 48)).convert("CMYK")), "JPEG", "CMYK")
+    place = data.index(b"Adobe") + 11
+    assert np.array_equal(decoded(patched(data, place, bytes((transform,)))), decoded(patched(data, place, b"\x02")))
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from uncrop.errors import InvalidImage, ServerBusy
 from uncrop.imaging import codec
 from uncrop.imaging.compare import psnr
 from uncrop.imaging.header import open_file
 from uncrop.imaging.jpeg import kept as jpeg_kept
-from uncrop.imaging.jpeg.coefficients import places, read
-from uncrop.imaging.jpeg.kept import Kept, keep
+from uncrop.imaging.jpeg.coefficients import read
+from uncrop.imaging.jpeg.kept import Kept, keep, read_own
 from uncrop.imaging.metadata.exif import ExifFacts, build_exif
 from uncrop.model import Density, Placement, Rect
 from uncrop.testing import pictures
 
 if TYPE_CHECKING:
     from uncrop.imaging.jpeg.coefficients.blocks import Coefficients
-    from uncrop.imaging.jpeg.layout import JpegLayout
+    from uncrop.imaging.jpeg.kept import ReadsOwn
     from uncrop.model import OpenedFile
 
 SUBSAMPLINGS = {"444": 0, "422": 1, "420": 2}
@@ -50,7 +51,10 @@ class Extended(NamedTuple):
     placement: Placement
 
     def kept(self) -> Kept | None:
-        return keep(self.file, self.photo, self.picture, self.placement)
+        return self.kept_by(read_own)
+
+    def kept_by(self, reads_own: ReadsOwn) -> Kept | None:
+        return keep(self.file, self.photo, self.picture, self.placement, reads_own=reads_own)
 
     def part(self, picture: np.ndarray) -> np.ndarray:
         part = self.placement.kept
@@ -301,7 +305,7 @@ def test_a_scaled_photo_is_encoded_as_before() -> None:
     half = Placement(
         width=112, height=64, source=Rect(x=0, y=0, width=96, height=64), kept=Rect(x=0, y=0, width=48, height=32)
     )
-    assert keep(extended.file, extended.photo, extended.picture, half) is None
+    assert extended._replace(placement=half).kept() is None
 
 
 def test_alpha_and_depth_are_encoded_as_before() -> None:
@@ -343,32 +347,33 @@ def test_damage_that_another_decoder_let_through_is_encoded_as_before() -> None:
         assert extended._replace(file=file).kept() is None
 
 
-@pytest.mark.parametrize("slip", ["a block aside", "other signs", "one level of one block"])
-def test_a_photo_that_does_not_come_out_is_not_given_out(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slip", ["a block aside", "other signs", "one level of one block", -32768, -2048, 2048, 32767])
+def test_a_photo_that_does_not_come_out_is_not_given_out(slip: str | int) -> None:
+    """Whoever reads the levels may have been taken over by the file, and say anything."""
     extended = extend(PLAIN, Sides(right=16))
     assert extended.kept() is not None
-    read_into = read.read_into
 
-    def wrong(data: bytes, layout: JpegLayout, result: Coefficients) -> None:
-        read_into(data, layout, result)
+    def wrong(file: OpenedFile) -> Coefficients:
+        result = read_own(file)
         if slip == "a block aside":
             result.levels[:] = np.roll(result.levels, 1, axis=0)
         elif slip == "other signs":
             result.levels[:] *= -1
+        elif isinstance(slip, int):
+            result.levels[::2] = slip
         else:
             result.levels[3 * 14 + 4, 0] += 1
+        return result
 
-    monkeypatch.setattr(read, "read_into", wrong)
-    assert extended.kept() is None
+    assert extended.kept_by(wrong) is None
 
 
-@pytest.mark.parametrize("sides", [Sides(right=16), Sides(32, 48, 5, 3), Sides()])
-def test_blocks_are_read_to_where_they_belong_or_copied_there(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    extended = extend(jpeg(pictures.photo(93, 61), progressive=True), sides)
-    read_there = extended.kept()
-    monkeypatch.setattr(places, "window", lambda own, at, canvas: None)
-    assert read_there is not None
-    assert extended.kept() == read_there
+@pytest.mark.parametrize("error", [InvalidImage, ServerBusy, MemoryError])
+def test_what_cannot_be_read_now_is_encoded_as_before(error: type[Exception]) -> None:
+    def fails(_file: OpenedFile) -> Coefficients:
+        raise error
+
+    assert extend(PLAIN, Sides(right=16)).kept_by(fails) is None
 
 
 # --- again and again -------------------------------------------------------------------------------------------------
@@ -434,7 +439,8 @@ def test_no_more_memory_is_taken_than_was_told(sampling: str, orientation: int, 
 
 
 def test_nothing_is_told_where_nothing_is_kept() -> None:
-    for data, sides in ((pillow(pictures.photo(16, 16), "PNG"), Sides(right=8)), (PLAIN, Sides(left=5))):
+    png = pillow(pictures.photo(16, 16), "PNG")
+    for data, sides in ((png, Sides(right=8)), (PLAIN, Sides(left=5))):
         extended = extend(data, sides)
         assert jpeg_kept.working_bytes(extended.file, extended.placement) == 0
 
@@ -442,7 +448,7 @@ def test_nothing_is_told_where_nothing_is_kept() -> None:
 def test_metadata_goes_along() -> None:
     exif = b"Exif\0\0" + (build_exif(ExifFacts(artist=b"Ada")) or b"")
     extended = extend(pillow(pictures.photo(96, 64), "JPEG", exif=exif, dpi=(300, 300)), Sides(right=16))
-    kept = codec.encode_kept(extended.file, extended.photo, extended.picture, extended.placement)
+    kept = codec.encode_kept(extended.file, extended.photo, extended.picture, extended.placement, reads_own=read_own)
     assert kept is not None
     metadata = open_file(kept.data).header.metadata
     assert metadata == extended.file.header.metadata

@@ -71,6 +71,14 @@ def test_numbers_of_calls_out_of_range(facts: ProviderFacts, max_calls: int) -> 
     )
 
 
+@pytest.mark.parametrize("detail", ["", "yes", "ON"])
+def test_detail_is_on_or_off(detail: str) -> None:
+    assert refused(InvalidFieldValue, detail=detail) == (
+        "detail must be one of on, off",
+        {"field": "detail", "allowed": ["on", "off"]},
+    )
+
+
 def test_photos_are_measured_as_they_are_cropped() -> None:
     for crops in (True, False):
         facts = replace(SIDES, geometry=replace(SIDES.geometry, crops=crops, max_photo_pixels=1000))

@@ -448,6 +448,7 @@ def test_the_row_of_facts() -> None:
         "UNCROP_BFL_API_KEY": None,
         "UNCROP_BFL_BASE_URL": "https://api.bfl.ai",
         "UNCROP_BFL_MODE": "high",
+        "UNCROP_BFL_USD_PER_CREDIT": None,
         "UNCROP_BFL_RATE_LIMIT_PER_MINUTE": None,
     }
     assert facts.settings[2].choices == ("high", "fast")

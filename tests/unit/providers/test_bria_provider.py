@@ -328,6 +328,7 @@ def test_the_row_of_facts() -> None:
         "UNCROP_BRIA_API_KEY": None,
         "UNCROP_BRIA_BASE_URL": "https://engine.prod.bria-api.com",
         "UNCROP_BRIA_VISUAL_MODERATION": "off",
+        "UNCROP_BRIA_USD_PER_CALL": None,
         "UNCROP_BRIA_RATE_LIMIT_PER_MINUTE": None,
     }
     assert facts.poll_hosts == ("*.bria-api.com",)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from call_logs import NotingLog
 from uncrop import errors
 from uncrop.capacity.unpacking import Unpacking
 from uncrop.finish.pipeline import finish
@@ -80,11 +81,12 @@ async def test_between_two_calls_of_a_picture_others_have_the_memory() -> None:
     first, second = (call.frame.canvas.width - call.frame.photo.width for call in task.job.plan.calls)
     wider = codec.encode(np.pad(task.photo, ((0, 0), (first + second, 0), (0, 0)), mode="edge"), "PNG")
     held: list[int] = []
-    between = Between(finish=finish, made=lambda _facts: held.append(unpacking._memory.held))
+    log = NotingLog(noticing=lambda _what: held.append(unpacking._memory.held))
     with unpacking.place() as place:
         made = maker(padded(task, first), Answer(status=200, body=wider))
-        fill = await made.fill(task, Commitment(), place=place, between=between)
+        fill = await made.fill(task, Commitment(log=log), place=place, between=Between(finish=finish))
     assert fill.pixels.shape == (48, 64 + 2008, 3)
     assert (fill.pixels[:, 2008:] == task.photo).all()
-    assert held[0] == 0 < held[1]
+    assert log.told == ["sent", "made"] * 2
+    assert held[0] == held[2] == 0 < min(held[1], held[3])
     assert unpacking._memory.held == 0

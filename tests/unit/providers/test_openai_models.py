@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from uncrop.geometry.planner import nearest_frame
 from uncrop.geometry.sizes import placement_of_size
-from uncrop.model import Frame, Rect
+from uncrop.ledger.prices import cost_of_call
+from uncrop.model import Frame, PictureFacts, Rect, TokenUsage
+from uncrop.model.ledger import USD
+from uncrop.providers.base import ProviderSettings
+from uncrop.providers.openai.facts import FACTS
 from uncrop.providers.openai.models import COMPATIBLE, FAMILIES, NEWEST, ModelFacts, facts_of
+from uncrop.providers.openai.provider import OpenAI
 
 FIXED = FAMILIES["gpt-image-1"]
 
@@ -28,15 +33,40 @@ def frame_of(model: ModelFacts, width: int, height: int) -> Frame:
         ("gpt-image-1-mini", "gpt-image-1-mini"),
         ("gpt-image-1.5", "gpt-image-1."),
         ("chatgpt-image-latest", "chatgpt-image"),
-        ("gpt-image-2", "gpt-image-"),
-        ("gpt-image-2-2026-04-21", "gpt-image-"),
-        ("gpt-image-2.5-flare", "gpt-image-"),
+        ("gpt-image-2", "gpt-image-2"),
+        ("gpt-image-2-2026-04-21", "gpt-image-2"),
+        ("gpt-image-2.5-flare", "gpt-image-2.5-"),
+        ("gpt-image-2.6-flare", "gpt-image-2."),
         ("gpt-image-9-ultra", "gpt-image-"),
         ("dall-e-2", "dall-e-2"),
     ],
 )
 def test_the_longest_prefix_decides(model: str, prefix: str) -> None:
     assert facts_of(model) is FAMILIES[prefix]
+
+
+@pytest.mark.parametrize(
+    ("model", "address", "is_known"),
+    [
+        ("gpt-image-2", "https://api.openai.com/v1", True),
+        ("gpt-image-2.5-sunburst-2026-09-08", "https://api.openai.com/v1", True),
+        ("gpt-image-2.6-flare", "https://api.openai.com/v1", False),
+        ("gpt-image-1.5", "https://api.openai.com/v1", False),
+        ("gpt-image-2", "https://models.example.org/v1", False),
+        ("gpt-image-2", "https://api.openai.com.example.org/v1", False),
+    ],
+)
+def test_prices_of_tokens_are_those_of_a_model_at_its_own_address(model: str, address: str, is_known: bool) -> None:
+    facts = OpenAI(FACTS, ProviderSettings(values={"model": model, "base_url": address})).facts
+    price = facts.token_price
+    assert (price is not None) == is_known
+    if price is not None:
+        usage = TokenUsage(input_tokens=1500, input_text_tokens=100, output_tokens=200)
+        said = PictureFacts(provider="openai", request_id="r", usage=usage)
+        (usd,) = (amount.value for amount in cost_of_call(facts, said) if amount.unit == USD)
+        assert usd == 1400 * 8 + 100 * 5 + 200 * 30
+        assert price.date
+        assert price.source.startswith("https://")
 
 
 def test_any_other_name_is_a_compatible_servers() -> None:

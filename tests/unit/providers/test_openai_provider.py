@@ -222,7 +222,7 @@ def test_without_a_model_it_is_not_configured(model: str | None) -> None:
 
 def test_the_picture_and_its_facts_are_read() -> None:
     pixels = photo(1024, 1024)
-    usage = {"input_tokens": 50, "output_tokens": 196, "total_tokens": 246, "input_tokens_details": {}}
+    usage = {"input_tokens": 50, "output_tokens": 196, "total_tokens": 246, "input_tokens_details": {"text_tokens": 12}}
     received = answer(pixels, usage=usage)
     received = Answer(status=200, headers={"x-request-id": "req_xyz789"}, body=received.body)
     fill = fill_of(openai(), received, task(photo_png(64, 64)))
@@ -230,7 +230,7 @@ def test_the_picture_and_its_facts_are_read() -> None:
     assert fill.keeps_original is False
     facts = fill.facts
     assert (facts.provider, facts.request_id, facts.model) == ("openai", "req_xyz789", "gpt-image-2")
-    assert facts.usage == TokenUsage(input_tokens=50, output_tokens=196, total_tokens=246)
+    assert facts.usage == TokenUsage(input_tokens=50, input_text_tokens=12, output_tokens=196, total_tokens=246)
     assert (facts.credits_consumed, facts.confidence, facts.warnings) == (None, None, ())
 
 

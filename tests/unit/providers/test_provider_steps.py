@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,14 @@ import anyio
 import numpy as np
 import pytest
 
+from call_logs import NotingLog
 from uncrop import errors
 from uncrop.finish.pipeline import finish
 from uncrop.geometry.steps import plan
 from uncrop.imaging import codec
 from uncrop.imaging.header import open_file
 from uncrop.model import (
+    Detail,
     Fill,
     GeometryFacts,
     PictureFacts,
@@ -34,7 +35,7 @@ from uncrop.providers.base import Provider, ProviderSettings
 from uncrop.providers.commitment import Commitment
 from uncrop.providers.conversation import Answer, Call, Extend, Wait, ask, compute
 from uncrop.providers.maker import Between, Maker
-from uncrop.providers.steps import Steps, add_facts
+from uncrop.providers.steps import Steps, add_facts, worst
 from uncrop.testing import EdgeEngine, ScriptedSend
 from uncrop.testing.pictures import noise, photo, photo_jpeg, photo_png
 from uncrop.testing.workbench import make_context, make_task
@@ -91,16 +92,15 @@ class House:
         self.send = ScriptedSend(*script)
         self.provider = kind(facts, ProviderSettings(values={"api_key": "k", "base_url": "http://tiny"}))
         self.maker = Maker(self.provider, make_context(send=self.send))
-        self.commitment = Commitment()
-        self.noted: list[PictureFacts] = []
-        self.on_made: Callable[[], object] = lambda: None
+        self.log = NotingLog()
+        self.commitment = Commitment(log=self.log)
 
     async def fill(self, task: Task, **options: Any) -> Fill:
-        return await self.maker.fill(task, self.commitment, between=Between(finish=finish, made=self._note), **options)
+        return await self.maker.fill(task, self.commitment, between=Between(finish=finish), **options)
 
-    def _note(self, facts: PictureFacts) -> None:
-        self.noted.append(facts)
-        self.on_made()
+    @property
+    def noted(self) -> list[PictureFacts]:
+        return self.log.costs
 
 
 def made(number: int) -> Answer:
@@ -132,7 +132,8 @@ async def test_each_call_is_fed_with_what_the_ones_before_it_made() -> None:
     assert fill.facts.request_id == "1,2,3"
     assert fill.facts.credits_consumed == 6
     assert fill.facts.warnings == ("odd",)
-    assert [facts.credits_consumed for facts in house.noted] == [1, 3, 6]
+    assert [facts.credits_consumed for facts in house.noted] == [1, 2, 3]
+    assert house.log.told == ["sent", "made"] * 3
     # The first call repainted the photo; what it was repainted by is told of the picture.
     assert fill.repaint_difference == pytest.approx(CAST, abs=0.3)
     assert finish(task, fill).repaint_difference == fill.repaint_difference
@@ -171,6 +172,27 @@ async def test_a_scaled_call_is_finished_with_the_picture(bits: Any) -> None:
     assert (inside(task, picture.pixels) == (task.photo if bits == 8 else codec.decode_8bit(task.job.photo_file))).all()
     # It is as large as was asked for, so that there is no word about its size but that of the scale.
     assert picture.warnings == ("what was made was enlarged 2.2 times to the canvas",)
+
+
+async def test_what_was_done_about_the_detail_of_all_calls_is_told_of_the_picture() -> None:
+    facts = replace(TINY, geometry=GeometryFacts(speaks="sides", scales=True, max_photo_pixels=1000, max_side=16))
+    task = task_of(facts, photo_png(80, 60), right=60)
+    house = House(*(made(number) for number in range(1, 6)), facts=facts)
+    fill = await house.fill(task)
+    assert fill.keeps_original
+    picture = finish(task, fill)
+    assert picture.detail is not None
+    assert picture.detail == fill.detail
+    assert (picture.detail.state, picture.detail.factor > 2) == ("skipped", True)
+
+
+def test_of_several_calls_a_skipped_one_is_told_and_else_what_was_enlarged_the_most() -> None:
+    small, large = (Detail(state="redrawn", factor=factor) for factor in (1.6, 2.5))
+    skipped = Detail(state="skipped", factor=1.5, reason="no time was left")
+    assert worst(None, None) is None
+    assert worst(small, None) == worst(None, small) == small
+    assert worst(small, large) == worst(large, small) == large
+    assert worst(skipped, large) == worst(large, skipped) == skipped
 
 
 async def test_transparent_pixels_are_made_by_the_first_call() -> None:
@@ -233,7 +255,7 @@ async def test_who_is_not_billed_is_told_of_no_bill() -> None:
 
 async def test_who_leaves_between_two_calls_pays_for_no_more() -> None:
     house = House(made(1), made(2))
-    house.on_made = house.commitment.abandon
+    house.log.noticing = lambda what: what == "made" and house.commitment.abandon()
     with pytest.raises(asyncio.CancelledError):
         await house.fill(task_of(TINY, photo_png(64, 48), right=40))
     assert len(house.send.calls) == 1

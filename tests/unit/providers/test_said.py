@@ -83,6 +83,43 @@ def test_texts_pages_and_streams_are_read(body: bytes, words: str) -> None:
     assert read_said(body).words.strip() == words
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ['{"error": {"message": "Some words"}}', "Some words", "<p>Some words</p>"])
+def test_texts_of_utf_16_are_read(encoding: str, text: str) -> None:
+    assert read_said(text.encode(encoding)).words.strip() == "some words"
+
+
+@pytest.mark.parametrize("body", [b"a\0b\0" + b"\0\xd8" * 2, b"a\0b\0c", b"\0\0\0\0"])
+def test_what_only_begins_like_utf_16_says_nothing(body: bytes) -> None:
+    assert read_said(body) == Said()
+
+
+FOUND = {"hate": {"filtered": False, "severity": "safe"}, "violence": {"filtered": True, "severity": "medium"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "", "innererror": {"content_filter_result": FOUND}}},
+        {"error": {"inner_error": {"content_filter_results": FOUND}}},
+        {"data": [{"content_filter_results": FOUND}]},
+        {"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": FOUND}]},
+    ],
+    ids=json.dumps,
+)
+def test_what_a_filter_found_is_read_without_a_code(body: object) -> None:
+    assert "contentfilter" in said(body).codes
+    passed = json.loads(json.dumps(body).replace("true", "false"))
+    assert "contentfilter" not in said(passed).codes
+
+
+def test_what_filters_found_has_bounds() -> None:
+    deep: object = {"filtered": True}
+    for _ in range(20):
+        deep = {"x": deep}
+    assert said({"content_filter_results": deep}) == Said()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -246,6 +246,7 @@ def test_the_row_of_facts() -> None:
     assert [facts.variable(setting) for setting in facts.settings] == [
         "UNCROP_STABILITY_API_KEY",
         "UNCROP_STABILITY_BASE_URL",
+        "UNCROP_STABILITY_USD_PER_CREDIT",
         "UNCROP_STABILITY_RATE_LIMIT_PER_MINUTE",
     ]
     assert facts.settings[1].default == "https://api.stability.ai"

@@ -344,9 +344,9 @@ async def test_who_left_before_sends_nothing(emulator: ClipdropEmulator, send: P
 
 async def test_who_leaves_while_the_connection_is_made_sends_nothing(emulator: ClipdropEmulator, send: Posting) -> None:
     class Leaving(Commitment):
-        def commit(self) -> None:
+        async def commit(self) -> None:
             self.abandon()
-            super().commit()
+            await super().commit()
 
     commitment = Leaving()
     with pytest.raises(asyncio.CancelledError):

@@ -10,6 +10,9 @@ import pytest
 
 from fixtures_http import Form, Refusal, ask, check, clipdrop_form
 from fixtures_server import KEY, PATH, FakeUncropper, Running, already_open, fake_service, running
+from uncrop.providers.registry import load_rows
+from uncrop.server.form import BodyLimits
+from uncrop.server.openapi import document
 from uncrop.server.openapi_headers import header_components
 from uncrop.settings import Settings
 
@@ -62,14 +65,25 @@ def test_a_browser_that_asks_before_is_told_that_the_page_may(server: Running, o
     response = preflight(server.url, origin)
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["access-control-allow-origin"] == origin
-    assert response.headers["access-control-allow-methods"] == "GET, HEAD, POST"
-    assert {"authorization", "x-api-key", "api-key", "content-type", "x-request-id"} == names(
-        response.headers["access-control-allow-headers"]
-    )
+    assert response.headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
+    allowed = {"authorization", "x-api-key", "api-key", "content-type", "idempotency-key", "x-request-id"}
+    assert names(response.headers["access-control-allow-headers"]) == allowed
     assert response.headers["access-control-max-age"] == "7200"
     assert "access-control-allow-credentials" not in response.headers
     assert response.headers["vary"] == "Origin"
     assert response.headers["x-request-id"]
+
+
+def test_each_operation_of_the_document_may_be_asked_for(server: Running) -> None:
+    paths = document(limits=BodyLimits(), providers=list(load_rows(()).values()))["paths"]
+    operations = [(method.upper(), path) for path, item in paths.items() for method in item]
+    assert {method for method, _ in operations} == {"GET", "POST", "PUT", "PATCH", "DELETE"}
+    with httpx2.Client(base_url=server.url) as client:
+        for method, path in operations:
+            asked = {"Origin": OURS, "Access-Control-Request-Method": method}
+            response = client.options(path.replace("{", "").replace("}", ""), headers=asked)
+            allowed = response.headers["access-control-allow-methods"].split(", ")
+            assert (response.status_code, method in allowed) == (204, True), (method, path)
 
 
 @pytest.mark.parametrize("credentials", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}])

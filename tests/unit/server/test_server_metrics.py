@@ -97,3 +97,10 @@ def panels() -> list[dict[str, object]]:
     assert len({panel["id"] for panel in document["panels"]}) == len(document["panels"])
     found: list[dict[str, object]] = document["panels"]
     return found
+
+
+@pytest.mark.parametrize(("alone", "value"), [(None, None), (False, 0.0), (True, 1.0)])
+def test_counting_alone_is_told_where_it_should_not_be(alone: bool | None, value: float | None) -> None:
+    capacity = Capacity(slots=Slots(3, 5))
+    told = samples(Metrics(capacity=capacity.figures, breakers=dict, counts_alone=lambda: alone))
+    assert told.get(("uncrop_rate_limiter_local", ())) == value

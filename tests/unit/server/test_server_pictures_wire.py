@@ -85,6 +85,7 @@ def test_one_picture_is_json_on_request_with_the_same_headers() -> None:
                 "canvas": "3x2+1+0",
                 "original": "exact",
                 "repaint_difference": None,
+                "detail": None,
                 "stages": [{"name": stage.name, "milliseconds": 1.25} for stage in result.stages],
                 "credits_consumed": "1.5",
                 "tried": [{"provider": "bria", "code": "PROVIDER_ERROR", "message": "It failed"}],

@@ -389,7 +389,7 @@ def test_a_client_that_leaves_ends_its_own_work_but_no_billed_call(
     async def act(_request: object, flight: Commitment) -> Any:
         flights.append(flight)
         if sends:
-            flight.commit()
+            await flight.commit()
         begun.set()
         try:
             await go_on.wait()
@@ -420,7 +420,7 @@ def test_the_server_waits_for_a_billed_call_before_it_stops(tmp_path: Path) -> N
     how: list[str] = []
 
     async def act(_request: object, flight: Commitment) -> Any:
-        flight.commit()
+        await flight.commit()
         begun.set()
         await go_on.wait()
         how.append("made")

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from fixtures_server import picture
 from uncrop.errors import RateLimitState, ValidationError
 from uncrop.geometry.sides import placement_of_sides
-from uncrop.model import PictureFacts, Sides, StageTime, UncropRequest
+from uncrop.model import Detail, PictureFacts, Sides, StageTime, UncropRequest
 from uncrop.server import wire
 from uncrop.server.fields import FIELDS, REQUIRED
 
@@ -75,6 +75,7 @@ def test_every_field_becomes_what_it_means() -> None:
             ("extend_down", " 4 "),
             ("seed", "0"),
             ("max_calls", "3"),
+            ("detail", "off"),
             ("mask_file", b"mask"),
             ("prompt", " a beach\n"),
             ("negative_prompt", "people"),
@@ -90,6 +91,7 @@ def test_every_field_becomes_what_it_means() -> None:
         sides=Sides(left=1, right=2, up=-3, down=4),
         seed=0,
         max_calls=3,
+        detail="off",
         mask=b"mask",
         prompt=" a beach\n",
         negative_prompt="people",
@@ -115,6 +117,27 @@ def test_empty_texts_and_unknown_fields_are_as_if_absent() -> None:
     ]
     unknown: list[tuple[str, str | bytes]] = [("foo", "1"), ("foo", b"2"), ("extend_left[]", "x")]
     assert wire.to_request([*LEGAL, *empty, *unknown]) == wire.to_request(LEGAL)
+
+
+def test_spaces_around_a_text_mean_nothing_but_in_prose() -> None:
+    plain: list[tuple[str, str | bytes]] = [
+        ("provider", "openai"),
+        ("organization_id", "org_1"),
+        ("image_file", b" photo "),
+        ("extend_left", "16"),
+        ("size", "1024x1024"),
+        ("quality", "high"),
+        ("aspect_ratio", "16:9"),
+        ("anchor", "left"),
+        ("output_size", "64x64"),
+        ("output_format", "png"),
+        ("confidence_map", "true"),
+    ]
+    spaced = [(name, f" \t{value}\r\n" if isinstance(value, str) else value) for name, value in plain]
+    assert wire.to_request(spaced) == wire.to_request(plain)
+    prose = wire.to_request([*plain, ("prompt", " a beach\n"), ("negative_prompt", " ")])
+    assert (prose.prompt, prose.negative_prompt, prose.image) == (" a beach\n", " ", b" photo ")
+    assert refused([("provider", " "), *plain[1:]])[1] == {"fields": {"provider": "is required"}}
 
 
 @pytest.mark.parametrize(
@@ -270,6 +293,7 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
         original="exact",
         repaint_difference=1.5,
         provider_calls=2,
+        detail=Detail(state="redrawn", factor=3.08),
     )
     plain, response = wire.to_response(replace(result, confidence_map=None)), wire.to_response(result)
     assert json.loads(response.body) == {
@@ -287,6 +311,7 @@ def test_with_a_map_the_answer_is_json_under_the_same_headers() -> None:
             "canvas": "3x2+1+0",
             "original": "exact",
             "repaint_difference": 1.5,
+            "detail": "redrawn; factor=3.1",
             "stages": [
                 {"name": name, "milliseconds": 1.25} for name in ("intake", "admission", "provider", "finish", "encode")
             ],
@@ -303,6 +328,7 @@ def test_what_became_of_the_photo_stands_in_the_headers() -> None:
         original="recompressed",
         repaint_difference=3.456,
         provider_calls=3,
+        detail=Detail(state="skipped", factor=2.0, reason="no time was left"),
         warnings=('said "no"', "gr\u00fcn\n"),
     )
     headers = wire.to_response(told).headers
@@ -310,9 +336,12 @@ def test_what_became_of_the_photo_stands_in_the_headers() -> None:
     assert headers["x-original"] == "recompressed"
     assert headers["x-repaint-difference"] == "3.46"
     assert headers["x-provider-calls"] == "3"
+    assert headers["x-detail"] == "skipped; factor=2.0; reason=no time was left"
     assert headers["x-warnings"] == '"said \\"no\\"", "gr?n?"'
     silent = wire.to_response(picture()).headers
-    assert not {"x-canvas", "x-original", "x-provider-calls", "x-repaint-difference", "x-warnings"} & set(silent)
+    assert not {"x-canvas", "x-original", "x-provider-calls", "x-repaint-difference", "x-warnings", "x-detail"} & set(
+        silent
+    )
 
 
 def test_a_map_of_a_picture_of_which_nothing_was_made_has_no_advice() -> None:

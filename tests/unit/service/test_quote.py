@@ -20,7 +20,7 @@ from uncrop.errors import (
     ProviderError,
     UncropError,
 )
-from uncrop.model import Price, Sides, StageTime, UncropRequest
+from uncrop.model import Caller, Policy, Price, Sides, StageTime, UncropRequest
 from uncrop.providers.registry import Registry, load_rows
 from uncrop.service.durations import Durations
 from uncrop.service.quote import ALL, Quote, QuoteRequest, makers_for, quote
@@ -40,10 +40,14 @@ def wanted(*, extent: tuple[int, int] | None = None, **wishes: Any) -> QuoteRequ
 
 
 def asked(
-    what: QuoteRequest, registry: Registry | None = None, *, durations: Durations | None = None
+    what: QuoteRequest,
+    registry: Registry | None = None,
+    *,
+    durations: Durations | None = None,
+    caller: Caller | None = None,
 ) -> dict[str, Quote]:
     makers = makers_for(what.request.provider, registry or make_registry(), AUTO_NAMES)
-    quotes = quote(what, makers, durations=durations or Durations(), max_output_pixels=MAX_OUTPUT_PIXELS)
+    quotes = quote(what, makers, durations=durations or Durations(), max_output_pixels=MAX_OUTPUT_PIXELS, caller=caller)
     return {told.facts.name: told for told in quotes}
 
 
@@ -61,6 +65,23 @@ def test_everyone_is_asked_and_nobody_is_called() -> None:
     for told in quotes.values():
         body = told.to_json()
         assert json.loads(json.dumps(body, allow_nan=False)) == body
+
+
+def test_providers_that_the_caller_may_not_ask_refuse() -> None:
+    """As the picture's own request would: by the organization's policy, by the key's, and for want of a price."""
+    caller = Caller(
+        organization_id="org_a",
+        policy=Policy(providers=("local", "clipdrop")),
+        key_policy=Policy(providers=("local", "openai")),
+    )
+    quotes = asked(wanted(), caller=caller)
+    assert quotes["local"].possible
+    assert refusal(quotes["openai"]) == ("PROVIDER_NOT_ALLOWED", {"provider": "openai", "scope": "organization"})
+    assert refusal(quotes["clipdrop"]) == ("PROVIDER_NOT_ALLOWED", {"provider": "clipdrop", "scope": "key"})
+    poor = Caller(organization_id="org_a", policy=Policy(usd_micro_per_month=1))
+    quotes = asked(wanted(), caller=poor)
+    assert quotes["local"].possible
+    assert refusal(quotes["clipdrop"])[0] == "PROVIDER_NOT_CONFIGURED"
 
 
 def test_a_quote_is_told_whole() -> None:

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from uncrop.model import Caller
-from uncrop.service.running import RunningRequest, RunningRequests, not_running
+from uncrop.service.running import STAGES, RunningRequest, RunningRequests, not_running
 
 ANN, BOB = Caller(organization_id="org_a"), Caller(organization_id="org_b")
 
@@ -19,11 +19,20 @@ async def test_it_tells_the_stage_the_step_and_the_time() -> None:
     assert (told["stage"], told["step"], told["progress"], told["elapsed_seconds"]) == ("upload", None, None, 1)
     running.begin("provider")
     running.progress_of(0)(0.5, "seams")
-    running.commitment.commit()
+    await running.commitment.commit()
     told = running.to_json()
     assert (told["stage"], told["step"], told["progress"], told["elapsed_seconds"]) == ("provider", "seams", 0.5, 2)
     assert (told["request_id"], told["running"], told["calls_billed"], told["cancelled"]) == ("mine", True, 1, False)
     assert list(not_running("mine")) == list(told)
+
+
+async def test_it_tells_when_it_begins_to_wait_for_its_turn() -> None:
+    running, told = RunningRequest(request_id="r"), list[str]()
+    running.begin("admission")  # nobody wants to know
+    running.asks_for_turn = lambda: told.append(running.stage)
+    for stage in STAGES:
+        running.begin(stage)
+    assert told == ["admission"]
 
 
 async def test_of_several_pictures_the_mean_is_told() -> None:

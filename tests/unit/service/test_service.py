@@ -26,6 +26,8 @@ from uncrop.errors import (
 )
 from uncrop.model import Sides, UncropRequest, UncropResult
 from uncrop.providers.commitment import Commitment
+from uncrop.service.once import Asked
+from uncrop.service.pictures import MadePictures
 from uncrop.service.quote import QuoteRequest
 from uncrop.service.readiness import Readiness
 from uncrop.service.report import RunEnd, RunReport
@@ -51,9 +53,9 @@ class Front:
         self.report = RunReport()
         self.outcomes: list[str] = []
 
-    async def _read(self) -> UncropRequest:
+    async def _read(self) -> Asked:
         self.read += 1
-        return self.request
+        return Asked(request=self.request)
 
     async def _left(self) -> None:
         await self.gone.wait()
@@ -66,6 +68,7 @@ class Front:
         made = await self.service.extend(
             keys, self._read, self._left, report=self.report, finished=self._finished, request_id=request_id
         )
+        assert isinstance(made, MadePictures)
         (one,) = made.pictures
         return one.result
 
@@ -80,7 +83,7 @@ class Held:
 
     async def make(self, _request: UncropRequest, commitment: Commitment) -> UncropResult:
         if self.sends:
-            commitment.commit()
+            await commitment.commit()
         self.started.set()
         await self.go_on.wait()
         return picture()
@@ -97,8 +100,8 @@ def front(folder: Path, action: Action | None = None, *, request: UncropRequest 
 
 async def test_a_request_becomes_a_picture_and_a_report(tmp_path: Path) -> None:
     async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
-        commitment.commit()
-        commitment.commit()
+        await commitment.commit()
+        await commitment.commit()
         return picture()
 
     asking = front(tmp_path, make)
@@ -139,7 +142,7 @@ async def test_who_would_find_no_place_is_not_read(tmp_path: Path) -> None:
 
 async def test_an_error_is_told_by_its_code(tmp_path: Path) -> None:
     async def fail(request: UncropRequest, commitment: Commitment) -> UncropResult:
-        commitment.commit()
+        await commitment.commit()
         raise ProviderError
 
     asking = front(tmp_path, fail)
@@ -220,7 +223,7 @@ async def test_a_service_that_may_wait_no_longer_ends_billed_work_too(tmp_path: 
     started = asyncio.Event()
 
     async def make(request: UncropRequest, commitment: Commitment) -> UncropResult:
-        commitment.commit()
+        await commitment.commit()
         started.set()
         await asyncio.Event().wait()
         return picture()
@@ -293,7 +296,7 @@ async def test_a_request_is_ended_by_its_id_but_for_what_may_be_billed(tmp_path:
     service = asking.service
     extending = asyncio.create_task(asking.extend(KEY, request_id="mine"))
     await work.started.wait()
-    running = await service.look_up((KEY,), "mine")
+    running = await service.look_up((KEY,), "mine", report=RunReport())
     assert running is not None
     assert (running.stage, running.to_json()["calls_billed"]) == ("intake", int(sends))
     running.cancel()
@@ -303,9 +306,9 @@ async def test_a_request_is_ended_by_its_id_but_for_what_may_be_billed(tmp_path:
     work.go_on.set()
     await service.drain()
     assert asking.outcomes == ["OK" if sends else "CANCELLED"]
-    assert await service.look_up((KEY,), "mine") is None
+    assert await service.look_up((KEY,), "mine", report=RunReport()) is None
 
 
 async def test_who_has_no_key_finds_no_request(tmp_path: Path) -> None:
     with pytest.raises(InvalidApiKey):
-        await front(tmp_path).service.look_up(("wrong",), "mine")
+        await front(tmp_path).service.look_up(("wrong",), "mine", report=RunReport())

@@ -67,7 +67,7 @@ class Flow:
 def fails(error: UncropError, *, sent: bool = False) -> Action:
     async def action(commitment: Commitment) -> None:
         if sent:
-            commitment.commit()
+            await commitment.commit()
         raise error
 
     return action
@@ -80,7 +80,7 @@ def fails_at(number: int, error: UncropError, *, sent: bool = True) -> Action:
     async def action(commitment: Commitment) -> None:
         begun.append(None)
         if sent:
-            commitment.commit()
+            await commitment.commit()
         if len(begun) == number + 1:
             raise error
 
@@ -307,7 +307,7 @@ async def test_when_the_caller_leaves_what_was_sent_is_seen_through_and_the_rest
     async def action(commitment: Commitment) -> None:
         runs.append(len(runs))
         if runs[-1] == 0:
-            commitment.commit()
+            await commitment.commit()
             sent.set()
         await go_on.wait()
         commitment.check()

@@ -7,7 +7,7 @@ import pytest
 
 from uncrop.errors import ProviderError
 from uncrop.providers.commitment import Commitment
-from uncrop.service.tasks import BackgroundTasks, CallerLeft
+from uncrop.service.tasks import BackgroundTasks, CallerLeft, while_there
 
 
 class Client:
@@ -31,7 +31,7 @@ class Work:
     async def run(self, commitment: Commitment, *, sends: bool, error: Exception | None = None) -> str:
         try:
             if sends:
-                commitment.commit()
+                await commitment.commit()
             self.started.set()
             await self.go_on.wait()
             if error is not None:
@@ -74,7 +74,7 @@ async def test_work_that_was_not_sent_is_cancelled_when_the_client_leaves() -> N
     await tasks.drain()
     assert work.ended == "cancelled"
     with pytest.raises(asyncio.CancelledError):
-        commitment.commit()
+        await commitment.commit()
 
 
 async def test_a_call_that_was_sent_is_finished_without_its_client() -> None:
@@ -116,3 +116,42 @@ async def test_a_failure_that_nobody_waits_for_is_not_forgotten(
 
 async def test_draining_nothing_ends_at_once() -> None:
     await BackgroundTasks().drain()
+
+
+# --- what may be cut off anywhere ---
+
+
+async def test_waiting_ends_as_soon_as_the_one_who_asked_leaves() -> None:
+    left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(left.set_result, None)
+    with pytest.raises(CallerLeft), while_there(left):
+        await asyncio.Event().wait()
+    await asyncio.sleep(0)  # the task itself was not told to stop
+    with pytest.raises(CallerLeft), while_there(left):
+        pytest.fail("nobody is there")
+
+
+async def test_who_leaves_afterwards_ends_nothing() -> None:
+    left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    with while_there(left):
+        left.set_result(None)  # seen when the loop runs again
+    await asyncio.sleep(0)
+    with while_there(None):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_task_that_is_told_to_stop_is_not_taken_for_one_whose_caller_left(leaves: bool) -> None:
+    left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def wait() -> None:
+        with while_there(left):
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    if leaves:
+        left.set_result(None)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -12,6 +12,7 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
+from bookkeeping import hold
 from places import read_only
 from uncrop.errors import InternalError, SettingsError
 from uncrop.store.database import Store, open_store, utc_now
@@ -127,7 +128,7 @@ async def test_a_table_that_is_missing_or_another_stops_the_start(
 
 async def test_a_missing_table_of_postgresql_stops_the_start(postgres_url: str, pepper: bytes) -> None:
     async with open_store(postgres_url, pepper=pepper) as store:
-        await _write(store, "DROP TABLE usage")
+        await _write(store, "DROP TABLE entries")
     with pytest.raises(SettingsError) as caught:
         async with open_store(postgres_url, pepper=pepper):
             pytest.fail("opened")
@@ -165,30 +166,6 @@ async def test_a_file_that_cannot_be_written_to_stops_the_start(sqlite_url: str,
     }
 
 
-async def test_a_full_disk_stops_the_start(sqlite_url: str, pepper: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_store(sqlite_url, pepper=pepper):
-        pass
-
-    async def full(_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    monkeypatch.setattr("uncrop.store.usage.Usage.release_abandoned", _converting(full))
-    with pytest.raises(SettingsError) as caught:
-        async with open_store(sqlite_url, pepper=pepper):
-            pytest.fail("opened")
-    assert caught.value.problems == ["UNCROP_DATABASE_URL: the database cannot be opened (database or disk is full)"]
-
-
-def _converting(work):
-    async def converted(usage) -> None:
-        try:
-            await work(usage)
-        except sqlite3.Error as error:
-            raise InternalError(system_message="The database could not be used") from error
-
-    return converted
-
-
 async def test_a_server_that_does_not_answer_is_told_without_its_password(pepper: bytes) -> None:
     with socket.socket() as taken:
         # Bound and not listening: a connection is refused, and nobody else can take the port.
@@ -208,9 +185,11 @@ async def test_keys_of_another_pepper_stop_the_start(database_url: str, pepper: 
     with pytest.raises(SettingsError) as caught:
         async with open_store(database_url, pepper=bytes(32)):
             pytest.fail("opened")
-    assert caught.value.problems == [
-        "UNCROP_DATABASE_URL: its API keys belong to another pepper; restore the file pepper or UNCROP_KEY_PEPPER"
-    ]
+    (problem,) = caught.value.problems
+    assert problem == (
+        "UNCROP_DATABASE_URL: its API keys belong to another pepper; restore the file pepper or UNCROP_KEY_PEPPER, "
+        "or name the earlier one in UNCROP_KEY_PEPPER_PREVIOUS"
+    )
     async with open_store(database_url, pepper=pepper) as store:
         assert len(await store.keys.all()) == 1
 
@@ -227,7 +206,7 @@ async def test_without_keys_a_new_pepper_takes_over(database_url: str, pepper: b
 
 
 async def test_a_failure_while_running_is_an_internal_error(store: Store) -> None:
-    await _write(store, "DROP TABLE usage")
+    await _write(store, "DROP TABLE entries")
 
     with pytest.raises(InternalError) as caught:
         await store.usage.by_day()
@@ -251,9 +230,7 @@ async def test_cancelled_calls_lose_no_connection(store: Store) -> None:
     for number, steps in enumerate([*range(40)] * 2):
         calls = [
             asyncio.ensure_future(store.keys.verify(new.key)),
-            asyncio.ensure_future(
-                store.usage.reserve(f"use_{number}", organization_id="org_a", key_id=new.id, provider="local")
-            ),
+            asyncio.ensure_future(hold(store, number, key_id=new.id)),
         ]
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -274,7 +251,7 @@ async def test_a_transaction_that_was_cut_off_is_gone(sqlite_url: str, pepper: b
 
         async def hang() -> None:
             async with begin(store._transactions._engine, writes=True) as connection:
-                await connection.execute(sa.text("UPDATE organizations SET daily_limit = 7"))
+                await connection.execute(sa.text("UPDATE organizations SET pictures_per_day = 7"))
                 halfway.set()
                 await asyncio.Event().wait()
 
@@ -283,7 +260,7 @@ async def test_a_transaction_that_was_cut_off_is_gone(sqlite_url: str, pepper: b
         hanging.cancel()
         with suppress(asyncio.CancelledError):
             await hanging
-        assert (await store.organizations.get("org_a")).daily_limit is None
+        assert (await store.organizations.get("org_a")).policy.pictures_per_day is None
         other = sqlite3.connect(parse_url(sqlite_url).database or "", timeout=0, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         other.close()

@@ -167,13 +167,13 @@ async def test_an_error_in_the_middle_rolls_back(store: Store) -> None:
     await store.organizations.ensure("org_a")
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(sa.text("UPDATE organizations SET daily_limit = 7"))
+        await connection.execute(sa.text("UPDATE organizations SET pictures_per_day = 7"))
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError, match="in the middle"):
         await store._transactions.write(work)
 
-    assert (await store.organizations.get("org_a")).daily_limit is None
+    assert (await store.organizations.get("org_a")).policy.pictures_per_day is None
 
 
 def threads() -> set[threading.Thread]:

@@ -4,6 +4,7 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from uncrop.errors import InvalidFieldValue
+from uncrop.errors import InvalidFieldValue, ServerBusy
 from uncrop.store import keys as keys_module
+from uncrop.store.api_key import ApiKey
 from uncrop.store.database import Store, ensure_first_key, open_store
-from uncrop.store.keys import ApiKey, ApiKeys
+from uncrop.store.keys import ApiKeys
+from uncrop.store.pepper import Peppers
+from uncrop.store.prepared import Text
 from uncrop.store.tables import api_keys
 from uncrop.store.transactions import begin
+
+if TYPE_CHECKING:
+    from conftest import Clock
+    from fixtures_postgres import PostgresServer
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -24,7 +32,7 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def no_database() -> ApiKeys:
     """Keys with no database behind them: a query would fail."""
-    return ApiKeys(None, bytes(32), lambda: NOON)  # type: ignore[arg-type]
+    return ApiKeys(None, Peppers(bytes(32)), lambda: NOON)  # type: ignore[arg-type]
 
 
 def contents_of(folder: Path) -> bytes:
@@ -77,7 +85,7 @@ async def test_every_changed_character_is_refused(store: Store) -> None:
 
 async def test_a_key_of_another_pepper_is_refused(store: Store) -> None:
     new = await store.keys.create("org_a")
-    other = ApiKeys(store.keys._transactions, b"another pepper, 32 bytes long...", store.keys._clock)
+    other = ApiKeys(store.keys._transactions, Peppers(b"another pepper, 32 bytes long..."), store.keys._clock)
 
     assert await other.verify(new.key) is None
 
@@ -106,7 +114,7 @@ async def test_a_malformed_key_is_refused_without_a_query(no_database: ApiKeys, 
 
 @given(st.text())
 def test_no_text_makes_verification_fail(text: str) -> None:
-    keys = ApiKeys(None, bytes(32), lambda: NOON)  # type: ignore[arg-type]
+    keys = ApiKeys(None, Peppers(bytes(32)), lambda: NOON)  # type: ignore[arg-type]
 
     assert asyncio.run(keys.verify(text)) is None
 
@@ -129,11 +137,11 @@ async def test_digests_are_compared_in_constant_time(store: Store, monkeypatch: 
     assert [left == right for left, right in compared] == [True, False, False]
 
 
-async def test_the_statement_never_holds_the_secret(store: Store) -> None:
+async def test_the_statement_never_holds_the_secret(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     new = await store.keys.create("org_a")
     statements: list[str] = []
-    engine = store.keys._transactions._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *seen: statements.append(repr(seen[2:4])))
+    parameters = Text.parameters
+    monkeypatch.setattr(Text, "parameters", lambda *seen: statements.append(repr(seen)) or parameters(*seen))
 
     await store.keys.verify(new.key)
 
@@ -329,3 +337,53 @@ async def test_only_the_digest_and_the_id_are_in_the_row(store: Store) -> None:
 
     assert row["id"] == new.id
     assert row["digest"] == keys_module.hmac.digest(bytes(range(32)), new.key.encode(), "sha256")
+
+
+async def test_a_use_that_another_process_is_noting_is_not_waited_for(
+    postgres_url: str, postgres_server: PostgresServer, pepper: bytes
+) -> None:
+    async with open_store(postgres_url, pepper=pepper, lock_timeout_ms=100) as store:
+        new = await store.keys.create("org_a")
+        key = await store.keys.verify(new.key)
+        assert key is not None
+        with postgres_server.connect() as other, other.transaction():
+            other.execute("SELECT * FROM api_keys FOR UPDATE")
+            await store.keys.note_use(key)
+        assert (await store.keys.all())[0].last_used_at is None
+
+
+async def test_of_many_uses_at_once_one_is_written(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = await store.keys.verify((await store.keys.create("org_a")).key)
+    assert key is not None
+    written = []
+    write = store.keys._transactions.write
+
+    async def counted(work):  # type: ignore[no-untyped-def]
+        written.append(work)
+        return await write(work)
+
+    monkeypatch.setattr(store.keys._transactions, "write", counted)
+    await asyncio.gather(*(store.keys.note_use(key) for _ in range(50)))
+    assert len(written) == 1
+    assert (await store.keys.all())[0].last_used_at == clock.now
+    clock.advance(minutes=2)
+    await store.keys.note_use(key)
+    assert (await store.keys.all())[0].last_used_at == clock.now
+
+
+async def test_a_use_that_could_not_be_noted_is_noted_by_the_next(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await store.keys.verify((await store.keys.create("org_a")).key)
+    assert key is not None
+    monkeypatch.setattr("uncrop.store.keys.MOST_NOTED", 0)  # what is remembered is forgotten, and nothing else happens
+
+    async def broken(_work):  # type: ignore[no-untyped-def]
+        raise ServerBusy
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.keys._transactions, "write", broken)
+        with pytest.raises(ServerBusy):
+            await store.keys.note_use(key)
+    await store.keys.note_use(key)
+    assert (await store.keys.all())[0].last_used_at == clock.now

@@ -17,7 +17,7 @@ async def test_an_organization_is_made_once(store: Store, clock) -> None:
     made = await store.organizations.ensure("org_123abc", name="Lighthouse")
     clock.advance(days=1)
 
-    assert made == Organization(id="org_123abc", name="Lighthouse", daily_limit=None, created_at=NOON)
+    assert made == Organization(id="org_123abc", name="Lighthouse", created_at=NOON)
     assert await store.organizations.ensure("org_123abc", name="Another") == made
     assert await store.organizations.get("org_123abc") == made
 
@@ -73,23 +73,7 @@ async def test_an_unknown_organization_is_told(store: Store) -> None:
     assert caught.value.details == {"organization_id": "org_b"}
 
     with pytest.raises(InvalidFieldValue, match="There is no such organization"):
-        await store.organizations.set_daily_limit("org_b", 1)
-
-
-async def test_a_daily_limit_is_set_and_taken_away(store: Store) -> None:
-    await store.organizations.ensure("org_a")
-    await store.organizations.ensure("org_b")
-
-    assert (await store.organizations.set_daily_limit("org_a", 3)).daily_limit == 3
-    assert (await store.organizations.get("org_b")).daily_limit is None
-    assert (await store.organizations.set_daily_limit("org_a", None)).daily_limit is None
-
-
-async def test_a_daily_limit_cannot_be_negative(store: Store) -> None:
-    with pytest.raises(InvalidFieldValue, match="A daily limit cannot be negative") as caught:
-        await store.organizations.set_daily_limit("org_a", -1)
-
-    assert caught.value.details == {"daily_limit": -1}
+        await store.policies.change_organization("org_b", pictures_per_day=1)
 
 
 def test_ids_are_drawn() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -181,6 +182,16 @@ def test_a_refusal_of_openais_in_its_words() -> None:
         503,
         {"error": {"message": "scripted", "type": "server_error", "param": None, "code": None}},
     )
+
+
+def test_what_came_by_half_is_no_call(clipdrop: ClipdropEmulator) -> None:
+    host, port = clipdrop.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 30) as sender:
+        sender.sendall(b"POST /uncrop/v1 HTTP/1.1\r\ncontent-length: 100\r\n\r\n--abc")
+        sender.shutdown(socket.SHUT_WR)  # as the kernel does for a process that was killed
+        assert sender.recv(1) == b""
+    post(clipdrop.url)
+    assert len(clipdrop.calls) == 1
 
 
 def test_a_body_that_is_no_form_is_kept_as_it_came(clipdrop: ClipdropEmulator) -> None:

@@ -340,7 +340,10 @@ def test_computing_calls_the_engine_with_a_deadline(monkeypatch: pytest.MonkeyPa
     assert compute(tmp_path, deadline, PHOTO, SIDES, 3, "fast", True) == answer
     assert calls == [
         tmp_path,
-        ((SIDES,), {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline, "shared": None}),
+        (
+            (SIDES,),
+            {"seed": 3, "quality": "fast", "progress": None, "deadline": deadline, "threads": None, "shared": None},
+        ),
     ]
 
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from uncrop.model import Sides
 
 COARSEST = 256  # pixels, about, of the canvas's long side at the coarsest level, where candidates are made
+# Pixels of the coarsest canvas above which the photo is called thin: it cannot be halved as often as its length would
+# need. Around photos of ordinary shapes a coarsest canvas has 362 x 362 pixels at most.
+THIN = 200_000
 COARSEST_PHOTO = 12  # pixels of the photo's short side at the coarsest level at least, enough for some patches
 
 

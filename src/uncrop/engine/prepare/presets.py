@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from uncrop.engine.prepare.canvas import COARSEST, CanvasGeometry
+from uncrop.engine.prepare.canvas import COARSEST, THIN, CanvasGeometry
 from uncrop.engine.prepare.prior import Strictness
 from uncrop.model import Quality
 
@@ -73,10 +73,12 @@ class Preset:
         """Return the rows and the columns from one compared source to the next, while a candidate grows.
 
         Canvases of more than ``COARSEST`` x ``COARSEST`` pixels get larger strides, so that the time a candidate takes
-        grows with the canvas's pixels, not with their square. Of a thin photo at least ``LINES`` rows or columns are
+        grows with the canvas's pixels, not with their square; around thin photos still larger ones, so that comparing
+        takes no more time, however many pixels there are. Of a thin photo at least ``LINES`` rows or columns are
         compared, and fewer of the others.
         """
-        stride = max(self.stride, round(self.stride * sqrt(canvas.height * canvas.width) / COARSEST))
+        pixels = canvas.height * canvas.width
+        stride = max(self.stride, round(self.stride * sqrt(pixels * max(1, pixels / THIN)) / COARSEST))
         most_rows, most_cols = canvas.rows // LINES, canvas.cols // LINES
         rows, cols = min(stride, most_rows), min(stride, most_cols)
         return min(most_rows, round(stride * stride / cols)), min(most_cols, round(stride * stride / rows))

@@ -27,7 +27,8 @@ def fingerprint() -> str:
     engine = Path(__file__).parent.parent
     made_by = [sys.implementation.cache_tag, *(version(name) for name in ("numba", "llvmlite", "numpy"))]
     digest = hashlib.sha256(os.fsencode(engine) + " ".join(["", *made_by, *_processor()]).encode())
-    for source in [engine.parent / "kernels.py", *sorted(engine.rglob("*.py"))]:
+    # Outside the engine, files with kernels that others call are named so.
+    for source in sorted({*engine.rglob("*.py"), *engine.parent.rglob("*kernels.py")}):
         digest.update(source.relative_to(engine.parent).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 

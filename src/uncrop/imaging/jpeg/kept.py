@@ -7,13 +7,13 @@ quantisation tables and sampling, and only the blocks that show anything else ar
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from uncrop.errors import InvalidImage
+from uncrop.errors import InvalidImage, ServerBusy
 from uncrop.imaging import arrays
 from uncrop.imaging.jpeg.coefficients import make, places, read, turn, write
 from uncrop.imaging.jpeg.coefficients.blocks import SIDE, Coefficients
@@ -21,15 +21,19 @@ from uncrop.imaging.jpeg.layout import JpegLayout, read_layout
 from uncrop.imaging.jpeg.pixels import decode_written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from uncrop.imaging.jpeg.coefficients.blocks import BlockGrid
     from uncrop.model import Mask, OpenedFile, Pixels, Placement, Rect
 
+    ReadsOwn: TypeAlias = Callable[[OpenedFile], Coefficients]
+
 # Each takes a pass over the coefficients; encoders write up to a dozen.
 MAX_KEPT_SCANS = 24
 BLOCK_BYTES = 2 * SIDE * SIDE
-FILES = 4  # copies of what is read or written that stand beside the coefficients
+FILES = 5  # copies of what is read or written that stand beside the coefficients
 # By how many levels of 256 a picture that was turned as coefficients may differ from one that was turned as pixels:
 # decoders round between the two directions of their transform, and again for the colours.
 TURNING = 6
@@ -70,7 +74,7 @@ class _Canvas:
     near: Mask
 
 
-def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement) -> Kept | None:
+def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement, *, reads_own: ReadsOwn) -> Kept | None:
     """Write a finished picture with the photo's own coefficients, as far as they can be kept.
 
     Parameters
@@ -83,6 +87,8 @@ def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement)
         What is to be written, (placement.height, placement.width, channels). What differs from the photo is not kept.
     placement
         Where the photo lies on it.
+    reads_own
+        Reads the photo's coefficients as ``read_own`` does. Nothing that it says is trusted: the proof below judges it.
 
     Returns
     -------
@@ -101,21 +107,20 @@ def keep(file: OpenedFile, photo: Pixels, picture: Pixels, placement: Placement)
         canvas = None if at is None else _canvas(upright, photo, arrays.to_8bit(picture), placement)
         if at is None or canvas is None:
             return None
-        data = write.write(_coefficients(file, layout, at, canvas))
+        data = write.write(_coefficients(reads_own(file), orientation, at, canvas))
         exact = _comes_out(decode_written(data, picture.shape[2]), canvas, 0 if orientation == 1 else TURNING)
-    # The photo was decoded, but its data, or what was made of them, are not as plain as need be, or do not fit.
-    except (InvalidImage, MemoryError):
+    # The photo was decoded, but its data, or what was made of them, are not as plain as need be, or do not fit; or
+    # there is nobody to read them now. What the picture has cost would be lost, for what it can do without.
+    except (InvalidImage, ServerBusy, MemoryError):
         return None
     return None if exact is None else Kept(data=data, exact=exact)
 
 
 def working_bytes(file: OpenedFile, placement: Placement) -> int:
     """Predict the bytes that ``keep`` takes at most for coefficients and what is coded; 0 where it keeps nothing."""
-    layout, orientation = file.layout, file.header.orientation
-    if not isinstance(layout, JpegLayout):
-        return 0
+    orientation = file.header.orientation
     try:
-        own = read.grid_of(file.data, layout)
+        own = own_grid(file)
     except InvalidImage:
         return 0
     upright = turn.turned_grid(own, orientation)
@@ -124,20 +129,64 @@ def working_bytes(file: OpenedFile, placement: Placement) -> int:
         return 0
     canvas = places.canvas_grid(upright, placement, len(own.planes))
     files = FILES * len(file.data) * canvas.count // own.count
-    if orientation != 1:  # what is turned stands there twice, and one component of it once more
-        return files + BLOCK_BYTES * max(own.count + canvas.count, 3 * own.count)
-    return files + BLOCK_BYTES * (canvas.count + (own.count if places.window(own, at, canvas) is None else 0))
+    # Before the canvas's are there: what was read, and as it is handed over; what is turned, and one component of it.
+    before = 2 if orientation == 1 else 3
+    return files + BLOCK_BYTES * max(own.count + canvas.count, before * own.count)
+
+
+def own_grid(file: OpenedFile) -> BlockGrid:
+    """Tell from its headers how a photo's file is cut into blocks.
+
+    Raises
+    ------
+    InvalidImage
+        When it is no JPEG, or its quantisation tables come late.
+    """
+    return read.grid_of(file.data, _layout(file))
+
+
+def read_own(file: OpenedFile) -> Coefficients:
+    """Read a photo's own coefficients, as they lie in its file.
+
+    Raises
+    ------
+    InvalidImage
+        When it is no JPEG, or its scans are not what their headers say.
+    """
+    return read.read(file.data, _layout(file))
+
+
+def reading_bytes(file: OpenedFile) -> int:
+    """Predict the bytes that ``read_own`` takes at most.
+
+    Raises
+    ------
+    InvalidImage
+        As ``own_grid``.
+    """
+    return BLOCK_BYTES * own_grid(file).count + FILES * len(file.data)
 
 
 def warm_up() -> None:
     """Compile the kernels ahead of the first picture, which otherwise waits some seconds for them."""
-    pixels = np.zeros((SIDE, SIDE, 1), np.uint8)
-    for progressive in (False, True):
+    coefficients = warm_up_reading()
+    make.make(np.zeros((SIDE, SIDE, 1), np.uint8), (np.ones((1, 1), np.bool_),), coefficients)
+    write.write(coefficients)
+
+
+def warm_up_reading() -> Coefficients:
+    """Compile the kernels that ``read_own`` takes; return the coefficients of one grey block."""
+    for progressive in (True, False):
         file = io.BytesIO()
-        Image.fromarray(pixels[:, :, 0]).save(file, "JPEG", progressive=progressive)
+        Image.new("L", (SIDE, SIDE)).save(file, "JPEG", progressive=progressive)
         coefficients = read.read(file.getvalue(), read_layout(file.getvalue()))
-        make.make(pixels, (np.ones((1, 1), np.bool_),), coefficients)
-        write.write(coefficients)
+    return coefficients
+
+
+def _layout(file: OpenedFile) -> JpegLayout:
+    if not isinstance(file.layout, JpegLayout):
+        raise InvalidImage(system_message="only a JPEG has coefficients")
+    return file.layout
 
 
 def _alike(file: OpenedFile, layout: JpegLayout, photo: Pixels, picture: Pixels, placement: Placement) -> bool:
@@ -171,16 +220,12 @@ def _canvas(upright: BlockGrid, photo: Pixels, picture: NDArray[np.uint8], place
     return _Canvas(picture=picture, own=own, kept=kept, grid=grid, made=made, near=near)
 
 
-def _coefficients(file: OpenedFile, layout: JpegLayout, at: tuple[int, int], canvas: _Canvas) -> Coefficients:
+def _coefficients(own: Coefficients, orientation: int, at: tuple[int, int], canvas: _Canvas) -> Coefficients:
     """Put the photo's blocks where they belong, and make the others."""
-    orientation = file.header.orientation
-    there = places.window(read.grid_of(file.data, layout), at, canvas.grid) if orientation == 1 else None
-    own = None if there else turn.turned(read.read(file.data, layout), orientation)
+    upright = turn.turned(own, orientation)
+    del own  # where it was turned, its memory is the canvas's
     result = Coefficients(grid=canvas.grid, levels=np.zeros((canvas.grid.count, 64), np.int16))
-    if own is not None:
-        places.place_blocks(own, at, result)
-    elif there is not None:
-        read.read_into(file.data, layout, replace(result, grid=there))
+    places.place_blocks(upright, at, result)
     make.make(np.require(canvas.picture, requirements=("C", "W")), canvas.made, result)
     return result
 

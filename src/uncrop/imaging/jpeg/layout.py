@@ -25,6 +25,7 @@ APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 # Baseline, extended and progressive Huffman coding are what all readers know; the other codings are told apart so that
 # the caller learns why the file is refused (T.81, table B.1; the last one is of T.87).
 PROGRESSIVE = 0xC2
+DNL = 0xDC
 KNOWN_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 OTHER_FRAMES = {
     0xC3: "lossless",
@@ -150,6 +151,12 @@ def _layout(data: bytes, segments: tuple[Segment, ...], *, ended: bool) -> JpegL
     if precision != 8:
         raise UnsupportedImageFormat(
             f"JPEGs of {precision} bits are not supported", details={"format": "JPEG", "bits": precision}
+        )
+    if not height and any(segment.marker == DNL for segment in segments):
+        kind = "height behind the first scan"
+        raise UnsupportedImageFormat(
+            f"The image is a JPEG with its {kind} (DNL), which is not supported",
+            details={"format": "JPEG", "kind": kind},
         )
     if components not in (1, 3, 4) or not width or not height or frame.end < frame.payload + 6 + 3 * components:
         raise InvalidImage(system_message="the JPEG's frame header is not valid")

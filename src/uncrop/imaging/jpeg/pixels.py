@@ -136,7 +136,8 @@ def mended(data: bytes, layout: JpegLayout) -> bytes:
         part = bytearray(data[segment.start : segment.end])
         if segment.marker == APP0 and part[4:9] == b"JFIF\0":
             part[9:11] = b"\x01\x02"
-        elif segment.marker == APP14 and part[4:9] == b"Adobe" and len(part) > 15 and part[15] > 2:
+        elif segment.marker == APP14 and part[4:9] == b"Adobe" and len(part) > 15 and part[15]:
+            # What libjpeg takes any other number for; 0 means that there is no transform.
             part[15] = 1 if layout.components == 3 else 2
         elif segment.marker == SOS and not layout.facts.progressive:
             spectral = 4 + 1 + 2 * part[4]

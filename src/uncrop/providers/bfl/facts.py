@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.shared_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit, usd_per_credit
 
 SOURCE, DATE = "https://docs.bfl.ai/api-reference/models/outpaint-or-extend-an-image", "2026-09-20"
 GRID = 16
@@ -52,6 +52,7 @@ FACTS = ProviderFacts(
             required=True,
             choices=tuple(PRICES),
         ),
+        usd_per_credit("Black Forest Labs"),
         rate_limit("Black Forest Labs"),
     ),
     # A task is asked for in the region that took it, and its picture lies on a delivery host, of which only samples

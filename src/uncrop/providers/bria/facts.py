@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, GeometryFacts, ProviderFacts, SettingFacts, UploadFacts
-from uncrop.providers.shared_rows import api_key, base_url, rate_limit, seed
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit, seed, usd_per_call
 
 FACTS = ProviderFacts(
     name="bria",
@@ -36,6 +36,7 @@ FACTS = ProviderFacts(
             required=True,
             choices=("on", "off"),
         ),
+        usd_per_call("Bria"),
         rate_limit("Bria"),
     ),
     poll_hosts=("*.bria-api.com",),

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import GeometryFacts, Price, ProviderFacts, UploadFacts
-from uncrop.providers.shared_rows import api_key, base_url, rate_limit, seed
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit, seed, usd_per_credit
 
 FACTS = ProviderFacts(
     name="clipdrop",
@@ -27,6 +27,7 @@ FACTS = ProviderFacts(
     settings=(
         api_key("Key for Clipdrop."),
         base_url("https://clipdrop-api.co", "Clipdrop's address."),
+        usd_per_credit("Clipdrop"),
         rate_limit("Clipdrop"),
     ),
     evidence="https://clipdrop.co/apis/docs/uncrop, 2026-11",

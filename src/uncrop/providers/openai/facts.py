@@ -5,7 +5,7 @@ from __future__ import annotations
 from uncrop.imaging.limits import MAX_PIXELS
 from uncrop.model import FieldFacts, ProviderFacts, SettingFacts, UploadFacts
 from uncrop.providers.openai.models import COMPATIBLE, FREE
-from uncrop.providers.shared_rows import MASK_FILE, api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import MASK_FILE, api_key, base_url, rate_limit, usd_per_call
 
 FACTS = ProviderFacts(
     name="openai",
@@ -37,6 +37,7 @@ FACTS = ProviderFacts(
         SettingFacts(
             name="model", kind="text", help="Model for OpenAI's image edits.", default="gpt-image-2", required=True
         ),
+        usd_per_call("OpenAI"),
         rate_limit("OpenAI"),
     ),
     evidence="https://platform.openai.com/docs/api-reference/images/createEdit, 2026-11",

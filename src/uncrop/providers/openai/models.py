@@ -7,9 +7,10 @@ family; any other name is that of a compatible server, which gets only what all 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from uncrop.model import GeometryFacts
+from uncrop.model import GeometryFacts, TokenPrice
 
 # The frames of the published contract, which all models but the oldest make.
 FIXED = GeometryFacts(speaks="mask", scales=True, sizes=((1024, 1024), (1024, 1536), (1536, 1024)))
@@ -31,10 +32,13 @@ class ModelFacts:
         The frames that it makes.
     fields
         Form fields to send beside image, mask, prompt, model, n and size.
+    token_price
+        What its tokens cost at OpenAI's own address, where it is known; no price is taken over from another family.
     """
 
     geometry: GeometryFacts
     fields: Mapping[str, str]
+    token_price: TokenPrice | None = None
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -43,12 +47,25 @@ class ModelFacts:
 
 
 NEWEST = ModelFacts(geometry=FREE, fields=_GPT_IMAGE)
+
+
+def _priced(source: str, date: str) -> ModelFacts:
+    """Return the newest family at 5 dollars a million tokens of text, 8 of pictures in, and 30 of pictures out."""
+    price = TokenPrice(
+        input_usd=Decimal(8), input_text_usd=Decimal(5), output_usd=Decimal(30), date=date, source=source
+    )
+    return replace(NEWEST, token_price=price)
+
+
 COMPATIBLE = ModelFacts(geometry=FIXED, fields={"response_format": "b64_json"})
 FAMILIES: Mapping[str, ModelFacts] = {
     "gpt-image-1": ModelFacts(geometry=FIXED, fields=_FAITHFUL),
     "gpt-image-1-mini": ModelFacts(geometry=FIXED, fields=_GPT_IMAGE),
     "chatgpt-image": ModelFacts(geometry=FIXED, fields=_GPT_IMAGE),
     "gpt-image-": NEWEST,
+    "gpt-image-2": _priced("https://xairouter.com/en/models/gpt-image-2/", "2026-11"),
+    "gpt-image-2.": NEWEST,
+    "gpt-image-2.5-": _priced("https://github.com/theopenco/llmgateway/issues/3985", "2026-09-19"),
     "gpt-image-1.": ModelFacts(geometry=FIXED, fields=_FAITHFUL),
     "dall-e-2": ModelFacts(geometry=SQUARE, fields={"response_format": "b64_json"}),
 }

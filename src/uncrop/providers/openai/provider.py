@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from uncrop.errors import ProviderInvalidResponse
 from uncrop.geometry.planner import choose_frame, frame_of_size, nearest_frame
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from uncrop.providers.base import ProviderSettings
     from uncrop.providers.conversation import Answer, Conversation
 
+OWN_HOST = "api.openai.com"
 PROMPT = (
     "Extend this photograph. Continue the scene into the masked area so that it looks like one picture taken by the "
     "same camera: the same perspective, light, colours, sharpness and grain, with no frame, text or new main subject. "
@@ -40,7 +42,11 @@ class OpenAI(Provider):
     def __init__(self, facts: ProviderFacts, settings: ProviderSettings) -> None:
         self.model = facts_of(settings.text("model"))
         fields = (replace(field, choices=self.model.sizes) if field.name == "size" else field for field in facts.fields)
-        super().__init__(replace(facts, geometry=self.model.geometry, fields=tuple(fields)), settings)
+        # Another server asks what it likes.
+        price = self.model.token_price if urlsplit(settings.base_url).hostname == OWN_HOST else None
+        super().__init__(
+            replace(facts, geometry=self.model.geometry, fields=tuple(fields), token_price=price), settings
+        )
 
     def converse(self, task: Task) -> Conversation:
         """Send photo and mask; read the picture.
@@ -118,4 +124,6 @@ def _usage(body: Mapping[str, object] | None) -> TokenUsage | None:
     if not isinstance(usage, dict):
         return None
     counts = {name: usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")}
+    details = usage.get("input_tokens_details")
+    counts["input_text_tokens"] = details.get("text_tokens") if isinstance(details, dict) else None
     return TokenUsage(**{name: count for name, count in counts.items() if type(count) is int and count >= 0})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from uncrop.model import FieldFacts, GeometryFacts, Price, ProviderFacts, UploadFacts
-from uncrop.providers.shared_rows import api_key, base_url, rate_limit
+from uncrop.providers.shared_rows import api_key, base_url, rate_limit, usd_per_credit
 
 # The specification that Stability AI serves, as it was on this day.
 SOURCE, DATE = "https://api.stability.ai/v2alpha/openapi", "2026-09-22"
@@ -44,6 +44,7 @@ FACTS = ProviderFacts(
     settings=(
         api_key("Key for Stability AI."),
         base_url("https://api.stability.ai", "Stability AI's address."),
+        usd_per_credit("Stability AI"),
         rate_limit("Stability AI"),
     ),
     evidence=f"{SOURCE}, {DATE}",

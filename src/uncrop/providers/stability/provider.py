@@ -65,7 +65,9 @@ class Stability(Provider):
         """Decode the picture, unless it was blurred because of what it shows."""
         reason = answer.headers.get("finish-reason")
         if reason == FILTERED:
-            raise refuse(answer, error=ContentRejected, code=FILTERED)
+            error = refuse(answer, error=ContentRejected, code=FILTERED)
+            error.charged = True
+            raise error
         if reason != MADE:
             raise error_in(answer, VOCABULARY) or unusable("does not say that the picture is whole")
         placement = task.job.placement

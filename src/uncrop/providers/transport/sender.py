@@ -265,7 +265,7 @@ class Sender:
             to_proxy = getattr(info.get("request"), "method", None) == b"CONNECT"
             if event.endswith("send_request_headers.started") and not to_proxy:
                 if commitment is not None and not started.yes:
-                    commitment.commit()
+                    await commitment.commit()
                 started.yes = True
 
         headers, data = encode_body(call)

@@ -73,8 +73,8 @@ const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${String(text
 
 function curl(method, path, operation, form) {
   const inPath = (operation.parameters ?? []).map(follow).filter((each) => each.in === "path");
-  const filled = inPath.reduce((at, each) => at.replace(`{${each.name}}`, each.example), path);
-  const parts = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${quoted(new URL(filled.slice(1), location.href).href)}`];
+  const filled = inPath.reduce((at, each) => at.replace(`{${each.name}}`, each.example ?? `{${each.name}}`), path);
+  const parts = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${quoted(decodeURI(new URL(filled.slice(1), location.href).href))}`];
   if (operation.security?.length) parts.push('-H "X-API-Key: $UNCROP_KEY"');
   for (const [name, value] of Object.entries(form?.value ?? {})) {
     const schema = form.schema.properties[name] ?? {};

@@ -5,12 +5,15 @@ import { inBackground } from "./background.js";
 import { credentials, markIfRefused } from "./credentials.js";
 import { announce, byId, focus, plural } from "./dom.js";
 import { editor } from "./editor.js";
-import { clearError, showError } from "./problems.js";
+import { ApiError, clearError, showError } from "./problems.js";
 import { fieldsOf } from "./requests.js";
 import { addResults } from "./results.js";
 
 const FIRST_QUESTION_MS = 300;
 const BETWEEN_QUESTIONS_MS = 700;
+// A line that broke off is tried again after these pauses; a picture that is still being made is waited for so long.
+const PAUSES_MS = [500, 1500];
+const FINISHING_MS = 200_000;
 
 // The stages of a request, and the steps of makers that are known by words of their own.
 const STAGES = {
@@ -77,11 +80,35 @@ function tick(run) {
 
 // --- beginning and ending ---------------------------------------------------------------------------------------------
 
+// How long to wait before a run is sent again; null: it is not. By its key the server carries it out once.
+function pauseAfter(error, run) {
+  if (run.cancelled) return null;
+  if (error.code === "IDEMPOTENCY_IN_PROGRESS") {
+    const wait = 1000 * (error.retryAfter ?? 1);
+    run.finishing += wait;
+    return run.finishing <= FINISHING_MS ? wait : null;
+  }
+  const brokeOff = error instanceof ApiError && !error.code && [0, 502, 503, 504].includes(error.status);
+  return brokeOff ? (PAUSES_MS[run.repeats++] ?? null) : null;
+}
+
+async function fetched(run, options) {
+  for (;;) {
+    try {
+      return await read(await send(UNCROP, options), "arrayBuffer");
+    } catch (error) {
+      const wait = pauseAfter(error, run);
+      if (wait === null) throw error;
+      await pause(wait);
+    }
+  }
+}
+
 async function make(run, state, fields) {
   const body = formOf([...fields, ["image_file", new File([state.photo.file], state.photo.name, { type: state.photo.file.type })]]);
-  const options = { method: "POST", body, key: run.key, signal: run.abort.signal, headers: { "X-Request-Id": run.id } };
-  const response = await send(UNCROP, options);
-  const bytes = await read(response, "arrayBuffer");
+  const headers = { "X-Request-Id": run.id, "Idempotency-Key": run.id };
+  const options = { method: "POST", body, key: run.key, signal: run.abort.signal, headers };
+  const bytes = await fetched(run, options);
   return inBackground("unpack", { bytes }, [bytes]);
 }
 
@@ -91,7 +118,8 @@ export async function start(changes = {}) {
   clearError();
   const state = { ...editor.snapshot(), ...changes };
   const fields = fieldsOf(state);
-  const run = { id: newId(), key: credentials().key, abort: new AbortController(), started: performance.now(), cancelled: false };
+  const run = { id: newId(), key: credentials().key, abort: new AbortController(), started: performance.now() };
+  Object.assign(run, { cancelled: false, repeats: 0, finishing: 0 });
   current = run;
   showRunning(true);
   byId("cancel").focus({ preventScroll: true });

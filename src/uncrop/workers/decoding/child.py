@@ -12,6 +12,7 @@ import numpy as np
 from uncrop.errors import InvalidRequest
 from uncrop.imaging import codec
 from uncrop.imaging.answer import decode_answer
+from uncrop.imaging.jpeg.kept import read_own
 from uncrop.imaging.mask import decode_mask
 from uncrop.workers.decoding.messages import DONE, DONE_WITH_ALPHA, OUT_OF_MEMORY, refusal_to_bytes
 
@@ -44,7 +45,12 @@ def answer(file: OpenedFile, photo: ImageHeader) -> Arrays:
     return (colours,) if alpha is None else (colours, alpha)
 
 
-WORKS: Works = {"photo": photo, "mask": mask, "answer": answer}
+def coefficients(file: OpenedFile, _photo: ImageHeader) -> Arrays:
+    """Read the coefficients of the caller's photo."""
+    return (read_own(file).levels,)
+
+
+WORKS: Works = {"photo": photo, "mask": mask, "answer": answer, "coefficients": coefficients}
 
 
 def read_file(descriptor: int, job: Job) -> tuple[OpenedFile, ImageHeader]:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from uncrop.imaging import codec
 from uncrop.imaging.answer import decode_answer
+from uncrop.imaging.jpeg.kept import read_own
 from uncrop.imaging.mask import decode_mask
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from uncrop.imaging.jpeg.coefficients.blocks import Coefficients
     from uncrop.model import ImageHeader, Mask, OpenedFile, Pixels
 
 
@@ -67,6 +69,17 @@ class Decoder(Protocol):
         """
         ...
 
+    def coefficients(self, file: OpenedFile) -> Coefficients:
+        """Read a JPEG's coefficients as ``kept.read_own`` does.
+
+        Raises
+        ------
+        InvalidImage
+            As ``photo``.
+        ServerBusy
+        """
+        ...
+
 
 class InlineDecoder:
     """Decodes in this process: for the command line and for Python, where the files are the user's own."""
@@ -102,6 +115,15 @@ class InlineDecoder:
         InvalidImage
         """
         return decode_answer(file, photo)
+
+    def coefficients(self, file: OpenedFile) -> Coefficients:
+        """Read a JPEG's coefficients.
+
+        Raises
+        ------
+        InvalidImage
+        """
+        return read_own(file)
 
 
 INLINE = InlineDecoder()

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from uncrop.errors import ImageTooLarge, InvalidImage, InvalidMask, InvalidRequest, UnsupportedImageFormat
 
-Work: TypeAlias = Literal["photo", "mask", "answer"]
+Work: TypeAlias = Literal["photo", "mask", "answer", "coefficients"]
 MAX_JOB = 1024  # bytes
 MAX_REPLY = 8192  # bytes
 MAX_TEXT, MAX_DETAILS = 500, 10

@@ -7,6 +7,7 @@ import math
 import mmap
 import os
 import pickle
+import select
 import signal
 import socket
 import struct
@@ -19,6 +20,8 @@ import structlog
 
 from uncrop.errors import InvalidImage, ServerBusy
 from uncrop.imaging.cost import Cost, cost_of
+from uncrop.imaging.jpeg import kept
+from uncrop.imaging.jpeg.coefficients.blocks import Coefficients
 from uncrop.imaging.mask import corrupt_mask
 from uncrop.workers.decoding.messages import (
     DONE,
@@ -42,13 +45,17 @@ if TYPE_CHECKING:
     from uncrop.workers.decoding.confinement import Protection
     from uncrop.workers.decoding.messages import Work
 
-SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+# From now on nobody may write but who has mapped it for writing before (Linux 5.1).
+SEAL_FUTURE_WRITE = 0x10
 MAPPED = mmap.MAP_SHARED | mmap.MAP_POPULATE  # all pages at once
 # On top of what is predicted: what the allocators keep, and the decoders' own tables.
 SLACK_BYTES = 64_000_000
 # A machine that is busy gives a process a tenth of a processor; beyond that, it hangs.
 WALL_FACTOR, WALL_LEAST_S = 10, 20.0
 TRIES = 2
+# A process takes some milliseconds to end. Where it takes so little memory, nobody waits for that once it has answered.
+SMALL_BYTES = 150_000_000
 NOT_WHOLE = "The image could not be decoded within the limits of memory and time"
 _log = structlog.stdlib.get_logger("uncrop.workers")
 
@@ -171,9 +178,23 @@ class SandboxedDecoder:
             return colours, None
         return colours, np.frombuffer(pixels, np.uint8, size, 3 * size).reshape(height, width)
 
+    def coefficients(self, file: OpenedFile) -> Coefficients:
+        """Read a JPEG's coefficients; see ``Decoder.coefficients``.
+
+        Raises
+        ------
+        InvalidImage
+        ServerBusy
+        """
+        grid = kept.own_grid(file)
+        _, levels = self._decode("coefficients", file, file.header, grid.count * kept.BLOCK_BYTES)
+        return Coefficients(grid=grid, levels=np.frombuffer(levels, np.int16, grid.count * 64).reshape(-1, 64))
+
     def _decode(self, work: Work, file: OpenedFile, photo: ImageHeader, room: int) -> tuple[bytes, mmap.mmap]:
         """Have a file decoded, and once more where the process was ended from outside: nothing is lost but time."""
         cost = self._cost(file)
+        if work == "coefficients":  # they take other memory than pixels, and no more time
+            cost = replace(cost, peak_bytes=kept.reading_bytes(file))
         told = pickle.dumps((replace(file, data=b""), photo), protocol=5)
         limits = Limits(
             address_space=cost.peak_bytes + 2 * len(told) + SLACK_BYTES,
@@ -190,7 +211,10 @@ class SandboxedDecoder:
 
     def _run(self, job: Job, told: bytes, data: bytes) -> _Ended:
         with ExitStack() as stack:
-            source, target = _memory(stack, job.told + job.size), _memory(stack, job.room)
+            # The filter keeps a decoder from sealing anything, where it holds; elsewhere nobody may add a seal.
+            is_answer_enough = self._server.protection().seccomp and job.limits.address_space <= SMALL_BYTES
+            source = _memory(stack, job.told + job.size)
+            target = _memory(stack, job.room, 0 if is_answer_enough else fcntl.F_SEAL_SEAL)
             _write(source, told, data)
             reply, theirs = _pair(stack)
             status, their_status = _pair(stack)
@@ -199,15 +223,17 @@ class SandboxedDecoder:
             finally:
                 theirs.close()
                 their_status.close()
+            said = b""
+            if is_answer_enough and _speaks_first(reply, status):
+                said = _said(reply)
+                pixels = mmap.mmap(target, job.room, MAPPED)
+                if said and _is_closed_to_others(target):
+                    return _Ended(code=0, reply=said, pixels=pixels)
             # It comes when the process has ended, so that nobody writes to the pixels any more.
             ending = status.recv(4)
             reply.setblocking(False)
-            try:
-                said = reply.recv(MAX_REPLY)
-            except (BlockingIOError, ConnectionError):
-                said = b""
             code = struct.unpack("=i", ending)[0] if len(ending) == 4 else None
-            return _Ended(code=code, reply=said, pixels=mmap.mmap(target, job.room, MAPPED))
+            return _Ended(code=code, reply=said or _said(reply), pixels=mmap.mmap(target, job.room, MAPPED))
 
     def _count_death(self, work: Work, code: int | None) -> None:
         self.deaths += 1
@@ -234,13 +260,41 @@ def _how(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"with code {code} and without an answer"
 
 
-def _memory(stack: ExitStack, size: int) -> int:
+def _memory(stack: ExitStack, size: int, more_seals: int = fcntl.F_SEAL_SEAL) -> int:
     """Make memory that can be handed over, of a size that nobody can change: a shorter one would end who reads it."""
     descriptor = os.memfd_create("uncrop", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     stack.callback(os.close, descriptor)
     os.ftruncate(descriptor, max(1, size))
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS | more_seals)
     return descriptor
+
+
+def _speaks_first(one: socket.socket, other: socket.socket) -> bool:
+    """Wait until something comes from one of two sockets, or its other end is closed; tell whether from the first."""
+    waiting = select.poll()
+    for each in (one, other):
+        waiting.register(each, select.POLLIN)
+    return one.fileno() in dict(waiting.poll())
+
+
+def _said(reply: socket.socket) -> bytes:
+    """Return what a decoder says; nothing where it ended without a word."""
+    try:
+        return reply.recv(MAX_REPLY)
+    except (BlockingIOError, ConnectionError):
+        return b""
+
+
+def _is_closed_to_others(descriptor: int) -> bool:
+    """Let nobody else write to memory that this process has mapped; False where the kernel cannot do that.
+
+    A decoder cannot have mapped it either: the filter of its system calls lets it map nothing that is shared.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEAL_FUTURE_WRITE)
+    except OSError:
+        return False
+    return True
 
 
 def _write(descriptor: int, *parts: bytes) -> None:

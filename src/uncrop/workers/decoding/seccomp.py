@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILTER_MODE = 2
-LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
-NUMBER_AT, ARCHITECTURE_AT = 0, 4  # in the structure that the filter looks at
+LOAD, JUMP_IF_EQUAL, JUMP_IF_ANY, RETURN = 0x20, 0x15, 0x45, 0x06
+NUMBER_AT, ARCHITECTURE_AT, FOURTH_ARGUMENT_AT = 0, 4, 40  # in the structure that the filter looks at
+MAP_SHARED = 1  # of the flags, the fourth argument of mmap, on processors that store the lower half first
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
 
 # Memory, what was open before, clocks, and the end. No file, no socket, no process, no signal, no limit.
@@ -71,11 +72,18 @@ class _Program(ctypes.Structure):
 def program_for(architecture: Architecture) -> bytes:
     """Return the filter; a program for another processor, which would mean other calls by the numbers, is killed."""
     numbers = sorted(architecture.numbers.values())
+    mapping = architecture.numbers["mmap"]
     steps = [
         (LOAD, 0, 0, ARCHITECTURE_AT),
         (JUMP_IF_EQUAL, 1, 0, architecture.token),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, NUMBER_AT),
+        # Nothing that is shared may be mapped: what others read must not change behind their backs.
+        (JUMP_IF_EQUAL, 0, 4, mapping),
+        (LOAD, 0, 0, FOURTH_ARGUMENT_AT),
+        (JUMP_IF_ANY, 0, 1, MAP_SHARED),
+        (RETURN, 0, 0, REFUSE),
+        (RETURN, 0, 0, ALLOW),
         # Each jumps over those that are left, and over the refusal.
         *((JUMP_IF_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)),
         (RETURN, 0, 0, REFUSE),

@@ -133,11 +133,11 @@ def test_fingerprint_follows_the_version_of_python(monkeypatch):
     assert cache.fingerprint() != before
 
 
-@pytest.mark.parametrize("changed", ["vote.py", "pipeline.py", "kernels.py"])
+@pytest.mark.parametrize("changed", ["vote.py", "engine/pipeline.py", "uncrop/kernels.py", "detail/plane_kernels.py"])
 def test_fingerprint_follows_the_sources(monkeypatch, changed):
     before = cache.fingerprint()
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * (self.name == changed))
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * self.as_posix().endswith(changed))
     assert cache.fingerprint() != before
 
 

@@ -27,8 +27,10 @@ def test_the_formula():
 @pytest.mark.parametrize(
     ("height", "width", "sides", "coarsest"),
     [
-        (16, 6000, Sides(up=200, down=200), 416 * 6000),
-        (6000, 16, Sides(left=2000), 6000 * (16 + 256)),  # no patches are searched for farther out than 256
+        (16, 2000, Sides(up=200, down=200), 416 * 2000),
+        (2000, 16, Sides(left=2000), 2000 * (16 + 256)),  # no patches are searched for farther out than 256
+        (16, 6000, Sides(up=200, down=200), (16 + 2 * 48) * 6000),  # of so long a photo, three times its shorter side
+        (6000, 16, Sides(left=2000), 6000 * (16 + 48)),
         (24, 4000, Sides(right=100), 12 * 2050),
         (4000, 6000, Sides(up=-3984, left=-2000), 0),  # what is cropped is no photo
         (1500, 2000, Sides(left=300, right=300, up=200, down=200), 0),

@@ -14,6 +14,7 @@ from uncrop.errors import InvalidImage
 from uncrop.imaging import codec
 from uncrop.imaging.answer import decode_answer
 from uncrop.imaging.header import open_file
+from uncrop.imaging.jpeg.kept import read_own
 from uncrop.imaging.mask import decode_mask, open_mask
 from uncrop.model import Rect
 from uncrop.testing.pictures import mask_png, photo_jpeg, photo_png, photo_webp, truncated
@@ -63,6 +64,7 @@ def made_by(work: Work, file: OpenedFile, memories: tuple[int, int], works: Work
     [
         ("photo", PHOTO, lambda: [codec.decode(PHOTO)], DONE),
         ("mask", MASK, lambda: [decode_mask(MASK)], DONE),
+        ("coefficients", JPEG, lambda: [read_own(JPEG).levels], DONE),
         ("answer", JPEG, lambda: decode_answer(JPEG, PHOTO.header)[:1], DONE),
         ("answer", WITH_ALPHA, lambda: decode_answer(WITH_ALPHA, PHOTO.header), DONE_WITH_ALPHA),
     ],
@@ -115,3 +117,4 @@ def test_without_processes_the_same_comes_out() -> None:
     assert np.array_equal(decoder.mask(MASK), decode_mask(MASK))
     found, expected = decoder.answer(WITH_ALPHA, PHOTO.header), decode_answer(WITH_ALPHA, PHOTO.header)
     assert all(map(np.array_equal, found, expected))
+    assert np.array_equal(decoder.coefficients(JPEG).levels, read_own(JPEG).levels)

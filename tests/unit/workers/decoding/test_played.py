@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import struct
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from uncrop.imaging.header import open_file
 from uncrop.imaging.mask import open_mask
 from uncrop.model import Rect
 from uncrop.testing.pictures import mask_png, photo_png
+from uncrop.workers.decoding import sandboxed
 from uncrop.workers.decoding.messages import DONE, MAX_JOB
 from uncrop.workers.decoding.sandboxed import SandboxedDecoder
 from uncrop.workers.decoding.starting import Started, start_fork_server
@@ -39,7 +41,8 @@ def ends(code: int | None, reply: bytes | None) -> Callable[[socket.socket, sock
         if reply is not None:
             said.send(reply)
         if code is not None:
-            status.send(struct.pack("=i", code))
+            with suppress(BrokenPipeError):  # who was told what no decoder says waits for nothing more
+                status.send(struct.pack("=i", code))
         status.close()
 
     return play
@@ -109,11 +112,45 @@ def test_an_end_without_an_answer_is_no_picture(reply: bytes | None) -> None:
     assert caught.value.system_message == "The decoder ended with code 0 and without an answer"
 
 
-def test_where_nobody_tells_the_end_it_is_tried_once_more() -> None:
+@pytest.mark.parametrize(("setting", "value"), [("SMALL_BYTES", 0), ("SEAL_FUTURE_WRITE", 1 << 30)])
+def test_where_nobody_tells_the_end_it_is_tried_once_more(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: int
+) -> None:
+    """The end of one that takes much memory, and of each where the kernel cannot seal it, is waited for."""
+    monkeypatch.setattr(sandboxed, setting, value)
     with playing(Player(ends(None, DONE))) as decoder:
         with pytest.raises(ServerBusy):
             decoder.photo(PICTURE)
         assert decoder.deaths == 2
+    with playing(Player(ends(0, DONE))) as decoder:
+        assert decoder.photo(PICTURE).shape == (30, 40, 3)
+
+
+def test_where_nothing_is_heard_it_is_tried_once_more() -> None:
+    with playing(Player(ends(None, None))) as decoder:
+        with pytest.raises(ServerBusy):
+            decoder.photo(PICTURE)
+        assert decoder.deaths == 2
+
+
+def test_once_it_has_answered_its_end_is_not_waited_for() -> None:
+    with playing(Player(ends(None, DONE))) as decoder:
+        assert decoder.photo(PICTURE).shape == (30, 40, 3)
+        assert decoder.deaths == 0
+
+
+def test_what_was_mapped_before_is_closed_to_others() -> None:
+    with ExitStack() as stack:
+        memory = sandboxed._memory(stack, 100, 0)
+        os.write(memory, b"before")
+        seen = mmap.mmap(memory, 100, sandboxed.MAPPED)
+        assert sandboxed._is_closed_to_others(memory)
+        for act in (lambda: os.write(memory, b"after"), lambda: mmap.mmap(memory, 100, sandboxed.MAPPED)):
+            with pytest.raises(PermissionError):
+                act()
+        seen[6:7] = b"!"  # here it can be written to, as before
+        assert seen[:8] == b"before!\0"
+        assert not sandboxed._is_closed_to_others(sandboxed._memory(stack, 100))
 
 
 def test_one_that_takes_no_job_is_replaced() -> None:

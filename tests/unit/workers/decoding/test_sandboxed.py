@@ -13,6 +13,7 @@ from uncrop.imaging import codec
 from uncrop.imaging.answer import decode_answer
 from uncrop.imaging.colour.profiles import ADOBE_CURVE, ADOBE_PRIMARIES, made
 from uncrop.imaging.header import open_file
+from uncrop.imaging.jpeg.kept import read_own
 from uncrop.imaging.mask import decode_mask, open_mask
 from uncrop.model import ImageFormat, Metadata, Rect
 from uncrop.testing.pictures import mask_png, noise, photo, photo_jpeg, photo_png, rotated, truncated
@@ -95,6 +96,26 @@ def test_an_answer_is_converted(decoder: SandboxedDecoder) -> None:
     assert alpha is None
     assert np.array_equal(colours, decode_answer(file, plain.header)[0])
     assert not np.array_equal(colours, decoder.photo(file))
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("jpeg") and name != "jpeg cmyk"])
+def test_coefficients_are_the_readers(decoder: SandboxedDecoder, name: str) -> None:
+    file = open_file(FILES[name])
+    found, expected = decoder.coefficients(file), read_own(file)
+    assert found.grid == expected.grid
+    assert found.levels.dtype == np.int16
+    assert np.array_equal(found.levels, expected.levels)
+
+
+def test_coefficients_are_refused_in_the_same_words(decoder: SandboxedDecoder) -> None:
+    png = open_file(FILES["png bits"])
+    broken = open_file(truncated(photo_jpeg(64, 64), 0.8, forged_end=True))
+    for file in (png, broken):
+        with pytest.raises(InvalidImage) as expected:
+            read_own(file)
+        with pytest.raises(InvalidImage) as found:
+            decoder.coefficients(file)
+        assert said(found.value) == said(expected.value)
 
 
 def test_masks_are_the_codecs(decoder: SandboxedDecoder) -> None:

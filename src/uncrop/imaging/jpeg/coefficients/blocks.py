@@ -30,8 +30,8 @@ class Plane:
         Its sampling factors.
     table
         Its quantisation steps, (64,) in zigzag order.
-    first, stride
-        The number of its first block in ``Coefficients.levels``, and how many come from one row to the next.
+    first
+        The number of its first block in ``Coefficients.levels``; the others follow, row by row.
     rows, columns
         How many it has in each direction: as many as whole MCUs hold.
     """
@@ -40,7 +40,6 @@ class Plane:
     down: int
     table: tuple[int, ...] = field(repr=False)
     first: int
-    stride: int
     rows: int
     columns: int
 
@@ -91,10 +90,7 @@ class Coefficients:
     levels: NDArray[np.int16] = field(repr=False)
 
     def of(self, plane: Plane) -> NDArray[np.int16]:
-        """Return a component's levels, (rows, columns, 64), of a plane that is not a window of another.
-
-        What is written there stands in ``levels``.
-        """
+        """Return a component's levels, (rows, columns, 64); what is written there stands in ``levels``."""
         count = plane.rows * plane.columns
         return self.levels[plane.first : plane.first + count].reshape(plane.rows, plane.columns, 64)
 
@@ -110,8 +106,6 @@ def make_grid(width: int, height: int, components: Iterable[tuple[int, int, tupl
     first = 0
     for across, down, table in given:
         rows, columns = units_down * down, units_across * across
-        planes.append(
-            Plane(across=across, down=down, table=table, first=first, stride=columns, rows=rows, columns=columns)
-        )
+        planes.append(Plane(across=across, down=down, table=table, first=first, rows=rows, columns=columns))
         first += rows * columns
     return BlockGrid(width=width, height=height, planes=tuple(planes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,17 +98,6 @@ def _inside(count: int, size: int, part: tuple[int, int], *, ends: bool) -> Mask
     first = np.arange(count) * size
     start, length = part
     return (first >= start) & ((first + size <= start + length) | ends)
-
-
-def window(own: BlockGrid, at: tuple[int, int], canvas: BlockGrid) -> BlockGrid | None:
-    """Return the photo's grid with its blocks among the canvas's; ``None`` where some of them lie beyond it."""
-    planes: list[Plane] = []
-    for plane, target in zip(own.planes, canvas.planes, strict=False):
-        left, top = _block(own, plane, at)
-        if min(left, top) < 0 or left + plane.columns > target.columns or top + plane.rows > target.rows:
-            return None
-        planes.append(replace(plane, first=target.first + top * target.stride + left, stride=target.stride))
-    return replace(own, planes=tuple(planes))
 
 
 def place_blocks(own: Coefficients, at: tuple[int, int], result: Coefficients) -> None:

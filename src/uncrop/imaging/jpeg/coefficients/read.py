@@ -57,18 +57,6 @@ def read(data: bytes, layout: JpegLayout) -> Coefficients:
     """
     grid = grid_of(data, layout)
     result = Coefficients(grid=grid, levels=np.zeros((grid.count, 64), np.int16))
-    read_into(data, layout, result)
-    return result
-
-
-def read_into(data: bytes, layout: JpegLayout, result: Coefficients) -> None:
-    """Read all coefficients to where ``result.grid`` says; those are zero before.
-
-    Raises
-    ------
-    InvalidImage
-        As ``read`` does; some coefficients may have been read then.
-    """
     ids, tables = [component[0] for component in _components(data, layout)], _Tables()
     for segment in layout.segments:
         if segment.marker == DHT:
@@ -80,6 +68,7 @@ def read_into(data: bytes, layout: JpegLayout, result: Coefficients) -> None:
             scan = _scan(data, segment, ids, progressive=progressive, restarts=tables.restart > 0)
             if not _read_scan(scan, tables, result, progressive=progressive):
                 raise InvalidImage(system_message="a JPEG scan is not what its header says")
+    return result
 
 
 def grid_of(data: bytes, layout: JpegLayout) -> BlockGrid:
@@ -178,7 +167,7 @@ def _read_units(scan: _Scan, codes: Codes, walk: tuple[int, int, int], result: C
 
     grid, alone = result.grid, len(scan.planes) == 1
     places = [
-        (plane.first, plane.stride, *((1, 1) if alone else (plane.across, plane.down)), dc, 4 + ac)
+        (plane.first, plane.columns, *((1, 1) if alone else (plane.across, plane.down)), dc, 4 + ac)
         for plane, (dc, ac) in zip((grid.planes[number] for number in scan.planes), scan.tables, strict=True)
     ]
     return bool(
@@ -203,7 +192,7 @@ def _read_bands(scan: _Scan, codes: Codes, walk: tuple[int, int, int], result: C
             scan.data,
             scan.bounds,
             codes,
-            np.array((plane.first, plane.stride), np.int64),
+            np.array((plane.first, plane.columns), np.int64),
             np.array((*walk, *scan.band, scan.low, scan.refines, 4 + scan.tables[0][1]), np.int64),
             result.levels,
         )

@@ -138,7 +138,7 @@ def _walk(coefficients: Coefficients, sink: Sink, step: int) -> tuple[int, int, 
     from uncrop.imaging.jpeg.coefficients.write_kernels import write_units
 
     places = [
-        (plane.first, plane.stride, plane.across, plane.down, 0 if number == 0 else 512)
+        (plane.first, plane.columns, plane.across, plane.down, 0 if number == 0 else 512)
         for number, plane in enumerate(coefficients.grid.planes)
     ]
     length, waiting, count = write_units(

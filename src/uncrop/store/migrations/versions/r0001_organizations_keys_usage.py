@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
     op.create_index(op.f("ix_api_keys_organization_id"), "api_keys", ["organization_id"])
-    _create_usage()
+    create_usage()
     op.create_table(
         "pepper_fingerprint",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
@@ -45,7 +45,8 @@ def upgrade() -> None:
     )
 
 
-def _create_usage() -> None:
+def create_usage() -> None:
+    """Make the table of usage, as it was before the ledger."""
     op.create_table(
         "usage",
         sa.Column("id", sa.String(36), nullable=False),

@@ -1,0 +1,3 @@
+from . import scheduling_strategies
+
+__all__ = ["scheduling_strategies"]
