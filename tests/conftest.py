@@ -6,8 +6,10 @@ import importlib
 import ipaddress
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import hypothesis
 import pytest
 import structlog
@@ -93,6 +95,9 @@ def _take_kernels_from(folder: Path) -> None:
 
 
 _take_kernels_from(Settings(_env_file=None).kernel_cache)
+
+# Tests open thousands of clients, each of which would read the system's certificates anew: 20 ms of CPU time.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 # The log goes to the standard library's, where pytest keeps it with the test that it belongs to.
 structlog.configure(

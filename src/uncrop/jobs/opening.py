@@ -7,8 +7,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-import httpx2
-
 from uncrop.errors import SettingsError
 from uncrop.jobs.background import BackgroundJobs
 from uncrop.jobs.files import KIND, JobFiles, earlier_folder_of
@@ -127,7 +125,7 @@ def _deliverer(service: Service, rules: AddressRules, adding: Adding) -> Deliver
         deliveries=service.store.deliveries,
         send=MessageSender(
             rules=rules,
-            certificates=lambda: network.certificates or httpx2.create_ssl_context(trust_env=False),
+            certificates=network.trusted,
         ),
         adding=adding,
         keep=timedelta(hours=service.settings.job_result_hours),

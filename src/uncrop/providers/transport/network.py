@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
+
+import httpx2
 
 if TYPE_CHECKING:
     import ssl
@@ -28,3 +31,13 @@ class Network:
     proxies: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     certificates: ssl.SSLContext | None = None
     problems: tuple[str, ...] = ()
+
+    def trusted(self) -> ssl.SSLContext:
+        """Return the certificates that are believed: those of ``certificates``, or the system's."""
+        return self.certificates or _of_the_system()
+
+
+@cache
+def _of_the_system() -> ssl.SSLContext:
+    """Read the certificates that the HTTP library finds, which takes 20 ms: once in a process."""
+    return httpx2.create_ssl_context(trust_env=False)

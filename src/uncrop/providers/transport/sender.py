@@ -61,7 +61,7 @@ def open_client(network: Network = DIRECT) -> httpx2.AsyncClient:
     if network.problems:
         raise SettingsError([*network.problems])
     limits = httpx2.Limits(max_connections=1024, max_keepalive_connections=0)
-    certificates = network.certificates or httpx2.create_ssl_context(trust_env=False)
+    certificates = network.trusted()
 
     def through(address: str) -> httpx2.AsyncHTTPTransport:
         spoken_to = certificates if address.lower().startswith("https://") else None
