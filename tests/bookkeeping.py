@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from uncrop.ledger import postings
 from uncrop.model.ledger import Amount, CallOutcome, credits_unit, tokens_unit
+from uncrop.model.policies import Refusal
 from uncrop.store.books import Closing
-from uncrop.store.new_holds import NewHold, Refusal
+from uncrop.store.new_holds import NewHold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

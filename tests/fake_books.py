@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from uncrop.errors import ServerBusy
 from uncrop.ledger.postings import held
 from uncrop.model.ledger import OPEN, PICTURE, Hold, Posting
+from uncrop.model.policies import Refusal
 from uncrop.store.books import Closing, Expired
-from uncrop.store.new_holds import NewHold, Refusal
+from uncrop.store.new_holds import NewHold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

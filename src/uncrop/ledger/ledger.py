@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from uncrop.errors import ProviderNotAllowed, ProviderNotConfigured, ServerBusy, UncropError, UsageLimitExceeded
+from uncrop.errors import ServerBusy, UncropError
 from uncrop.ledger import postings
 from uncrop.ledger.prices import cost_of_call, knows_money, price_of_call
+from uncrop.ledger.refusals import refused
 from uncrop.model.ledger import CallOutcome
 from uncrop.store.bookings import Bookings
 from uncrop.store.books import Closing
-from uncrop.store.new_holds import NewHold, other_refusal
-from uncrop.store.policies import Policies
+from uncrop.store.new_holds import NewHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from uncrop.model import Caller, PictureFacts, ProviderFacts
     from uncrop.model.ledger import Hold, Posting
+    from uncrop.model.policies import Refusal
     from uncrop.store.books import Also, Decide, Expired, Part
-    from uncrop.store.new_holds import Refusal
 
 log = structlog.stdlib.get_logger("uncrop.ledger")
-
-_PER_USD = 1_000_000
 
 
 class OpenBooks(Protocol):
@@ -131,13 +128,13 @@ class Ledger:
         undo = partial(self._books.close, new.id, _given_back(()))
         refusal = await self._bookings.see_through(self._books.open(new, also=also), undo=undo)
         if refusal is not None:
-            raise _refused(refusal, facts, self._clock())
+            raise refused(refusal, facts, self._clock())
         return HeldPicture(new.id, facts, self._books, self._bookings)
 
     def holding(self, caller: Caller, facts: ProviderFacts, *, calls: int, hold_id: str) -> Also:
         """Return what holds a picture within a transaction, and raises as ``hold`` does."""
         new = self._new_hold(hold_id, caller, facts, calls)
-        return self._books.opening(new, lambda refusal: _refused(refusal, facts, self._clock()))
+        return self._books.opening(new, lambda refusal: refused(refusal, facts, self._clock()))
 
     def closing(self, hold_ids: Sequence[str], closings: Mapping[str, Closing]) -> Also:
         """Return what ends those of these holds that are held, within a transaction.
@@ -345,52 +342,3 @@ def _deciding(
 
 def _given_back(outcomes: Sequence[CallOutcome]) -> Closing:
     return Closing(state="released", decide=_deciding(partial(postings.fail, kind="release"), outcomes))
-
-
-def _refused(refusal: Refusal, facts: ProviderFacts, now: datetime) -> UncropError:
-    """Return the error that tells of a limit."""
-    if refusal.limit == "providers":
-        message = f"The {refusal.scope} may not use this provider"
-        return ProviderNotAllowed(message, details={"provider": facts.name, "scope": refusal.scope})
-    if refusal.limit == "price":
-        return _no_price(refusal, facts)
-    today = now.astimezone(UTC)
-    day = today.date()
-    details: dict[str, Any] = {"scope": refusal.scope}
-    left = max(0, refusal.most - refusal.used)
-    if refusal.limit == "pictures_per_day":
-        resets = day + timedelta(days=1)
-        details |= {"limit": refusal.most, "used": refusal.used, "remaining": left, "window": "UTC day"}
-    else:
-        resets = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-        amounts = {"limit_usd": refusal.most, "used_usd": refusal.used, "remaining_usd": left}
-        details |= {**{name: usd(amount) for name, amount in amounts.items()}, "window": "UTC month"}
-    moment = datetime.combine(resets, time.min, tzinfo=UTC)
-    details["resets_at"] = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-    of_what = "pictures for today" if refusal.limit == "pictures_per_day" else "money for this month"
-    return UsageLimitExceeded(
-        f"The {refusal.scope}'s limit of {of_what} is reached",
-        details=details,
-        retry_after=(moment - today).total_seconds(),
-    )
-
-
-def refusal_for(caller: Caller, facts: ProviderFacts) -> UncropError | None:
-    """Return what would be refused whatever it costs: a provider that is not allowed, or one without a price."""
-    policies = Policies(organization=caller.policy, key=caller.key_policy)
-    refusal = other_refusal(policies, facts.name, knows_money=knows_money(facts))
-    return None if refusal is None else _refused(refusal, facts, datetime.now(UTC))
-
-
-def _no_price(refusal: Refusal, facts: ProviderFacts) -> ProviderNotConfigured:
-    in_credits = facts.price is not None and facts.price.unit == "credit"
-    setting = f"UNCROP_{facts.name}_{'USD_PER_CREDIT' if in_credits else 'USD_PER_CALL'}".upper()
-    return ProviderNotConfigured(
-        f"The {refusal.scope} has a limit of money, and what this provider costs is not known here without {setting}",
-        details={"provider": facts.name, "setting": setting},
-    )
-
-
-def usd(micro: int) -> str:
-    """Write micro-dollars as dollars, exactly: ``"0.04"``."""
-    return f"{Decimal(micro) / _PER_USD:f}"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 NO_LIMIT: Final = 0
+
+Limit: TypeAlias = Literal["pictures_per_day", "usd_per_month", "price", "providers"]
+LimitScope: TypeAlias = Literal["organization", "key"]
+"""Whose a limit is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,3 +44,36 @@ class Policy:
 
 
 UNLIMITED: Final = Policy()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policies:
+    """What a caller may do: its organization's policy, and its key's."""
+
+    organization: Policy = UNLIMITED
+    key: Policy = UNLIMITED
+
+    def by_scope(self) -> tuple[tuple[LimitScope, Policy], ...]:
+        """Return both with the names of whose they are."""
+        return ("organization", self.organization), ("key", self.key)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """Why nothing was held: which limit, whose, what it is, and what was used of it before."""
+
+    limit: Limit
+    scope: LimitScope
+    most: int = 0
+    used: int = 0
+
+
+def other_refusal(policies: Policies, provider: str, *, knows_money: bool) -> Refusal | None:
+    """Tell of a limit that no amount can be in the way of: a price that is not known, or a provider not allowed."""
+    for scope, policy in policies.by_scope():
+        if policy.usd_micro_per_month and not knows_money:
+            return Refusal(limit="price", scope=scope, most=policy.usd_micro_per_month)
+    for scope, policy in policies.by_scope():
+        if not policy.allows(provider):
+            return Refusal(limit="providers", scope=scope)
+    return None

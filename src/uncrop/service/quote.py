@@ -13,7 +13,7 @@ from uncrop.imaging.mask import open_mask
 from uncrop.intake.fields import check_fields, check_without_provider
 from uncrop.intake.limits import check_bytes
 from uncrop.intake.parse import Shape, measure, shape_for
-from uncrop.ledger.ledger import refusal_for
+from uncrop.ledger.refusals import refusal_for
 from uncrop.model import SERVERS, ImageHeader, Metadata
 
 if TYPE_CHECKING:

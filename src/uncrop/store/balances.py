@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -13,9 +13,9 @@ from uncrop.store.prepared import Ask, Prepared, one_or_none
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from uncrop.model.policies import LimitScope
     from uncrop.store.prepared import Script
 
-Scope: TypeAlias = Literal["organization", "key"]
 WHOLE = ""  # in place of a key: the whole organization
 
 
@@ -39,7 +39,7 @@ class Change:
     most: int | None = None
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> LimitScope:
         """Whether it is the organization's or a key's."""
         return "organization" if self.key_id == WHOLE else "key"
 
@@ -98,7 +98,7 @@ def read_balance(organization_id: str, change: Change) -> Script[int]:
 
 
 def changes_of(
-    key_id: str | None, moved: Mapping[tuple[str, str], tuple[int, int]], limits: Mapping[tuple[Scope, str], int]
+    key_id: str | None, moved: Mapping[tuple[str, str], tuple[int, int]], limits: Mapping[tuple[LimitScope, str], int]
 ) -> tuple[Change, ...]:
     """Return the changes of an organization's balances, and of its key's where there is one.
 

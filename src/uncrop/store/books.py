@@ -25,10 +25,11 @@ from uncrop.errors import InvalidFieldValue
 from uncrop.model.claims import CLAIM_DIGITS
 from uncrop.model.jobs import JOB_PREFIX, OPEN_STATES
 from uncrop.model.ledger import CAPTURABLE, OPEN, Hold, HoldState, Posting
+from uncrop.model.policies import Policies, Refusal, other_refusal
 from uncrop.store.audit import COMMAND_LINE, Act, noting
 from uncrop.store.entries import hold_of, locked_hold, locked_with_postings, post, postings_of
-from uncrop.store.new_holds import NewHold, Refusal, limits_of, other_refusal, refusal_of
-from uncrop.store.policies import OtherPoliciesError, Policies, SeenPolicies, ask_policies, policies_in, read_policies
+from uncrop.store.new_holds import NewHold, limits_of, refusal_of
+from uncrop.store.policies import OtherPoliciesError, SeenPolicies, ask_policies, policies_in, read_policies
 from uncrop.store.prepared import Ask, Prepared, Script
 from uncrop.store.scripts import within
 from uncrop.store.tables import holds, jobs

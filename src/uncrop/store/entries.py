@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from uncrop.store.balances import Change, Scope
+    from uncrop.model.policies import LimitScope
+    from uncrop.store.balances import Change
     from uncrop.store.prepared import Row, Script
 
 _HOLD_COLUMNS = tuple(column for column in holds.c if column is not holds.c.day)
@@ -59,7 +60,7 @@ def post(
     postings: Sequence[Posting],
     *,
     now: datetime,
-    limits: Mapping[tuple[Scope, str], int] | None = None,
+    limits: Mapping[tuple[LimitScope, str], int] | None = None,
 ) -> Script[tuple[Change, ...]]:
     """Write postings and change the balances by them, as a part of a script.
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from uncrop.model.ledger import PICTURE, USD, Hold, Posting
+from uncrop.model.policies import Refusal
 from uncrop.store.balances import read_balance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from uncrop.store.balances import Change, Scope
-    from uncrop.store.policies import Policies
+    from uncrop.model.policies import Limit, LimitScope, Policies
+    from uncrop.store.balances import Change
     from uncrop.store.prepared import Script
-
-Limit: TypeAlias = Literal["pictures_per_day", "usd_per_month", "price", "providers"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,20 +45,10 @@ class NewHold:
     knows_money: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
-    """Why nothing was held: which limit, whose, what it is, and what was used of it before."""
-
-    limit: Limit
-    scope: Scope
-    most: int = 0
-    used: int = 0
-
-
-def limits_of(policies: Policies, new: NewHold) -> dict[tuple[Scope, str], int]:
+def limits_of(policies: Policies, new: NewHold) -> dict[tuple[LimitScope, str], int]:
     """Return the limits that count for a hold, by whose they are and by unit."""
     own = policies.organization.pictures_per_day
-    found: dict[tuple[Scope, str], int | None] = {
+    found: dict[tuple[LimitScope, str], int | None] = {
         ("organization", PICTURE): new.default_pictures_per_day if own is None else own,
         ("key", PICTURE): policies.key.pictures_per_day,
         ("organization", USD): policies.organization.usd_micro_per_month,
@@ -74,14 +63,3 @@ def refusal_of(hold: Hold, refused: Sequence[Change]) -> Script[Refusal]:
     used = yield from read_balance(hold.organization_id, first)
     limit: Limit = "pictures_per_day" if first.unit == PICTURE else "usd_per_month"
     return Refusal(limit=limit, scope=first.scope, most=first.most or 0, used=used)
-
-
-def other_refusal(policies: Policies, provider: str, *, knows_money: bool) -> Refusal | None:
-    """Tell of a limit that no amount can be in the way of: a price that is not known, or a provider not allowed."""
-    for scope, policy in policies.by_scope():
-        if policy.usd_micro_per_month and not knows_money:
-            return Refusal(limit="price", scope=scope, most=policy.usd_micro_per_month)
-    for scope, policy in policies.by_scope():
-        if not policy.allows(provider):
-            return Refusal(limit="providers", scope=scope)
-    return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from uncrop.errors import InvalidFieldValue
 from uncrop.model.ledger import MAX_AMOUNT
-from uncrop.model.policies import UNLIMITED, Policy
+from uncrop.model.policies import Policies, Policy
 from uncrop.store.audit import COMMAND_LINE, Act, note
 from uncrop.store.prepared import Ask, Prepared
 from uncrop.store.tables import api_keys, organizations
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from uncrop.store.balances import Scope
     from uncrop.store.prepared import Ran, Row, Script
     from uncrop.store.transactions import Transactions
 
@@ -29,18 +28,6 @@ NAMES = tuple(field.name for field in fields(Policy))
 MOST_SEEN = 4096
 _PREFIX = "key_"
 _MAX_LIST = 1000  # characters, as the table has it
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policies:
-    """What a caller may do: its organization's policy, and its key's."""
-
-    organization: Policy = UNLIMITED
-    key: Policy = UNLIMITED
-
-    def by_scope(self) -> tuple[tuple[Scope, Policy], ...]:
-        """Return both with the names of whose they are."""
-        return ("organization", self.organization), ("key", self.key)
 
 
 def policy_columns(table: sa.Table, prefix: str = "") -> list[sa.Label[Any]]:

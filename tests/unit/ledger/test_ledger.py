@@ -15,9 +15,9 @@ from uncrop.ledger.ledger import HeldPicture, Ledger
 from uncrop.ledger.sweep import abandoned_after, open_sweep
 from uncrop.model import Caller, PictureFacts, TokenUsage
 from uncrop.model.ledger import PICTURE, USD
+from uncrop.model.policies import Refusal
 from uncrop.providers.registry import load_rows
 from uncrop.store.books import Expired
-from uncrop.store.new_holds import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ from bookkeeping import amounts, capture, doubt, hold, release
 from uncrop.errors import InternalError, InvalidFieldValue
 from uncrop.ledger import postings
 from uncrop.model.ledger import MAX_AMOUNT, PICTURE, USD, Amount, CallOutcome, Hold, Posting
+from uncrop.model.policies import Refusal
 from uncrop.store.balances import Change, change_balances
 from uncrop.store.books import Closing, Expired
 from uncrop.store.database import Store, open_store
-from uncrop.store.new_holds import Refusal
 from uncrop.store.prepared import Ask, Prepared, Script
 from uncrop.store.tables import balances
 from uncrop.store.transactions import begin

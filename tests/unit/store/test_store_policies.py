@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bookkeeping import hold
+from uncrop.model.policies import Policies, Refusal
 from uncrop.store import policies
-from uncrop.store.new_holds import NewHold, Refusal
-from uncrop.store.policies import Policies, SeenPolicies
+from uncrop.store.new_holds import NewHold
+from uncrop.store.policies import SeenPolicies
 
 if TYPE_CHECKING:
     import pytest
