@@ -47,20 +47,30 @@ def test_thin_photos_take_more_for_their_candidates(height, width, sides, coarse
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's own peak")
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "dtype", "bar", "quality", "sides"),
+    ("height", "width", "channels", "dtype", "bar", "quality", "sides", "most"),
     [
-        (1500, 2000, 3, "uint8", 0, "fast", SIDES),
-        (900, 1300, 4, "uint16", 0, "fast", SIDES),
-        (1200, 1600, 1, "uint8", 0, "fast", SIDES),
-        (1500, 2000, 3, "uint8", 40, "fast", SIDES),
-        (900, 1300, 4, "uint16", 40, "fast", SIDES),
+        (1500, 2000, 3, "uint8", 0, "fast", SIDES, 1.5),
+        (900, 1300, 4, "uint16", 0, "fast", SIDES, 1.5),
+        (1200, 1600, 1, "uint8", 0, "fast", SIDES, 1.5),
+        (1500, 2000, 3, "uint8", 40, "fast", SIDES, 1.5),
+        (900, 1300, 4, "uint16", 40, "fast", SIDES, 1.5),
         # 350 pixels a side where candidates are made, about the most there is around photos of ordinary shapes
-        (1000, 800, 3, "uint8", 0, "best", SIDES),
-        (16, 1400, 3, "uint8", 0, "best", Sides(up=63, down=63)),  # about the most for which all candidates are made
-        (16, 6000, 3, "uint8", 0, "standard", Sides(up=200, down=200)),
+        (1000, 800, 3, "uint8", 0, "best", SIDES, 1.5),
+        (
+            16,
+            1400,
+            3,
+            "uint8",
+            0,
+            "best",
+            Sides(up=63, down=63),
+            1.5,
+        ),  # about the most for which all candidates are made
+        # What is farther out than 48 lines is reflected, and takes less than is told.
+        (16, 6000, 3, "uint8", 0, "standard", Sides(up=200, down=200), 1.75),
     ],
 )
-def test_a_process_stays_under_it(kernels, height, width, channels, dtype, bar, quality, sides):
+def test_a_process_stays_under_it(kernels, height, width, channels, dtype, bar, quality, sides, most):
     start = f"""
 from pathlib import Path
 import numpy as np
@@ -93,4 +103,4 @@ print(before, peak())
     )
     before, peak = (int(number) for number in measured.split())
     told = peak_bytes(height, width, channels * (2 if dtype == "uint16" else 1), sides)
-    assert before < peak < told < 1.5 * peak
+    assert before < peak < told < most * peak
