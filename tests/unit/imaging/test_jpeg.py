@@ -173,6 +173,14 @@ def test_any_sampling_is_read(factors: tuple[tuple[int, int], ...], restart: int
     assert np.array_equal(decoded(data), opened(data, "RGB"))
 
 
+def test_of_no_sampling_metadata_are_read_by_another_library() -> None:
+    data = block_jpeg(SAMPLINGS[4])
+    # One tag, of 1000 bytes that are not there: Pillow would warn, which is an error in tests.
+    exif = b"Exif\0\0" + b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x8298, 2, 1000, 60)
+    accompanied = data[:2] + jpeg.segment(jpeg.APP1, exif) + jpeg.segment(0xFE, b"made by hand") + data[2:]
+    assert np.array_equal(decoded(accompanied), decoded(data))
+
+
 @pytest.mark.parametrize("restart", [0, 2])
 @pytest.mark.parametrize("factors", SAMPLINGS[:3])
 def test_of_no_sampling_a_cut_is_accepted(factors: tuple[tuple[int, int], ...], restart: int) -> None:

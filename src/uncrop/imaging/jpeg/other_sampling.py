@@ -16,13 +16,15 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
-from uncrop.imaging.jpeg.layout import SOS
+from uncrop.imaging.jpeg.layout import APP0, APP14, SOS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from uncrop.imaging.jpeg.layout import JpegLayout, Segment
 
+# Of what accompanies a picture, JFIF and Adobe alone say how it is decoded. Pillow would read the rest, with warnings.
+ACCOMPANYING = frozenset({*range(APP0, APP0 + 16), 0xFE}) - {APP0, APP14}
 # A restart marker within the entropy-coded data; each stretch of data ends at one, or with the scan.
 RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 FIRST_RESTART = 0xD0
@@ -70,9 +72,11 @@ def check_factors(layout: JpegLayout) -> None:
 
 
 def _rebuilt(data: bytes, layout: JpegLayout, *, behind: bytes = b"", missing: int = 0) -> bytes:
-    """Copy the file with ``behind`` at the end of each stretch of data, and ``missing`` bytes off the last one."""
+    """Copy what is decoded, with ``behind`` at the end of each stretch of data, and ``missing`` bytes off the last."""
     parts = [b"\xff\xd8"]
     for segment in layout.segments:
+        if segment.marker in ACCOMPANYING:
+            continue
         end = segment.end - (missing if segment is layout.segments[-1] else 0)
         parts.append(_refilled(data, segment, end, behind) if segment.marker == SOS else data[segment.start : end])
     return b"".join((*parts, b"\xff\xd9"))
