@@ -147,7 +147,7 @@ def test_a_server_that_is_killed_loses_nothing_and_charges_nothing_twice(
     """Nobody sends a key, so that each request is one picture, whoever asks again."""
     database_url: str = request.getfixturevalue(url)
     (tmp_path / "kernels").symlink_to(kernels)
-    kills, chance, told = cases.number(12, 1000), random.Random(18), Told()
+    kills, chance, told = cases.number(12, 500), random.Random(18), Told()
 
     async def run(emulator: CountingClipdrop, threads: ThreadPoolExecutor) -> None:
         values = settings(tmp_path, database_url, emulator)
