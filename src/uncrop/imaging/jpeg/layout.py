@@ -25,6 +25,7 @@ APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 # Baseline, extended and progressive Huffman coding are what all readers know; the other codings are told apart so that
 # the caller learns why the file is refused (T.81, table B.1; the last one is of T.87).
 PROGRESSIVE = 0xC2
+ACCOMPANYING = frozenset({0xFE, *range(APP0, APP0 + 16)})  # comments, and what applications keep
 DNL = 0xDC
 KNOWN_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 OTHER_FRAMES = {
@@ -41,7 +42,7 @@ OTHER_FRAMES = {
     0xF7: "JPEG-LS",
 }
 # What may follow a scan: tables, further scans, application data and comments. Anything else is not the picture's.
-_BEHIND_SCANS = frozenset({DHT, 0xCC, SOS, DQT, DNL, DRI, 0xFE, *range(0xE0, 0xF0)})
+_BEHIND_SCANS = frozenset({DHT, 0xCC, SOS, DQT, DNL, DRI}) | ACCOMPANYING
 # Of a scan with four components: their count, two bytes for each, and three about the coefficients.
 MAX_SCAN_HEADER = 12
 # A marker that begins a segment: an 0xFF that is followed by neither a stuffed zero, a fill byte, nor the markers

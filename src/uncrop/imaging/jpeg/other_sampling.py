@@ -16,7 +16,7 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from uncrop.errors import InvalidImage, UnsupportedImageFormat
-from uncrop.imaging.jpeg.layout import APP0, APP14, SOS
+from uncrop.imaging.jpeg.layout import ACCOMPANYING, APP0, APP14, SOS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from uncrop.imaging.jpeg.layout import JpegLayout, Segment
 
 # Of what accompanies a picture, JFIF and Adobe alone say how it is decoded. Pillow would read the rest, with warnings.
-ACCOMPANYING = frozenset({*range(APP0, APP0 + 16), 0xFE}) - {APP0, APP14}
+LEFT_OUT = ACCOMPANYING - {APP0, APP14}
 # A restart marker within the entropy-coded data; each stretch of data ends at one, or with the scan.
 RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 FIRST_RESTART = 0xD0
@@ -75,7 +75,7 @@ def _rebuilt(data: bytes, layout: JpegLayout, *, behind: bytes = b"", missing: i
     """Copy what is decoded, with ``behind`` at the end of each stretch of data, and ``missing`` bytes off the last."""
     parts = [b"\xff\xd8"]
     for segment in layout.segments:
-        if segment.marker in ACCOMPANYING:
+        if segment.marker in LEFT_OUT:
             continue
         end = segment.end - (missing if segment is layout.segments[-1] else 0)
         parts.append(_refilled(data, segment, end, behind) if segment.marker == SOS else data[segment.start : end])

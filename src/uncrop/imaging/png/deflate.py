@@ -8,6 +8,7 @@ history: the first bytes are stored as they are, and named to it as what came be
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Literal
 
 from isal import isal_zlib
@@ -28,7 +29,7 @@ def deflate(parts: Iterable[memoryview], level: Level = 1) -> Iterator[bytes]:
     Parameters
     ----------
     parts
-        At least one; none is empty.
+        At least one.
     level
         igzip's, 0 (quickest) to 3 (smallest).
     """
@@ -48,5 +49,4 @@ def deflate(parts: Iterable[memoryview], level: Level = 1) -> Iterator[bytes]:
 
 def _stored(data: bytes) -> bytes:
     """Write a block that is not packed and not the last (RFC 1951, 3.2.4)."""
-    length = len(data).to_bytes(2, "little")
-    return b"\0" + length + bytes(byte ^ 0xFF for byte in length) + data
+    return b"\0" + struct.pack("<HH", len(data), len(data) ^ 0xFFFF) + data
